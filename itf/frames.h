@@ -1,0 +1,75 @@
+/* The forwarder's view of the segment: frames, who owns them, and the figures.
+ *
+ * Every packet's life goes through these few functions, so conservation (law 1) is kept in one place:
+ * a frame changes owner, and a drop is counted in the same breath as its frame is freed.
+ */
+#ifndef ITF_FRAMES_H
+#define ITF_FRAMES_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "ring.h"
+#include "segment.h"
+
+enum reason {
+#define REASON(id, name, where, why) REASON_##name = id,
+#include "reasons.h"
+#undef REASON
+};
+
+struct frames {
+	uint8_t *pool;  /* pool object */
+	uint8_t *data;  /* frame 0 */
+	uint32_t count, frame_size, frame_shift;
+	struct frame_record *record;
+	uint8_t *nsh;   /* FRAME_NSH_AREA bytes a frame */
+	uint16_t *owner;
+	struct frame_private *priv;
+	struct frame_saved *saved;
+	struct place_stats *stats; /* live figures, by place */
+	uint32_t *spare;   /* stack of free frames */
+	uint32_t spares;
+	uint64_t now;      /* ns, one read for each turn of the loop; in capture mode the capture's time */
+};
+
+static inline uint8_t *frame_start(const struct frames *f, uint32_t ref)
+{
+	return f->data + ((uint64_t)ref << f->frame_shift);
+}
+
+static inline uint8_t *frame_bytes(const struct frames *f, uint32_t ref)
+{
+	return frame_start(f, ref) + f->record[ref].data;
+}
+
+/* Take up to n free frames and give them to owner; returns how many there were. */
+static inline uint32_t frames_take(struct frames *f, uint32_t *refs, uint32_t n, uint16_t owner)
+{
+	if (n > f->spares)
+		n = f->spares;
+	for (uint32_t i = 0; i < n; i++) {
+		refs[i] = f->spare[--f->spares];
+		f->owner[refs[i]] = owner;
+	}
+	return n;
+}
+
+/* Give a frame back to the pool: whatever packet it held must have been counted. */
+static inline void frame_free(struct frames *f, uint32_t ref)
+{
+	f->owner[ref] = OWNER_FREE;
+	f->spare[f->spares++] = ref;
+}
+
+static inline void frame_drop(struct frames *f, uint32_t ref, unsigned place, unsigned reason)
+{
+	f->stats[place].dropped[reason]++;
+	frame_free(f, ref);
+}
+
+static inline void frames_drop(struct frames *f, const uint32_t *refs, unsigned n, unsigned place, unsigned reason)
+{
+	f->stats[place].dropped[reason] += n;
+	for (unsigned i = 0; i < n; i++)
+		frame_free(f, refs[i]);
+}
+#endif

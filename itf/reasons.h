@@ -1,0 +1,25 @@
+/* The platform's drop reasons: id, name, where, explanation. Later modules add lines here, nowhere else.
+ * Read by the C preprocessor, and line by line by itf/segment.py: one REASON(...) a line. */
+/* clang-format off */
+REASON(0,  down,           hop,  "the VNFC was not running (starting, restarting or stopped)")
+REASON(1,  hung,           hop,  "the VNFC made no progress with packets waiting and was killed; it had this packet")
+REASON(2,  died,           hop,  "the VNFC's process ended while it had this packet")
+REASON(3,  full,           hop,  "the VNFC did not keep up: too many packets were already waiting for it")
+REASON(4,  quota,          hop,  "the VNFC had all the frames that it may have at once")
+REASON(5,  bad_verdict,    hop,  "the VNFC gave a verdict, output, reason or packet bounds that do not exist")
+REASON(6,  no_verdict,     hop,  "the VNFC returned no verdict")
+REASON(7,  exception,      hop,  "the VNFC raised an exception while it handled this packet")
+REASON(8,  hold_full,      hop,  "the VNFC held more packets than hold_max")
+REASON(9,  shutdown,       all,  "in flight when the VNF stopped")
+REASON(10, rx_dropped,     port, "the kernel had no room to hand the packet over")
+REASON(11, rx_ring_full,   port, "the receive ring was full: the forwarder did not keep up")
+REASON(12, no_frame,       port, "no frame was free to receive into")
+REASON(13, tx_full,        port, "the interface did not take the packet: its transmit ring stayed full")
+REASON(14, truncated,      port, "the capture holds only a part of the packet, or it was cut short on arrival")
+REASON(15, oversize,       port, "longer than a frame or than the port's MTU")
+REASON(16, closed,         port, "the port is closed or its interface is down")
+REASON(17, forwarder_lost, port, "lost when the forwarder itself died (estimated, written off once)")
+REASON(18, no_rule,        classifier, "no classifier rule matched")
+REASON(19, rule,           classifier, "a classifier rule said drop")
+REASON(20, no_route,       classifier, "the packet's graph has no way on from here")
+/* clang-format on */

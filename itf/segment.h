@@ -1,0 +1,384 @@
+/* The segment: the one description of what the processes of a running VNF share.
+ *
+ * Enums and plain structs only: cffi reads this file for Python, the C code includes it. Rings,
+ * atomics and inline code live in ring.h and frames.h. Everything is in host byte order, positions are
+ * offsets or indices and never pointers, and every cell has one writer, named beside it: F the
+ * forwarder, H the VNFC host, K the keeper.
+ *
+ * Four kinds of object, each a sealed memfd with a descriptor of its own:
+ *
+ *   pool       frames, their shared records, their NSH areas       mapped by F, K and every H
+ *   hop-N      rings, doorbell and cells of one VNFC                mapped by F, K and that H only
+ *   forwarder  owners, private records, statistics                  mapped by F and K (and readers)
+ *   config     two slots of wiring and the epoch that picks one     written by K, read-only elsewhere
+ */
+
+#pragma once
+
+enum {
+	SEG_MAGIC = 0x4e564f43, /* "COVN", little endian */
+	SEG_ABI_MAJOR = 1,      /* an unknown major is refused by name */
+	SEG_ABI_MINOR = 0,
+
+	SEG_PORTS = 16,
+	SEG_HOPS = 32,
+	SEG_GRAPHS = 64,  /* one for each (chain, ingress port) */
+	SEG_OUTPUTS = 16, /* outputs of one VNFC, `back` not counted */
+	SEG_RULES = 64,
+	SEG_INSNS = 8192, /* classic BPF instructions of all rules together */
+	SEG_NAME = 32,
+	SEG_WHY = 96,
+
+	SEG_BURST = 64,       /* packets that stages hand on together */
+	SEG_HOST_BURST = 256, /* waiting packets that a VNFC host may be handed at once */
+
+	FRAME_HEADROOM = 384, /* bytes before what arrives */
+	FRAME_TAILROOM = 64,  /* bytes after it */
+	FRAME_NSH_AREA = 256,
+};
+
+/* A frame reference: pool id in the top 8 bits, index of the frame below. */
+enum { FRAME_INDEX_MASK = 0x00ffffff, FRAME_POOL_SHIFT = 24 };
+
+/* Stage ids. Ports first, then hops, then the platform's own places. */
+enum {
+	STAGE_PORT = 0,   /* + port number: that port's leaving side */
+	STAGE_HOP = 16,   /* + hop number */
+	STAGE_CLASSIFIER = 48,
+	STAGE_NSH = 49,
+	STAGE_FLOW = 50,
+	STAGE_IDS = 56,
+	STAGE_DROP = 0xfffe, /* drop `classifier.rule` */
+	STAGE_NONE = 0xffff, /* not wired */
+	OUTPUT_BACK = 0xff,  /* the output `back`: the port that the packet came in by */
+};
+
+/* Statistics places: a port keeps two sums, arriving and leaving. */
+enum {
+	PLACE_ARRIVING = 0, /* + port number */
+	PLACE_LEAVING = 16, /* + port number */
+	PLACE_HOP = 32,     /* + hop number */
+	PLACE_CLASSIFIER = 64,
+	PLACE_NSH = 65,
+	PLACE_FLOW = 66,
+	PLACES = 68,
+};
+
+/* Drop reasons 0..31 are the platform's (the table with names and explanations is reasons.h), the
+ * ones that a VNFC declares follow. */
+enum { REASON_DECLARED = 32, REASONS = 96 };
+
+enum link_type { LINK_ETHERNET = 0, LINK_IP = 1 /* bare IPv4 or IPv6 */, LINK_OTHER = 2 };
+
+enum verdict {
+	VERDICT_NONE = 0, /* the VNFC said nothing: drop NAME.no_verdict */
+	VERDICT_FORWARD = 1,
+	VERDICT_DROP = 2,
+	VERDICT_CONSUME = 3,
+	VERDICT_HOLD = 4,  /* never seen by the forwarder: a held frame is one not given back */
+	VERDICT_FLOW = 128 /* or-ed: for the whole flow (accepted, applied per packet until the flow table comes) */
+};
+
+/* flags of a shared record */
+enum {
+	FRAME_ORIGINATED = 1, /* the VNFC made this packet out of a spare frame */
+	FRAME_CLONED = 2,     /* the VNFC copied it from another */
+	FRAME_IPV6 = 4,
+	FRAME_FRAGMENT = 8, /* not the first fragment: l4 is not there */
+	FRAME_VLAN = 16,    /* at least one 802.1Q/802.1ad tag in the data */
+};
+
+enum { OFFSET_NONE = 0xffff };
+
+/* The shared record, 64 bytes: what a frame says of itself to the VNFC that has it. Untrusted: the
+ * forwarder reads it once after a hop and checks every field before use. */
+struct frame_record {
+	uint32_t data;     /* offset of the first byte from the start of the frame */
+	uint32_t len;      /* bytes */
+	uint8_t link;      /* enum link_type */
+	uint8_t verdict;   /* enum verdict; the forwarder sets VERDICT_NONE before a hop */
+	uint8_t port;      /* number of the port it came in by */
+	uint8_t flags;     /* FRAME_* */
+	uint16_t arg;      /* FORWARD: output number or OUTPUT_BACK; DROP: reason id */
+	uint16_t l3;       /* offset of the IP header from `data`, or OFFSET_NONE */
+	uint16_t l4;       /* offset of the transport header from `data`, or OFFSET_NONE */
+	uint8_t l4_proto;  /* IP protocol number, 0 if no l4 */
+	uint8_t graph;     /* which graph the packet is in: a clone copies it */
+	uint32_t mark;     /* never leaves the VNF */
+	uint64_t time_ns;  /* when it came in: CLOCK_MONOTONIC, or the capture's time */
+	uint8_t context[16]; /* NSH context, MD type 1, network order */
+	uint16_t nsh_len;  /* bytes in the NSH area, 0 if none */
+	uint16_t reserved16;
+	uint32_t reserved[3];
+};
+
+/* Who has a frame. The owner array in the forwarder object (writer F) is the truth that `in flight` is
+ * counted from: kind in the high byte, port or hop number in the low one. */
+enum owner {
+	OWNER_FREE = 0x000,
+	OWNER_FILL = 0x100,    /* + port: with the kernel, waiting for a packet to arrive: holds none */
+	OWNER_SPARE = 0x200,   /* + hop: given to a VNFC to make packets in: holds none */
+	OWNER_ARRIVING = 0x300, /* + port: in the forwarder's own hands, no stage has taken it yet */
+	OWNER_HOP = 0x400,     /* + hop: waiting for, at, or held by a VNFC */
+	OWNER_LEAVING = 0x500, /* + port: given to the port, not yet confirmed as sent */
+};
+
+/* The private record, 64 bytes (writer F; no VNFC maps it). */
+struct frame_private {
+	uint64_t time_ns;
+	uint32_t flow;     /* index of the flow entry, 0 none */
+	uint16_t epoch;    /* low bits of the epoch whose wiring it follows */
+	uint8_t graph;
+	uint8_t port;      /* ingress port */
+	uint8_t direction; /* 0 as first seen in the flow, 1 reply */
+	uint8_t link;
+	uint16_t nsh_len;   /* saved NSH header, 0 none */
+	uint16_t outer_len; /* saved outer headers before it */
+	uint16_t reserved16;
+	uint32_t saved_spi_si; /* as it came in */
+	uint8_t context[16];   /* as it came in */
+	uint32_t reserved[4];
+};
+
+/* Saved headers of a packet whose NSH was stripped (writer F). */
+struct frame_saved {
+	uint8_t outer[128];
+	uint8_t nsh[256];
+};
+
+/* ---- pool ------------------------------------------------------------------------------------ */
+
+struct pool_header {
+	uint32_t magic, abi_major, abi_minor, pool_id;
+	uint32_t frames;     /* number of frames */
+	uint32_t frame_size; /* bytes, a power of two: 2048 or 4096 */
+	uint64_t records;    /* offset of struct frame_record[frames] */
+	uint64_t nsh;        /* offset of uint8_t[frames][FRAME_NSH_AREA] */
+	uint64_t data;       /* offset of the frames, page aligned: the UMEM */
+	uint64_t size;       /* of the object */
+	uint64_t reserved[2];
+};
+
+/* ---- hop-N ----------------------------------------------------------------------------------- */
+
+/* One end's position in a ring, alone on its pair of cache lines. Positions run freely and are masked. */
+struct ring_cell {
+	uint32_t position;
+	uint32_t reserved[31];
+};
+
+enum clock_mode { CLOCK_LIVE = 0, CLOCK_CAPTURE = 1 };
+
+enum hop_metric { METRIC_COUNTER = 1, METRIC_GAUGE = 2, METRIC_HISTOGRAM = 3 };
+enum { HOP_METRICS = 64, HOP_BUCKETS = 32, HOP_STATE_BYTES = 16384 };
+
+struct hop_reason { /* writer H, before it says ready */
+	char name[SEG_NAME];
+	char why[SEG_WHY];
+};
+
+struct hop_metric_cell { /* writer H */
+	char name[SEG_NAME];
+	char why[SEG_WHY];
+	char unit[16];
+	uint32_t kind; /* enum hop_metric, 0 unused */
+	uint32_t reserved;
+	uint64_t value;                /* counter; a gauge holds a double's bits */
+	uint64_t count;                /* histogram */
+	uint64_t sum_bits;             /* histogram: a double's bits */
+	uint64_t buckets[HOP_BUCKETS]; /* histogram: powers of two, bucket i counts values < 2^i */
+};
+
+struct hop_header {
+	/* written once by K */
+	uint32_t magic, abi_major, abi_minor, number;
+	uint32_t generation; /* a restarted VNFC gets a new object with the next generation */
+	uint32_t ring_slots; /* power of two, above quota + spares: a ring never refuses what a host owes */
+	uint64_t to_vnfc;    /* offsets of uint32_t[ring_slots] */
+	uint64_t from_vnfc;
+	uint64_t spare;
+	uint64_t size;
+	uint32_t hold_max;
+	uint32_t clock_mode; /* enum clock_mode */
+	uint32_t outputs;
+	uint32_t seed;       /* of the VNFC's random numbers; fixed in tests */
+	uint64_t state;      /* offset of HOP_STATE_BYTES of VNFC_STATE, carried over a restart by K */
+	uint64_t wall_minus_monotonic; /* ns: what makes wall() out of now() (capture mode: 0) */
+	char name[SEG_NAME];
+	uint32_t reserved_k[2];
+
+	struct ring_cell to_vnfc_head;   /* F */
+	struct ring_cell to_vnfc_tail;   /* H */
+	struct ring_cell from_vnfc_head; /* H */
+	struct ring_cell from_vnfc_tail; /* F */
+	struct ring_cell spare_head;     /* F */
+	struct ring_cell spare_tail;     /* H */
+
+	/* Doorbells. host_asleep is the futex: H sets it to 1 before it sleeps; whoever brings work sets it
+	 * back to 0 and wakes. forwarder_asleep is set by F; H then writes the hop's eventfd. */
+	uint32_t host_asleep;
+	uint32_t reserved_d[31];
+	uint32_t forwarder_asleep; /* F */
+	uint32_t reserved_e[31];
+	uint32_t control;   /* K adds 1 for each message it wrote to the control socket, then wakes the host */
+	uint32_t reserved_f[31];
+
+	/* H's own cells */
+	uint64_t progress;  /* grows with every packet and every run of a timer or request */
+	uint64_t deadline;  /* next timer, ns of the hop's clock; UINT64_MAX none */
+	uint64_t clock_seen; /* capture mode: everything due up to here was run */
+	uint32_t phase;     /* enum hop_phase */
+	uint32_t held;      /* frames the VNFC holds */
+	uint64_t busy_since; /* ns CLOCK_MONOTONIC, when the current configure/init/request began, 0 if none */
+	uint32_t reasons;   /* declared */
+	uint32_t metrics;   /* declared */
+	uint64_t exceptions;
+	uint64_t log_lines_suppressed;
+	uint32_t reserved_h[12];
+
+	uint64_t clock; /* F, capture mode: now, ns */
+	uint64_t reserved_c[15];
+
+	struct hop_reason reason[64];
+	struct hop_metric_cell metric[HOP_METRICS];
+};
+
+/*  STARTING --init done--> RUNNING <--configure begins/ends--> CONFIGURING ; any --> ENDING on `exit` */
+enum hop_phase { PHASE_STARTING = 0, PHASE_RUNNING = 1, PHASE_CONFIGURING = 2, PHASE_ENDING = 3 };
+
+/* ---- forwarder ------------------------------------------------------------------------------- */
+
+struct place_stats {
+	uint64_t received;   /* packets that came to this place */
+	uint64_t originated; /* made here */
+	uint64_t cloned;
+	uint64_t forwarded;  /* handed on; at a port's leaving side: sent, as the kernel confirmed */
+	uint64_t consumed;
+	uint64_t in_flight;  /* counted from the owners when published */
+	uint64_t bytes_in, bytes_out;
+	uint64_t bursts, wakeups;
+	uint64_t bogus;      /* references in a hop's ring that were not that hop's to give: ignored */
+	uint64_t reserved;
+	uint64_t dropped[REASONS];
+};
+
+struct statistics {
+	uint64_t time_ns;
+	struct place_stats place[PLACES];
+};
+
+struct port_memory { /* what a backend must know again after a forwarder's restart */
+	uint64_t word[16];
+};
+
+enum forwarder_state { FORWARDER_STARTING = 0, FORWARDER_RUNNING = 1, FORWARDER_DRAINING = 2, FORWARDER_DONE = 3 };
+
+struct forwarder_header {
+	uint32_t magic, abi_major, abi_minor, frames;
+	uint64_t owners;   /* offset of uint16_t[frames] */
+	uint64_t privates; /* offset of struct frame_private[frames] */
+	uint64_t saved;    /* offset of struct frame_saved[frames] */
+	uint64_t size;
+	uint32_t state;          /* enum forwarder_state */
+	uint32_t epoch;          /* applied */
+	uint32_t oldest_epoch;   /* of any packet in flight: a slot is free to write once nobody follows it */
+	uint32_t estimated;      /* 1 after a forwarder died and K wrote the difference off */
+	uint64_t heartbeat;      /* loop iterations, for the watchdog */
+	uint64_t loops_idle;     /* times it slept */
+	uint64_t clock;          /* capture mode: now */
+	uint32_t sequence;       /* odd while `published` is being written */
+	uint32_t reserved[13];
+	struct port_memory memory[SEG_PORTS];
+	struct statistics live;      /* F's working figures: never read these for a sum */
+	struct statistics published; /* consistent at an even, unchanged sequence */
+};
+
+/* ---- config ---------------------------------------------------------------------------------- */
+
+enum port_kind { PORT_NONE = 0, PORT_AF_XDP = 1, PORT_AF_PACKET = 2, PORT_PCAP = 3 };
+
+struct port_wiring {
+	char name[SEG_NAME];
+	uint32_t kind; /* enum port_kind */
+	uint32_t generation; /* changes when the port must be opened anew */
+	uint32_t mtu;
+	uint32_t ifindex;
+	uint32_t queues;
+	uint32_t enter;      /* stage id that arriving packets are handed to: STAGE_CLASSIFIER, STAGE_NSH */
+	uint8_t mac[6];
+	uint8_t has_mac;
+	uint8_t link;        /* enum link_type */
+	uint32_t parameter[8]; /* the backend's own, described in its file */
+};
+
+enum hop_state { HOP_NONE = 0, HOP_STARTING = 1, HOP_UP = 2, HOP_DOWN = 3 };
+enum on_failure { FAILURE_RESTART = 0, FAILURE_BYPASS = 1, FAILURE_STOP = 2 };
+
+struct hop_wiring {
+	char name[SEG_NAME];
+	uint32_t state;      /* enum hop_state */
+	uint32_t generation; /* of the hop object */
+	uint32_t quota;      /* frames that it may have at once */
+	uint32_t queue_max;  /* of them, waiting in its ring: beyond, drop NAME.full */
+	uint32_t on_failure; /* enum on_failure */
+	uint32_t lost_reason; /* what its frames are counted as when the generation changes: died, hung, shutdown */
+	uint32_t aware;      /* NSH */
+	uint32_t outputs;
+};
+
+enum rule_action { RULE_CHAIN = 1, RULE_BYPASS = 2, RULE_DROP = 3 };
+enum { VLAN_ANY = 0xffff, VLAN_UNTAGGED = 0xfffe };
+
+struct rule {
+	uint32_t ports; /* bit per ingress port */
+	uint16_t vlan;  /* VLAN id, or VLAN_ANY */
+	uint16_t action;
+	uint16_t target; /* RULE_BYPASS: port number or STAGE_NONE for the other one; RULE_CHAIN: chain number */
+	uint16_t reserved;
+	/* classic BPF, offsets and lengths in instructions; length 0: matches everything */
+	uint32_t ethernet_at, ethernet_len, ip_at, ip_len;
+};
+
+struct bpf_insn_cell { uint16_t code; uint8_t jt, jf; uint32_t k; };
+
+struct wiring {
+	uint32_t epoch;
+	uint32_t ports, hops, graphs, rules; /* highest number used + 1 */
+	uint32_t lockstep; /* capture mode: one packet at a time through a graph that joins */
+	uint32_t reserved[2];
+	struct port_wiring port[SEG_PORTS];
+	struct hop_wiring hop[SEG_HOPS];
+	struct rule rule[SEG_RULES];
+	uint8_t graph_of[SEG_RULES][SEG_PORTS]; /* [chain][ingress port] -> graph, 255 none */
+	uint16_t first[SEG_GRAPHS];             /* stage id */
+	uint8_t graph_port[SEG_GRAPHS];         /* the graph's ingress port */
+	uint16_t next[SEG_GRAPHS][SEG_HOPS][SEG_OUTPUTS]; /* stage id; STAGE_NONE: hop not in that graph */
+	uint8_t emit_graph[SEG_HOPS][SEG_PORTS]; /* graph that a packet made by hop, as if from port, follows */
+	struct bpf_insn_cell insn[SEG_INSNS];
+};
+
+struct config_header {
+	uint32_t magic, abi_major, abi_minor, reserved0;
+	uint64_t size;
+	uint64_t slot[2];  /* offsets of struct wiring */
+	uint32_t epoch;    /* K; the wiring in force is slot[epoch & 1] */
+	uint32_t clock_mode;
+	uint32_t drain;    /* K: 1 = take nothing more from ports, finish what is in flight, then DONE */
+	uint32_t reserved[5];
+};
+
+/* ---- keeper <-> forwarder, SOCK_SEQPACKET with descriptors -------------------------------------- */
+
+enum forwarder_message_kind {
+	MESSAGE_HOP = 1,   /* index, generation; fds: hop object, eventfd */
+	MESSAGE_PORT = 2,  /* index, generation; fds: as the backend's file says */
+	MESSAGE_READY = 3, /* F -> K: serving `generation` = epoch */
+	MESSAGE_ERROR = 4, /* F -> K: text; index = stage id */
+	MESSAGE_DONE = 5,  /* F -> K: drained, or the captures have ended */
+	MESSAGE_KICK = 6,  /* K -> F: look at the config object */
+};
+
+struct forwarder_message {
+	uint32_t kind, index, generation, fds;
+	char text[240];
+};

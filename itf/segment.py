@@ -1,0 +1,203 @@
+"""The segment as Python sees it: `segment.h` read by cffi, and the making and mapping of its objects.
+
+There is no second description of the layout: structs, enums and sizes all come out of the header.
+Sizes are in bytes, numbers in host byte order.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cffi
+
+HERE = Path(__file__).resolve().parent
+
+ffi = cffi.FFI()
+ffi.cdef("\n".join(line for line in (HERE / "segment.h").read_text().splitlines() if not line.startswith("#")))
+#: every enum constant of the header, as attributes: C.SEG_MAGIC, C.VERDICT_DROP...
+C: Any = ffi.dlopen(None)
+
+PAGE = mmap.PAGESIZE
+SPARES = 128  #: frames that wait at a hop for its VNFC to make packets in
+NEVER = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One platform drop reason of `reasons.h`."""
+
+    number: int
+    name: str
+    where: str  #: hop, port, classifier, nsh, flow or all
+    why: str
+
+
+def _platform_reasons() -> dict[int, Reason]:
+    line = re.compile(r'^REASON\((\d+),\s*(\w+),\s*(\w+),\s*"(.*)"\)')
+    found = (line.match(text) for text in (HERE / "reasons.h").read_text().splitlines())
+    rows = [Reason(int(m[1]), m[2], m[3], m[4]) for m in found if m]
+    return {row.number: row for row in rows}
+
+
+REASONS = _platform_reasons()
+RESERVED_REASONS = frozenset(row.name for row in REASONS.values())
+
+
+def text(cdata: Any) -> str:
+    """A char array of the segment as text, up to its NUL; what is not UTF-8 is replaced, never raised."""
+    return bytes(ffi.buffer(cdata)).split(b"\0", 1)[0].decode("utf-8", "replace")
+
+
+def put_text(cdata: Any, value: str) -> None:
+    """Write text into a char array, cut to fit, NUL-terminated."""
+    size = ffi.sizeof(cdata)
+    raw = value.encode()[: size - 1]
+    ffi.memmove(cdata, raw + b"\0" * (size - len(raw)), size)
+
+
+def page_up(size: int) -> int:
+    return (size + PAGE - 1) // PAGE * PAGE
+
+
+class SegmentObject:
+    """One shared-memory object: a sealed memfd that cannot be resized by whoever has its descriptor."""
+
+    def __init__(self, fd: int, size: int, writable: bool = True):
+        self.fd = fd
+        self.size = size
+        prot = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+        self.map = mmap.mmap(fd, size, mmap.MAP_SHARED, prot)
+        # from_buffer wants a writable buffer unless told otherwise
+        self.base = ffi.from_buffer("char[]", self.map, require_writable=writable)
+
+    @classmethod
+    def create(cls, name: str, size: int) -> SegmentObject:
+        size = page_up(size)
+        fd = os.memfd_create(f"coven:{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.fchmod(fd, 0o600)
+        os.ftruncate(fd, size)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+        return cls(fd, size)
+
+    def at(self, ctype: str, offset: int = 0) -> Any:
+        """A pointer of ctype into the object."""
+        return ffi.cast(ctype + " *", self.base + offset)
+
+    def read_only_fd(self) -> int:
+        """A second descriptor that can only be read and mapped for reading."""
+        return os.open(f"/proc/self/fd/{self.fd}", os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        ffi.release(self.base)
+        self.map.close()
+        os.close(self.fd)
+
+
+def _header(obj: SegmentObject, ctype: str) -> Any:
+    head = obj.at(ctype)
+    head.magic, head.abi_major, head.abi_minor = C.SEG_MAGIC, C.SEG_ABI_MAJOR, C.SEG_ABI_MINOR
+    head.size = obj.size
+    return head
+
+
+class Pool(SegmentObject):
+    """The packet pool. `frames` and `frame_size` (2048 or 4096) as asked for."""
+
+    head: Any
+
+    @classmethod
+    def make(cls, frames: int, frame_size: int) -> Pool:
+        records = page_up(ffi.sizeof("struct pool_header"))
+        nsh = records + frames * ffi.sizeof("struct frame_record")
+        data = page_up(nsh + frames * C.FRAME_NSH_AREA)
+        obj = cls.create("pool", data + frames * frame_size)
+        assert isinstance(obj, Pool)
+        obj.head = head = _header(obj, "struct pool_header")
+        head.frames, head.frame_size = frames, frame_size
+        head.records, head.nsh, head.data = records, nsh, data
+        return obj
+
+
+class Hop(SegmentObject):
+    """One VNFC's object: its rings, cells and doorbell."""
+
+    head: Any
+
+    @classmethod
+    def make(cls, name: str, number: int, generation: int, quota: int, **fields: int) -> Hop:
+        slots = 1
+        while slots < quota + SPARES:
+            slots *= 2
+        to_vnfc = page_up(ffi.sizeof("struct hop_header"))
+        state = to_vnfc + 3 * 4 * slots
+        obj = cls.create(f"hop-{number}", state + C.HOP_STATE_BYTES)
+        assert isinstance(obj, Hop)
+        obj.head = head = _header(obj, "struct hop_header")
+        head.number, head.generation, head.ring_slots = number, generation, slots
+        head.to_vnfc, head.from_vnfc, head.spare = to_vnfc, to_vnfc + 4 * slots, to_vnfc + 8 * slots
+        head.state = state
+        head.deadline = NEVER
+        put_text(head.name, name)
+        for key, value in fields.items():
+            setattr(head, key, value)
+        return obj
+
+
+class Forwarder(SegmentObject):
+    """Owners, private records and statistics."""
+
+    head: Any
+
+    @classmethod
+    def make(cls, frames: int) -> Forwarder:
+        owners = page_up(ffi.sizeof("struct forwarder_header"))
+        privates = page_up(owners + 2 * frames)
+        saved = page_up(privates + frames * ffi.sizeof("struct frame_private"))
+        obj = cls.create("forwarder", saved + frames * ffi.sizeof("struct frame_saved"))
+        assert isinstance(obj, Forwarder)
+        obj.head = head = _header(obj, "struct forwarder_header")
+        head.frames = frames
+        head.owners, head.privates, head.saved = owners, privates, saved
+        return obj
+
+    def statistics(self) -> Any:
+        """A consistent copy of the published figures (a struct statistics).
+
+        Raises TimeoutError if the forwarder died while it was publishing.
+        """
+        size = ffi.sizeof("struct statistics")
+        copy = ffi.new("struct statistics *")
+        for _ in range(100000):
+            before = self.head.sequence
+            if before & 1 == 0:
+                ffi.memmove(copy, ffi.addressof(self.head.published), size)
+                if self.head.sequence == before:
+                    return copy
+        raise TimeoutError("the forwarder's figures stay half-written")
+
+
+class Config(SegmentObject):
+    """The wiring in force and the spare slot."""
+
+    head: Any
+
+    @classmethod
+    def make(cls, clock_mode: int) -> Config:
+        first = page_up(ffi.sizeof("struct config_header"))
+        size = page_up(ffi.sizeof("struct wiring"))
+        obj = cls.create("config", first + 2 * size)
+        assert isinstance(obj, Config)
+        obj.head = head = _header(obj, "struct config_header")
+        head.slot[0], head.slot[1] = first, first + size
+        head.clock_mode = clock_mode
+        return obj
+
+    def slot(self, epoch: int) -> Any:
+        return self.at("struct wiring", self.head.slot[epoch & 1])
