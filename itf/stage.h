@@ -24,6 +24,7 @@ struct fabric {
 	struct stage *stage[STAGE_IDS];    /* NULL: not there */
 	uint32_t epoch;
 	bool capture; /* time is the captures' */
+	uint64_t capture_until; /* capture mode: a port hands on packets up to this time, no further */
 	bool draining;
 };
 
@@ -33,7 +34,8 @@ struct stage_ops {
 	 * reason in why. A stage that is opened again after a forwarder's restart finds its memory in
 	 * fabric->header->memory[]. */
 	int (*open)(struct stage *s, const int *fds, unsigned count, char *why, size_t why_size);
-	/* Bring in up to budget packets and hand them on; returns how many. NULL: the stage never does. */
+	/* Bring in up to budget packets and hand them on; returns how many. Budget 0: only take back what the
+	 * kernel has sent. NULL: the stage never brings anything. */
 	unsigned (*poll)(struct stage *s, unsigned budget);
 	/* Take n <= SEG_BURST packets over. The stage owns them from here on, and counts what it drops. */
 	void (*take)(struct stage *s, const uint32_t *refs, unsigned n);

@@ -1,0 +1,230 @@
+/* What the keeper says: descriptors ahead, then a new epoch. Only what differs is touched. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include "forwarder.h"
+
+void control_say(struct forwarder *fw, unsigned kind, unsigned index, unsigned generation, const char *text)
+{
+	struct forwarder_message m = { .kind = kind, .index = index, .generation = generation };
+	snprintf(m.text, sizeof m.text, "%s", text);
+	/* a keeper that does not read must not stop packets */
+	send(fw->control, &m, sizeof m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void pending_drop(struct pending *p)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		close(p->fds[i]);
+	p->count = 0;
+}
+
+void control_read(struct forwarder *fw)
+{
+	for (;;) {
+		struct forwarder_message m;
+		union {
+			char space[CMSG_SPACE(sizeof(int) * SEG_PORTS)];
+			struct cmsghdr align;
+		} ancillary;
+		struct iovec io = { &m, sizeof m };
+		struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &ancillary,
+				      .msg_controllen = sizeof ancillary };
+		ssize_t got = recvmsg(fw->control, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return;
+		if (got == 0) {
+			fw->ended = true;
+			return;
+		}
+		struct pending came = { .generation = m.generation };
+		for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
+			if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+				continue;
+			came.count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+			memcpy(came.fds, CMSG_DATA(c), came.count * sizeof(int));
+		}
+		struct pending *where = NULL;
+		if ((size_t)got == sizeof m && m.kind == MESSAGE_HOP && m.index < SEG_HOPS)
+			where = &fw->pending_hop[m.index];
+		else if ((size_t)got == sizeof m && m.kind == MESSAGE_PORT && m.index < SEG_PORTS)
+			where = &fw->pending_port[m.index];
+		if (where == NULL) {
+			pending_drop(&came);
+			continue;
+		}
+		pending_drop(where);
+		*where = came;
+	}
+}
+
+static void watch(struct forwarder *fw, struct stage *s, bool hop)
+{
+	bool ready = false;
+	int fd = s->ops->arm ? s->ops->arm(s, &ready) : -1;
+	if (s->ops->disarm)
+		s->ops->disarm(s);
+	if (fd < 0)
+		return;
+	/* a hop's eventfd is never read, so it must be edge-triggered */
+	struct epoll_event event = { .events = EPOLLIN | (hop ? EPOLLET : 0u), .data.fd = fd };
+	epoll_ctl(fw->sleep_all, EPOLL_CTL_ADD, fd, &event);
+	if (hop)
+		epoll_ctl(fw->sleep_hops, EPOLL_CTL_ADD, fd, &event);
+	s->watched = fd;
+}
+
+static void stage_stop(struct forwarder *fw, struct stage *s)
+{
+	if (s->ops == NULL || s->generation == 0)
+		return;
+	if (s->watched >= 0) { /* the keeper has a copy of the descriptor: closing ours would not end the watch */
+		epoll_ctl(fw->sleep_all, EPOLL_CTL_DEL, s->watched, NULL);
+		epoll_ctl(fw->sleep_hops, EPOLL_CTL_DEL, s->watched, NULL);
+		s->watched = -1;
+	}
+	if (s->ops->close)
+		s->ops->close(s);
+	s->generation = 0;
+}
+
+static bool stage_start(struct forwarder *fw, struct stage *s, struct pending *p, uint32_t generation, bool hop)
+{
+	char why[sizeof((struct forwarder_message *)0)->text] = "its descriptors have not come";
+	unsigned count = p->count;
+	p->count = 0; /* the stage owns them now, whatever comes of it */
+	if (count == 0 || p->generation != generation || s->ops->open(s, p->fds, count, why, sizeof why) < 0) {
+		control_say(fw, MESSAGE_ERROR, s->id, generation, why);
+		return false;
+	}
+	s->generation = generation;
+	s->watched = -1;
+	watch(fw, s, hop);
+	return true;
+}
+
+static const struct stage_ops *backend(struct forwarder *fw, unsigned kind)
+{
+	static const char *const name[] = { [PORT_AF_XDP] = "af_xdp", [PORT_AF_PACKET] = "af_packet",
+					    [PORT_PCAP] = "pcap" };
+	for (unsigned i = 0; fw->ops[i] != NULL && kind < sizeof name / sizeof name[0] && name[kind]; i++)
+		if (strcmp(fw->ops[i]->kind, name[kind]) == 0)
+			return fw->ops[i];
+	return NULL;
+}
+
+static void take_up_hop(struct forwarder *fw, unsigned n, const struct hop_wiring *w)
+{
+	struct stage *s = &fw->hops[n];
+	uint32_t wanted = w->state == HOP_NONE ? 0 : w->generation;
+	s->ops = &hop_stage;
+	s->id = STAGE_HOP + n;
+	s->in = &fw->fabric.frames.stats[PLACE_HOP + n];
+	fw->fabric.stage[s->id] = w->state == HOP_NONE ? NULL : s;
+	if (s->generation == wanted && w->state != HOP_DOWN)
+		return;
+	if (s->generation != 0) {
+		s->ops->poll(s, SEG_HOST_BURST); /* what it finished before it went is good */
+		stage_stop(fw, s);
+		hop_forget(s, w->lost_reason < REASONS ? w->lost_reason : REASON_died);
+	}
+	if (wanted != 0 && w->state != HOP_DOWN)
+		stage_start(fw, s, &fw->pending_hop[n], wanted, true);
+}
+
+static void port_forget(struct forwarder *fw, unsigned n)
+{
+	struct frames *f = &fw->fabric.frames;
+	for (uint32_t i = 0; i < f->count; i++) {
+		if (f->owner[i] == OWNER_LEAVING + n)
+			frame_drop(f, i, PLACE_LEAVING + n, REASON_shutdown);
+		else if (f->owner[i] == OWNER_FILL + n)
+			frame_free(f, i);
+	}
+}
+
+static void take_up_port(struct forwarder *fw, unsigned n, const struct port_wiring *w)
+{
+	struct stage *s = &fw->ports[n];
+	uint32_t wanted = w->kind == PORT_NONE ? 0 : w->generation;
+	if (s->generation == wanted)
+		return;
+	if (s->generation != 0) {
+		if (s->ops->account)
+			s->ops->account(s);
+		stage_stop(fw, s);
+		port_forget(fw, n);
+		fw->fabric.stage[STAGE_PORT + n] = NULL;
+	}
+	if (wanted == 0)
+		return;
+	s->ops = backend(fw, w->kind);
+	s->id = STAGE_PORT + n;
+	s->in = &fw->fabric.frames.stats[PLACE_ARRIVING + n];
+	s->out = &fw->fabric.frames.stats[PLACE_LEAVING + n];
+	if (s->ops == NULL)
+		control_say(fw, MESSAGE_ERROR, s->id, wanted, "this forwarder has no such backend");
+	else if (stage_start(fw, s, &fw->pending_port[n], wanted, false))
+		fw->fabric.stage[s->id] = s;
+}
+
+/* The hops on the way that a port's packets take when every VNFC forwards to its first output. */
+static uint32_t main_line(const struct wiring *w, unsigned port)
+{
+	uint32_t hops = 0;
+	for (unsigned g = 0; g < w->graphs; g++) {
+		if (w->graph_port[g] != port)
+			continue;
+		uint16_t at = w->first[g];
+		for (unsigned i = 0; i < SEG_HOPS && at >= STAGE_HOP && at < STAGE_HOP + SEG_HOPS; i++) {
+			hops |= 1u << (at - STAGE_HOP);
+			at = w->next[g][at - STAGE_HOP][0];
+		}
+	}
+	return hops;
+}
+
+void control_take_up(struct forwarder *fw)
+{
+	struct fabric *fabric = &fw->fabric;
+	uint32_t epoch = cell_load(&fabric->config->epoch);
+	bool drain = cell_load(&fabric->config->drain) != 0;
+	control_read(fw);
+	if (drain && !fabric->draining) {
+		fw->drain_until = clock_ns(CLOCK_MONOTONIC) + 500000000;
+		cell_store(&fabric->header->state, FORWARDER_DRAINING);
+	} else if (!drain && fabric->draining) {
+		cell_store(&fabric->header->state, FORWARDER_RUNNING);
+	}
+	fabric->draining = drain;
+	if (epoch == fabric->epoch)
+		return;
+	fabric->epoch = epoch;
+	fw->switched_at = fabric->frames.now;
+	const struct wiring *w = fabric->wiring[epoch & 1];
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		take_up_hop(fw, n, &w->hop[n]);
+	for (unsigned n = 0; n < SEG_PORTS; n++) {
+		take_up_port(fw, n, &w->port[n]);
+		fw->line[n] = main_line(w, n);
+	}
+	cell_store(&fabric->header->epoch, epoch);
+	fw->dirty = true;
+	account_publish(fw);
+	control_say(fw, MESSAGE_READY, 0, epoch, "");
+}
+
+void control_close(struct forwarder *fw)
+{
+	for (unsigned n = 0; n < SEG_PORTS; n++)
+		if (fw->ports[n].ops && fw->ports[n].generation && fw->ports[n].ops->account)
+			fw->ports[n].ops->account(&fw->ports[n]);
+	account_publish(fw);
+	for (unsigned n = 0; n < SEG_PORTS; n++)
+		stage_stop(fw, &fw->ports[n]);
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		stage_stop(fw, &fw->hops[n]);
+}

@@ -1,0 +1,290 @@
+/* The forwarder's loop, and its beginning and end. */
+#include "forwarder.h"
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+enum { PORT_BUDGET = SEG_BURST };
+
+static const uint64_t SECOND_NS = 1000000000;
+
+/* Would a packet from this port only join a queue that is long enough already? */
+static bool held_back(struct forwarder *fw, unsigned port)
+{
+	for (uint32_t hops = fw->line[port]; hops != 0; hops &= hops - 1) {
+		struct stage *s = fw->fabric.stage[STAGE_HOP + __builtin_ctz(hops)];
+		if (s != NULL && hop_congested(s))
+			return true;
+	}
+	return false;
+}
+
+static void flush(struct forwarder *fw)
+{
+	for (unsigned id = 0; id < STAGE_IDS; id++) {
+		struct stage *s = fw->fabric.stage[id];
+		if (s == NULL || !s->touched)
+			continue;
+		s->touched = false;
+		if (s->ops->flush)
+			s->ops->flush(s);
+	}
+}
+
+static unsigned live_turn(struct forwarder *fw, bool *waiting)
+{
+	struct fabric *fabric = &fw->fabric;
+	unsigned moved = 0;
+	fabric->frames.now = clock_ns(CLOCK_MONOTONIC);
+	for (unsigned n = 0; n < SEG_HOPS; n++) {
+		struct stage *s = fabric->stage[STAGE_HOP + n];
+		if (s != NULL)
+			moved += s->ops->poll(s, SEG_HOST_BURST);
+	}
+	for (unsigned n = 0; n < SEG_PORTS; n++) {
+		struct stage *s = fabric->stage[STAGE_PORT + n];
+		if (s == NULL)
+			continue;
+		bool hold = held_back(fw, n);
+		*waiting = *waiting || hold;
+		moved += s->ops->poll(s, hold || fabric->draining ? 0 : PORT_BUDGET);
+	}
+	return moved;
+}
+
+/* Ask every stage to ring; true if one has work already. */
+static bool arm(struct forwarder *fw)
+{
+	bool ready = false;
+	for (unsigned id = 0; id < STAGE_IDS; id++) {
+		struct stage *s = fw->fabric.stage[id];
+		bool stage_ready = false;
+		if (s == NULL || s->ops->arm == NULL)
+			continue;
+		s->ops->arm(s, &stage_ready);
+		/* a port that waits for a hop, or for the end, has no say */
+		if (id < STAGE_HOP && (fw->fabric.draining || fw->fabric.capture || held_back(fw, id)))
+			continue;
+		ready = ready || stage_ready;
+	}
+	return ready;
+}
+
+static int timeout_ms(struct forwarder *fw, bool waiting)
+{
+	uint64_t now = fw->fabric.frames.now, until = UINT64_MAX;
+	if (fw->fabric.capture)
+		return 1;
+	if (fw->dirty)
+		until = fw->publish_at;
+	if (fw->fabric.draining && fw->fabric.header->state != FORWARDER_DONE && until > now + 1000000)
+		until = now + 1000000;
+	if (waiting && until > now + 5000000)
+		until = now + 5000000;
+	for (unsigned n = 0; n < SEG_PORTS; n++) {
+		struct stage *s = fw->fabric.stage[STAGE_PORT + n];
+		uint64_t deadline = s != NULL && s->ops->deadline ? s->ops->deadline(s) : UINT64_MAX;
+		if (deadline < until)
+			until = deadline;
+	}
+	if (until == UINT64_MAX)
+		return -1;
+	return until <= now ? 0 : (int)((until - now + 999999) / 1000000);
+}
+
+static void sleep_until_work(struct forwarder *fw, bool waiting)
+{
+	struct epoll_event events[SEG_PORTS];
+	bool hops_only = waiting || fw->fabric.capture || fw->fabric.draining;
+	if (!arm(fw)) {
+		fw->fabric.header->loops_idle++;
+		int n = epoll_wait(hops_only ? fw->sleep_hops : fw->sleep_all, events, SEG_PORTS,
+				   timeout_ms(fw, waiting));
+		for (int i = 0; i < n; i++)
+			if (events[i].data.fd == fw->control)
+				control_read(fw);
+	}
+	for (unsigned id = 0; id < STAGE_IDS; id++) {
+		struct stage *s = fw->fabric.stage[id];
+		if (s != NULL && s->ops->disarm)
+			s->ops->disarm(s);
+	}
+}
+
+/* Everything that is still somewhere when the VNF stops is dropped by the name `shutdown`. */
+static void finish(struct forwarder *fw)
+{
+	struct frames *f = &fw->fabric.frames;
+	for (unsigned n = 0; n < SEG_PORTS; n++)
+		if (fw->fabric.stage[STAGE_PORT + n] && fw->ports[n].ops->account)
+			fw->ports[n].ops->account(&fw->ports[n]);
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		if (fw->hops[n].in != NULL)
+			hop_forget(&fw->hops[n], REASON_shutdown);
+	for (uint32_t i = 0; i < f->count; i++)
+		if ((f->owner[i] & 0xff00) == OWNER_ARRIVING)
+			frame_drop(f, i, PLACE_ARRIVING + (f->owner[i] & 0xff), REASON_shutdown);
+	account_publish(fw);
+	if (fw->fabric.header->state != FORWARDER_DONE) {
+		cell_store(&fw->fabric.header->state, FORWARDER_DONE);
+		control_say(fw, MESSAGE_DONE, 0, fw->fabric.epoch, "");
+	}
+}
+
+static void housekeeping(struct forwarder *fw)
+{
+	struct fabric *fabric = &fw->fabric;
+	uint64_t now = fabric->capture ? clock_ns(CLOCK_MONOTONIC) : fabric->frames.now;
+	if (now >= fw->account_at) {
+		fw->account_at = now + SECOND_NS;
+		for (unsigned n = 0; n < SEG_PORTS; n++)
+			if (fabric->stage[STAGE_PORT + n] && fw->ports[n].ops->account)
+				fw->ports[n].ops->account(&fw->ports[n]);
+	}
+	if (fw->dirty && now >= fw->publish_at) {
+		account_publish(fw);
+		fw->publish_at = now + 10000000;
+	}
+}
+
+static void run(struct forwarder *fw)
+{
+	struct fabric *fabric = &fw->fabric;
+	while (!fw->ended) {
+		if (cell_load(&fabric->config->epoch) != fabric->epoch ||
+		    (cell_load(&fabric->config->drain) != 0) != fabric->draining)
+			control_take_up(fw);
+		unsigned moved = 0;
+		bool waiting = false, more = true;
+		bool idle = fabric->epoch == 0 || fabric->header->state == FORWARDER_DONE;
+		if (fabric->capture && !idle && !fabric->draining)
+			more = capture_turn(fw, &moved);
+		else if (!idle || !fabric->capture)
+			moved = live_turn(fw, &waiting);
+		flush(fw);
+		fabric->header->heartbeat++;
+		if (moved > 0)
+			fw->dirty = true;
+		housekeeping(fw);
+		if (fabric->draining && fabric->header->state != FORWARDER_DONE &&
+		    (account_in_flight(fw) == 0 || clock_ns(CLOCK_MONOTONIC) > fw->drain_until))
+			more = false;
+		if (!more)
+			finish(fw);
+		if (moved == 0)
+			sleep_until_work(fw, waiting);
+	}
+	control_close(fw);
+}
+
+/* ---- beginning ---------------------------------------------------------------------------------- */
+
+static void *map_object(int fd, int protection, size_t least, size_t *size)
+{
+	struct stat status;
+	if (fstat(fd, &status) < 0 || (size_t)status.st_size < least)
+		return NULL;
+	void *at = mmap(NULL, status.st_size, protection, MAP_SHARED, fd, 0);
+	close(fd);
+	*size = status.st_size;
+	const uint32_t *head = at;
+	if (at == MAP_FAILED || head[0] != SEG_MAGIC || head[1] != SEG_ABI_MAJOR)
+		return NULL;
+	return at;
+}
+
+static bool map_segment(struct forwarder *fw, const int fds[3])
+{
+	struct frames *f = &fw->fabric.frames;
+	size_t size;
+	struct pool_header *pool = map_object(fds[0], PROT_READ | PROT_WRITE, sizeof *pool, &size);
+	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own, &size);
+	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config, &size);
+	if (pool == NULL || own == NULL || config == NULL || own->frames != pool->frames || pool->frames % 4 != 0)
+		return false;
+	f->pool = (uint8_t *)pool;
+	f->data = f->pool + pool->data;
+	f->count = pool->frames;
+	f->frame_size = pool->frame_size;
+	f->frame_shift = (uint32_t)__builtin_ctz(pool->frame_size);
+	f->record = (struct frame_record *)(f->pool + pool->records);
+	f->nsh = f->pool + pool->nsh;
+	f->owner = (uint16_t *)((uint8_t *)own + own->owners);
+	f->priv = (struct frame_private *)((uint8_t *)own + own->privates);
+	f->saved = (struct frame_saved *)((uint8_t *)own + own->saved);
+	f->stats = own->live.place;
+	f->spare = calloc(f->count, sizeof *f->spare);
+	fw->fabric.header = own;
+	fw->fabric.config = config;
+	for (unsigned i = 0; i < 2; i++)
+		fw->fabric.wiring[i] = (struct wiring *)((uint8_t *)config + config->slot[i]);
+	fw->fabric.capture = config->clock_mode == CLOCK_CAPTURE;
+	return f->spare != NULL;
+}
+
+/* Whatever it needed a capability for, the keeper has done. */
+static void give_up_privileges(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct none[2] = { 0 };
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	syscall(SYS_capset, &header, none);
+}
+
+static void prepare(struct forwarder *fw)
+{
+	struct fabric *fabric = &fw->fabric;
+	bool again = fabric->header->state != FORWARDER_STARTING;
+	fabric->frames.now = fabric->capture ? 0 : clock_ns(CLOCK_MONOTONIC);
+	account_start(fw, again);
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		fw->hops[n] = (struct stage){ .fabric = fabric, .number = n, .watched = -1 };
+	for (unsigned n = 0; n < SEG_PORTS; n++)
+		fw->ports[n] = (struct stage){ .fabric = fabric, .number = n, .watched = -1 };
+	fw->classifier = (struct stage){ .ops = &classifier_stage, .fabric = fabric, .id = STAGE_CLASSIFIER,
+					 .in = &fabric->frames.stats[PLACE_CLASSIFIER], .watched = -1 };
+	fabric->stage[STAGE_CLASSIFIER] = &fw->classifier;
+	fw->sleep_all = epoll_create1(EPOLL_CLOEXEC);
+	fw->sleep_hops = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fw->control };
+	epoll_ctl(fw->sleep_all, EPOLL_CTL_ADD, fw->control, &event);
+	epoll_ctl(fw->sleep_hops, EPOLL_CTL_ADD, fw->control, &event);
+	cell_store(&fabric->header->state, FORWARDER_RUNNING);
+}
+
+int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops)
+{
+	static const char usage[] = "usage: coven-forwarder --fds POOL,FORWARDER,CONFIG,CONTROL\n"
+				    "Started by the keeper with these descriptors; not for use by hand.\n";
+	int fds[4];
+	if (argc != 3 || strcmp(argv[1], "--fds") != 0 ||
+	    sscanf(argv[2], "%d,%d,%d,%d", &fds[0], &fds[1], &fds[2], &fds[3]) != 4) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	give_up_privileges();
+	struct forwarder *fw = calloc(1, sizeof *fw);
+	if (fw == NULL || !map_segment(fw, fds)) {
+		fputs("coven-forwarder: the segment's objects are not of this ABI\n", stderr);
+		return 1;
+	}
+	fw->control = fds[3];
+	fw->ops = ops;
+	prepare(fw);
+	run(fw);
+	free(fw->fabric.frames.spare);
+	free(fw);
+	return 0;
+}

@@ -1,0 +1,55 @@
+/* The forwarder: moves bursts from stage to stage, sleeps when there are none.
+ *
+ * It parses nothing and has no capability: the keeper hands it objects and sockets, writes the wiring and
+ * moves the epoch. forwarder.c is the loop, control.c takes wiring up, account.c publishes figures,
+ * capture.c is the loop's other clock.
+ */
+#ifndef ITF_FORWARDER_H
+#define ITF_FORWARDER_H
+#include "stage.h"
+
+struct pending { /* descriptors that came ahead of the wiring that names them */
+	uint32_t generation;
+	unsigned count;
+	int fds[SEG_PORTS];
+};
+
+struct forwarder {
+	struct fabric fabric;
+	int control;     /* SOCK_SEQPACKET to the keeper */
+	int sleep_all;   /* epoll: control, ports, hops */
+	int sleep_hops;  /* epoll: control and hops, when ports wait for a hop */
+	const struct stage_ops *const *ops; /* NULL-terminated: what is linked in */
+	struct stage hops[SEG_HOPS], ports[SEG_PORTS], classifier;
+	struct pending pending_hop[SEG_HOPS], pending_port[SEG_PORTS];
+	uint32_t line[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */
+	bool ended;      /* the keeper is gone */
+	bool dirty;      /* something moved since the last publication */
+	uint64_t publish_at, account_at, drain_until, switched_at;
+	uint64_t last_packet; /* capture mode: time of the last packet read */
+};
+
+/* The whole life of the forwarder process; returns its exit status. */
+int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops);
+
+/* control.c: read what the keeper sent; take up a new wiring. */
+void control_read(struct forwarder *fw);
+void control_take_up(struct forwarder *fw);
+void control_say(struct forwarder *fw, unsigned kind, unsigned index, unsigned generation, const char *text);
+void control_close(struct forwarder *fw);
+
+/* account.c */
+void account_start(struct forwarder *fw, bool again);
+void account_publish(struct forwarder *fw);
+unsigned account_in_flight(struct forwarder *fw);
+void account_write_off(struct forwarder *fw);
+
+/* capture.c: one turn in capture mode; false once everything has ended. */
+bool capture_turn(struct forwarder *fw, unsigned *moved);
+
+/* hop.c: beyond the stage interface. */
+bool hop_congested(struct stage *hop);
+bool hop_quiet(struct stage *hop);
+uint64_t hop_advance(struct stage *hop, uint64_t clock);
+void hop_forget(struct stage *hop, unsigned reason);
+#endif

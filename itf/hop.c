@@ -1,0 +1,382 @@
+/* A hop: the stage that stands for one VNFC process.
+ *
+ * What comes back over the ring is believed only as far as owners[] confirms it. Every field of a shared
+ * record is read once and checked before it is used, since the VNFC may write to it at any time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include "forwarder.h"
+
+enum { SPARES_FIRST = 16, SPARES_BUSY = 128 }; /* must stay within segment.py's SPARES */
+enum { PREFETCH = 4 };
+
+static const uint64_t STALL_NS = 20000000; /* a hop that does not move holds ports up no longer than this */
+
+struct hop {
+	struct hop_header *header;
+	size_t size;
+	int bell; /* eventfd: in the forwarder's epoll set, never read */
+	struct ring_end to, from, spare;
+	uint32_t has;      /* packets of ours that it has */
+	uint32_t spares_wanted;
+	uint32_t seen_tail; /* of its end of `to`, to tell whether it moves */
+	uint64_t moved_at;
+};
+
+static const struct hop_wiring *wired(const struct stage *s)
+{
+	return &s->fabric->wiring[s->fabric->epoch & 1]->hop[s->number];
+}
+
+/* Let the VNFC have frames to make packets in. */
+static void refill(struct stage *s)
+{
+	struct hop *hop = s->self;
+	uint32_t waiting = ring_waiting(&hop->spare), refs[SPARES_BUSY];
+	if (waiting >= hop->spares_wanted / 2 + 1)
+		return;
+	uint32_t n = frames_take(&s->fabric->frames, refs, hop->spares_wanted - waiting, OWNER_SPARE + s->number);
+	ring_put(&hop->spare, refs, n);
+	ring_publish(&hop->spare);
+	hop->spares_wanted = SPARES_BUSY; /* it uses them: have more ready from now on */
+}
+
+static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, size_t why_size)
+{
+	struct frames *f = &s->fabric->frames;
+	struct stat status;
+	if (count != 2 || fstat(fds[0], &status) < 0 || (size_t)status.st_size < sizeof(struct hop_header)) {
+		snprintf(why, why_size, "a hop needs its object and its eventfd");
+		return -1;
+	}
+	struct hop_header *h = mmap(NULL, status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
+	if (h == MAP_FAILED) {
+		snprintf(why, why_size, "cannot map the hop object: %s", strerror(errno));
+		return -1;
+	}
+	uint32_t slots = h->ring_slots;
+	uint64_t size = (uint64_t)status.st_size, bytes = 4ull * slots;
+	if (h->magic != SEG_MAGIC || h->abi_major != SEG_ABI_MAJOR || slots < 2 || (slots & (slots - 1)) ||
+	    bytes > size || h->to_vnfc > size - bytes || h->from_vnfc > size - bytes || h->spare > size - bytes) {
+		snprintf(why, why_size, "the hop object is not one of this ABI");
+		munmap(h, status.st_size);
+		return -1;
+	}
+	struct hop *hop = calloc(1, sizeof *hop);
+	if (hop == NULL) {
+		snprintf(why, why_size, "out of memory");
+		munmap(h, status.st_size);
+		return -1;
+	}
+	uint8_t *base = (uint8_t *)h;
+	hop->header = h;
+	hop->size = status.st_size;
+	hop->bell = fds[1];
+	close(fds[0]);
+	ring_open(&hop->to, (uint32_t *)(base + h->to_vnfc), slots, &h->to_vnfc_head, &h->to_vnfc_tail);
+	ring_open(&hop->from, (uint32_t *)(base + h->from_vnfc), slots, &h->from_vnfc_tail, &h->from_vnfc_head);
+	ring_open(&hop->spare, (uint32_t *)(base + h->spare), slots, &h->spare_head, &h->spare_tail);
+	for (uint32_t i = 0; i < f->count; i++) /* not zero only after a forwarder's restart */
+		hop->has += f->owner[i] == OWNER_HOP + s->number;
+	hop->spares_wanted = SPARES_FIRST;
+	hop->moved_at = f->now;
+	s->self = hop;
+	s->in = &f->stats[PLACE_HOP + s->number];
+	refill(s);
+	return 0;
+}
+
+static void pass_by(struct stage *s, const uint32_t *refs, unsigned n)
+{
+	s->in->forwarded += n;
+	for (unsigned i = 0; i < n; i++)
+		stage_hand(s->fabric, packet_wiring(s->fabric, refs[i])->next[s->fabric->frames.priv[refs[i]].graph]
+			   [s->number][0], &refs[i], 1);
+}
+
+static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
+{
+	struct frames *f = &s->fabric->frames;
+	struct hop *hop = s->self;
+	const struct hop_wiring *w = wired(s);
+	s->in->received += n;
+	s->in->bursts++;
+	if (hop == NULL || w->state != HOP_UP) {
+		if (w->on_failure == FAILURE_BYPASS)
+			pass_by(s, refs, n);
+		else
+			frames_drop(f, refs, n, PLACE_HOP + s->number, REASON_down);
+		return;
+	}
+	uint32_t waiting = ring_waiting(&hop->to);
+	uint32_t queue = waiting < w->queue_max ? w->queue_max - waiting : 0;
+	uint32_t quota = hop->has < w->quota ? w->quota - hop->has : 0;
+	uint32_t room = ring_room(&hop->to, n);
+	if (quota > room)
+		quota = room;
+	unsigned take = n;
+	if (take > queue || take > quota) {
+		take = queue < quota ? queue : quota;
+		frames_drop(f, refs + take, n - take, PLACE_HOP + s->number,
+			    queue < quota ? REASON_full : REASON_quota);
+	}
+	uint64_t bytes = 0;
+	for (unsigned i = 0; i < take; i++) {
+		struct frame_record *r = &f->record[refs[i]];
+		f->owner[refs[i]] = OWNER_HOP + s->number;
+		r->verdict = VERDICT_NONE;
+		r->graph = f->priv[refs[i]].graph;
+		bytes += r->len;
+	}
+	s->in->bytes_in += bytes;
+	hop->has += take;
+	ring_put(&hop->to, refs, take);
+}
+
+static void hop_flush(struct stage *s)
+{
+	struct hop *hop = s->self;
+	if (hop == NULL)
+		return;
+	ring_publish(&hop->to);
+	if (__atomic_load_n(&hop->header->host_asleep, __ATOMIC_RELAXED))
+		s->in->wakeups++;
+	bell_wake(&hop->header->host_asleep);
+}
+
+/* A packet that the VNFC made: what graph it follows, or false if it has none. */
+static bool adopt(struct stage *s, uint32_t ref, const struct frame_record *r)
+{
+	struct fabric *fabric = s->fabric;
+	const struct wiring *w = fabric->wiring[fabric->epoch & 1];
+	struct frame_private *priv = &fabric->frames.priv[ref];
+	uint8_t port = r->port < SEG_PORTS ? r->port : 0, graph = r->graph;
+	if (!(r->flags & FRAME_CLONED) || graph >= w->graphs || w->next[graph][s->number][0] == STAGE_NONE)
+		graph = w->emit_graph[s->number][port];
+	*priv = (struct frame_private){ .time_ns = fabric->frames.now, .epoch = (uint16_t)fabric->epoch,
+					.graph = graph, .port = port,
+					.link = r->link <= LINK_OTHER ? r->link : LINK_OTHER };
+	return graph < w->graphs;
+}
+
+/* Where a packet goes that the VNFC wants forwarded; STAGE_IDS if that cannot be. */
+static uint16_t target_of(struct stage *s, uint32_t ref, uint16_t output)
+{
+	const struct wiring *w = packet_wiring(s->fabric, ref);
+	const struct frame_private *priv = &s->fabric->frames.priv[ref];
+	if (output == OUTPUT_BACK)
+		return STAGE_PORT + priv->port;
+	if (output >= SEG_OUTPUTS || output >= w->hop[s->number].outputs)
+		return STAGE_IDS;
+	return w->next[priv->graph][s->number][output];
+}
+
+/* A drop reason that a host may give: its own declared ones, and those that the host itself sets. */
+static unsigned drop_reason(const struct hop *hop, uint16_t reason)
+{
+	if (reason == REASON_no_verdict || reason == REASON_exception || reason == REASON_hold_full ||
+	    reason == REASON_bad_verdict)
+		return reason;
+	return reason >= REASON_DECLARED && reason < REASONS && reason - REASON_DECLARED < (int)hop->header->reasons
+		       ? reason : REASON_bad_verdict;
+}
+
+/* Take a frame back and say where its packet goes: a stage id, or STAGE_IDS if it ends here (and is counted). */
+static uint16_t take_back(struct stage *s, uint32_t ref)
+{
+	struct frames *f = &s->fabric->frames;
+	struct hop *hop = s->self;
+	struct place_stats *stats = s->in;
+	uint32_t place = PLACE_HOP + s->number;
+	bool made = false;
+	if (ref >= f->count || f->owner[ref] != OWNER_HOP + s->number) {
+		if (ref >= f->count || f->owner[ref] != OWNER_SPARE + s->number) {
+			stats->bogus++;
+			return STAGE_IDS;
+		}
+		made = true;
+	} else {
+		hop->has--;
+	}
+	struct frame_record r;
+	memcpy(&r, &f->record[ref], offsetof(struct frame_record, mark)); /* read once, then checked */
+	if (made) {
+		if (r.flags & FRAME_CLONED)
+			stats->cloned++;
+		else if (r.flags & FRAME_ORIGINATED)
+			stats->originated++;
+		else { /* written off at a stop while the VNFC had it */
+			frame_free(f, ref);
+			return STAGE_IDS;
+		}
+		if (!adopt(s, ref, &r)) {
+			frame_drop(f, ref, place, REASON_bad_verdict);
+			return STAGE_IDS;
+		}
+	}
+	switch (r.verdict & ~VERDICT_FLOW) {
+	case VERDICT_FORWARD: {
+		uint16_t target = target_of(s, ref, r.arg);
+		if (target == STAGE_IDS || r.len == 0 || r.data > f->frame_size || r.len > f->frame_size - r.data) {
+			frame_drop(f, ref, place, REASON_bad_verdict);
+			return STAGE_IDS;
+		}
+		f->owner[ref] = OWNER_ARRIVING + f->priv[ref].port;
+		stats->forwarded++;
+		stats->bytes_out += r.len;
+		return target;
+	}
+	case VERDICT_DROP:
+		frame_drop(f, ref, place, drop_reason(hop, r.arg));
+		return STAGE_IDS;
+	case VERDICT_CONSUME:
+		stats->consumed++;
+		frame_free(f, ref);
+		return STAGE_IDS;
+	case VERDICT_NONE:
+		frame_drop(f, ref, place, REASON_no_verdict);
+		return STAGE_IDS;
+	default:
+		frame_drop(f, ref, place, REASON_bad_verdict);
+		return STAGE_IDS;
+	}
+}
+
+static unsigned hop_poll(struct stage *s, unsigned budget)
+{
+	struct frames *f = &s->fabric->frames;
+	struct hop *hop = s->self;
+	uint32_t refs[SEG_HOST_BURST], burst[SEG_BURST];
+	unsigned burst_n = 0;
+	uint16_t target = STAGE_IDS;
+	if (hop == NULL)
+		return 0;
+	unsigned n = ring_take(&hop->from, refs, budget < SEG_HOST_BURST ? budget : SEG_HOST_BURST);
+	if (n == 0)
+		return 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (i + PREFETCH < n && refs[i + PREFETCH] < f->count) {
+			__builtin_prefetch(&f->record[refs[i + PREFETCH]]);
+			__builtin_prefetch(&f->priv[refs[i + PREFETCH]]);
+		}
+		uint16_t to = take_back(s, refs[i]);
+		if (to == STAGE_IDS)
+			continue;
+		if (burst_n == SEG_BURST || (burst_n > 0 && to != target)) {
+			stage_hand(s->fabric, target, burst, burst_n);
+			burst_n = 0;
+		}
+		target = to;
+		burst[burst_n++] = refs[i];
+	}
+	ring_publish(&hop->from);
+	if (burst_n > 0)
+		stage_hand(s->fabric, target, burst, burst_n);
+	refill(s);
+	return n;
+}
+
+static int hop_arm(struct stage *s, bool *ready)
+{
+	struct hop *hop = s->self;
+	if (hop == NULL)
+		return -1;
+	bell_arm(&hop->header->forwarder_asleep);
+	if (!ring_empty(&hop->from))
+		*ready = true;
+	return hop->bell;
+}
+
+static void hop_disarm(struct stage *s)
+{
+	struct hop *hop = s->self;
+	if (hop != NULL)
+		bell_disarm(&hop->header->forwarder_asleep);
+}
+
+static uint64_t hop_deadline(struct stage *s)
+{
+	struct hop *hop = s->self;
+	return hop == NULL ? UINT64_MAX : cell_load64(&hop->header->deadline);
+}
+
+static void hop_close(struct stage *s)
+{
+	struct hop *hop = s->self;
+	if (hop == NULL)
+		return;
+	close(hop->bell); /* leaves the epoll sets only with the keeper's copy: control.c removes it first */
+	munmap(hop->header, hop->size);
+	free(hop);
+	s->self = NULL;
+}
+
+/* Does this hop have a full burst waiting, and is it working on it? Then its ports had better wait. */
+bool hop_congested(struct stage *s)
+{
+	struct hop *hop = s->self;
+	if (hop == NULL)
+		return false;
+	uint32_t waiting = ring_waiting(&hop->to);
+	if (hop->to.theirs != hop->seen_tail) {
+		hop->seen_tail = hop->to.theirs;
+		hop->moved_at = s->fabric->frames.now;
+	}
+	if (waiting < SEG_HOST_BURST) {
+		if (waiting == 0)
+			hop->moved_at = s->fabric->frames.now;
+		return false;
+	}
+	return s->fabric->capture || s->fabric->frames.now - hop->moved_at < STALL_NS;
+}
+
+/* Capture mode: has the host done all there is to do up to its clock? */
+bool hop_quiet(struct stage *s)
+{
+	struct hop *hop = s->self;
+	if (hop == NULL)
+		return true;
+	return __atomic_load_n(&hop->header->host_asleep, __ATOMIC_SEQ_CST) && ring_waiting(&hop->to) == 0 &&
+	       ring_empty(&hop->from) && cell_load64(&hop->header->clock_seen) >= hop->header->clock;
+}
+
+/* Capture mode: move the hop's clock and let it run what is due. */
+uint64_t hop_advance(struct stage *s, uint64_t clock)
+{
+	struct hop *hop = s->self;
+	if (hop == NULL || clock <= hop->header->clock)
+		return 0;
+	cell_store64(&hop->header->clock, clock);
+	bell_wake(&hop->header->host_asleep);
+	return clock;
+}
+
+/* Count whatever the VNFC had as dropped for this reason. A process that still runs (shutdown) may yet write
+ * to its frames, so those stay with it until it gives them back; a dead one's return to the pool. */
+void hop_forget(struct stage *s, unsigned reason)
+{
+	struct frames *f = &s->fabric->frames;
+	struct hop *hop = s->self;
+	for (uint32_t i = 0; i < f->count; i++) {
+		if (f->owner[i] == OWNER_HOP + s->number) {
+			f->stats[PLACE_HOP + s->number].dropped[reason]++;
+			f->record[i].flags &= ~(FRAME_ORIGINATED | FRAME_CLONED);
+			if (reason == REASON_shutdown)
+				f->owner[i] = OWNER_SPARE + s->number;
+			else
+				frame_free(f, i);
+		} else if (f->owner[i] == OWNER_SPARE + s->number && reason != REASON_shutdown) {
+			frame_free(f, i);
+		}
+	}
+	if (hop != NULL)
+		hop->has = 0;
+}
+
+const struct stage_ops hop_stage = {
+	.kind = "hop", .open = hop_open, .poll = hop_poll, .take = hop_take, .flush = hop_flush, .arm = hop_arm,
+	.disarm = hop_disarm, .deadline = hop_deadline, .close = hop_close,
+};
