@@ -1,27 +1,118 @@
-# Native build only for now; set-up and tests are added beside it.
-PY := .venv/bin/python
+# Coven: set-up, native build, tests, demo, bench, installation. `make help` lists the targets.
+PYTHON ?= /usr/bin/python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+
+# ---------------------------------------------------------------- native build
+# B is where products go: another B is another build of the same sources (see native-asan).
+B      ?= build
 CFLAGS ?= -O2 -g
-BASE := -std=gnu11 -Wall -Wextra -Werror -fPIC -I.
-B ?= build
-FORWARDER := coven/stages.c $(wildcard itf/*.c) $(filter-out %.bpf.c vns/open_%.c,$(wildcard vns/*.c)) $(wildcard nshp/*.c)
-HEADERS := $(wildcard itf/*.h vns/*.h nshp/*.h pps/*.h pps/sdk/include/coven/*.h)
-PYINC := $(shell $(PY) -c 'import sysconfig;print(sysconfig.get_path("include"))' 2>/dev/null)
-PYEXT := $(shell $(PY) -c 'import sysconfig;print(sysconfig.get_config_var("EXT_SUFFIX"))' 2>/dev/null)
+WARN   := -Wall -Wextra -Werror
+BASE   := -std=gnu11 $(WARN) -fPIC -I. -MMD -MP
+CLANG  ?= clang
+PYINC  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')
+PYEXT  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
 
-.PHONY: native
-native: $(B)/coven-forwarder $(B)/coven-host-c $(B)/_vnfc$(PYEXT) $(B)/libcoven-vns.so $(B)/xdp.bpf.o $(B)/seccomp.bpf
+FORWARDER := coven/stages.c $(wildcard itf/*.c nshp/*.c) \
+	$(filter-out %.bpf.c vns/open_%.c,$(wildcard vns/*.c))
+HOST      := pps/host.c $(wildcard pps/host_*.c)
+HOST_C    := $(HOST) pps/c.c $(wildcard pps/c_*.c)
+VNFC_PY   := $(HOST) pps/python.c $(wildcard pps/python_*.c)
+OPENERS   := $(wildcard vns/open_*.c)
+BPF       := $(wildcard vns/*.bpf.c)
+FILTERS   := host debug build reduced
 
-$(B)/.made:
-	mkdir -p $(B) && touch $@
-$(B)/coven-forwarder: $(FORWARDER) $(HEADERS) $(B)/.made
-	$(CC) $(BASE) $(CFLAGS) -o $@ $(FORWARDER) -lpcap
-$(B)/coven-host-c: pps/host.c pps/c.c $(HEADERS) $(B)/.made
-	$(CC) $(BASE) $(CFLAGS) -rdynamic -o $@ pps/host.c pps/c.c -ldl -lcjson -lm
-$(B)/_vnfc$(PYEXT): pps/host.c pps/python.c $(wildcard pps/python_*.c) $(HEADERS) $(B)/.made
-	$(CC) $(BASE) $(CFLAGS) -shared -I$(PYINC) -o $@ pps/host.c pps/python.c $(wildcard pps/python_*.c) -lcjson -lm
-$(B)/libcoven-vns.so: $(wildcard vns/open_*.c) $(HEADERS) $(B)/.made
-	$(CC) $(BASE) $(CFLAGS) -shared -o $@ $(wildcard vns/open_*.c) -lbpf
-$(B)/xdp.bpf.o: vns/xdp.bpf.c $(B)/.made
-	clang -O2 -g -Wall -target bpf -I/usr/include/$(shell $(CC) -print-multiarch) -c $< -o $@
-$(B)/seccomp.bpf: pps/seccomp.c $(B)/.made
-	$(CC) -std=gnu11 -Wall -Wextra -Werror $(CFLAGS) -o $(B)/make-seccomp pps/seccomp.c -lseccomp && $(B)/make-seccomp > $@
+objects   = $(patsubst %.c,$(B)/obj/%.o,$(1))
+# The product appears whole or not at all: programs that run the old one keep it.
+link      = $(CC) $(CFLAGS) $(1) -o $@.new $(filter %.o,$^) $(2) && mv -f $@.new $@
+
+.PHONY: native native-asan
+native: $(B)/coven-forwarder $(B)/coven-host-c $(B)/_vnfc$(PYEXT) $(B)/libcoven-vns.so $(B)/coven-launch \
+	$(patsubst vns/%.c,$(B)/%.o,$(BPF)) $(patsubst %,$(B)/seccomp-%.bpf,$(FILTERS))
+
+$(B)/coven-forwarder: $(call objects,$(FORWARDER))
+	$(call link,,-lpcap)
+$(B)/coven-host-c: $(call objects,$(HOST_C))
+	$(call link,-rdynamic,-ldl -lcjson -lm)
+$(B)/_vnfc$(PYEXT): $(call objects,$(VNFC_PY))
+	$(call link,-shared,-lcjson -lm)
+$(B)/libcoven-vns.so: $(call objects,$(OPENERS))
+	$(call link,-shared,-lbpf)
+$(B)/make-seccomp: $(call objects,pps/seccomp.c)
+	$(call link,,-lseccomp)
+$(B)/coven-launch: $(call objects,pps/launch.c)
+	$(call link,,)
+$(B)/seccomp-%.bpf: $(B)/make-seccomp
+	$< $* > $@.new && mv -f $@.new $@
+$(B)/%.bpf.o: vns/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -Wall -target bpf -I. -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c $< -o $@
+$(B)/obj/pps/pytho%.o: private BASE += -I$(PYINC)
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(CFLAGS) -c $< -o $@
+-include $(shell find $(B) -maxdepth 4 -name '*.d' 2>/dev/null)
+
+RIG := $(addprefix $(B)/bench/,generate sink xskfwd tpfwd bench.bpf.o)
+.PHONY: rig
+rig: $(RIG)
+$(B)/bench/%.bpf.o: bench/src/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -Wall -target bpf -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c $< -o $@
+$(B)/bench/%: bench/src/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(WARN) -O2 -march=native -MMD -MP -o $@ $< -lxdp -lbpf
+
+native-asan:  ## the same with AddressSanitizer and UBSan, in build/asan
+	$(MAKE) native B=build/asan \
+		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+
+# ---------------------------------------------------------------- set-up, tests, demo, bench
+.PHONY: help setup setup-dev test test-long demo bench bench-quick check format install uninstall clean distclean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
+
+setup:  ## packages, .venv, native build: all that running needs (quick and offline the second time)
+	@install/setup run
+	@$(MAKE) --no-print-directory native
+setup-dev:  ## setup, and what only tests, checks and bench need
+	@install/setup dev
+	@$(MAKE) --no-print-directory native
+
+test: setup-dev  ## every test, modest sizes (`make test T=tests/unit` runs a part)
+	@$(PY) -m pytest $(T)
+test-long: setup-dev  ## every test, with the full figures
+	@$(PY) -m pytest --long $(T)
+
+demo: setup  ## a firewall deployed over REST filters real traffic between two hosts
+	@$(PY) -m coven.demo
+
+bench: setup-dev rig  ## ratios against bare forwarders; results in build/bench
+	@$(PY) -m bench.run
+bench-quick: setup-dev rig  ## the same in about two minutes
+	@$(PY) -m bench.run --quick
+
+C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+check: setup-dev  ## ruff, mypy, clang-format
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	clang-format --dry-run -Werror $(C_FILES)
+format: setup-dev  ## mend what check says about layout
+	$(PY) -m ruff check --fix .
+	clang-format -i $(C_FILES)
+
+# ---------------------------------------------------------------- installation
+DESTDIR ?=
+PREFIX  ?= /usr/local
+install: setup  ## into $(DESTDIR)$(PREFIX), with a systemd unit, /etc/coven, /var/lib/coven
+	@$(PY) install/install.py install --destdir '$(DESTDIR)' --prefix '$(PREFIX)'
+uninstall:  ## takes away what install brought; /etc/coven and /var/lib/coven stay
+	@$(PYTHON) install/install.py uninstall --destdir '$(DESTDIR)' --prefix '$(PREFIX)'
+
+clean:  ## products of the build
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+distclean: clean  ## and .venv
+	rm -rf .venv *.egg-info

@@ -83,8 +83,8 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 		if (next.time > fabric->frames.now)
 			fabric->frames.now = next.time;
 		fabric->capture_until = next.until;
-		fw->last_packet = fabric->frames.now;
 		*moved += next.port->ops->poll(next.port, w->lockstep ? 1 : SEG_BURST);
+		fw->last_packet = fabric->frames.now;
 		if (w->lockstep)
 			advance(fw, next.time);
 		if (*moved > 0)

@@ -129,6 +129,8 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 		f->owner[refs[i]] = OWNER_HOP + s->number;
 		r->verdict = VERDICT_NONE;
 		r->graph = f->priv[refs[i]].graph;
+		if (s->fabric->capture)
+			r->time_ns = f->priv[refs[i]].time_ns;
 		bytes += r->len;
 	}
 	s->in->bytes_in += bytes;
@@ -184,6 +186,15 @@ static unsigned drop_reason(const struct hop *hop, uint16_t reason)
 		       ? reason : REASON_bad_verdict;
 }
 
+/* Capture mode: a packet goes on at the time when the VNFC let it go, by the VNFC's own clock: ours may be
+ * ahead, by as much as was read in the meantime. */
+static void stamp(struct stage *s, uint32_t ref, bool made)
+{
+	struct frames *f = &s->fabric->frames;
+	uint64_t let_go = f->record[ref].time_ns, came = made ? 0 : f->priv[ref].time_ns;
+	f->priv[ref].time_ns = let_go < came ? came : let_go > f->now ? f->now : let_go;
+}
+
 /* Take a frame back and say where its packet goes: a stage id, or STAGE_IDS if it ends here (and is counted). */
 static uint16_t take_back(struct stage *s, uint32_t ref)
 {
@@ -217,6 +228,8 @@ static uint16_t take_back(struct stage *s, uint32_t ref)
 			return STAGE_IDS;
 		}
 	}
+	if (s->fabric->capture)
+		stamp(s, ref, made);
 	switch (r.verdict & ~VERDICT_FLOW) {
 	case VERDICT_FORWARD: {
 		uint16_t target = target_of(s, ref, r.arg);

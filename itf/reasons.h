@@ -22,4 +22,5 @@ REASON(17, forwarder_lost, port, "lost when the forwarder itself died (estimated
 REASON(18, no_rule,        classifier, "no classifier rule matched")
 REASON(19, rule,           classifier, "a classifier rule said drop")
 REASON(20, no_route,       classifier, "the packet's graph has no way on from here")
+REASON(21, link_type,      port, "a capture holds Ethernet or bare IP, one of them, and nothing but IP without Ethernet headers")
 /* clang-format on */

@@ -1,0 +1,7 @@
+"""`python -m coven` is the command line."""
+
+import sys
+
+from coven.cli import main
+
+sys.exit(main())

@@ -1,0 +1,111 @@
+"""Compiling and checking the sources of all VNFCs, each in confinement, one a core at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coven.descriptor import Descriptor, Vnfc
+from coven.errors import Mistake, Refused
+from coven.places import SYSTEM_RUN
+from coven.plan import Plan
+from pps.confine import Bind, Built, ConfineError, Confinement
+from pps.frameworks import FRAMEWORKS
+from pps.uids import UidLease
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A VNFC that can be started."""
+
+    command: list[str]  #: without `--fds`
+    binds: list[Bind] = field(default_factory=list)  #: what its host sees, read-only, beside the package
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def build_all(
+    descriptor: Descriptor, plan: Plan, confinement: Confinement
+) -> tuple[dict[str, Ready], list[Mistake]]:
+    """Every VNFC's Ready, and the mistakes in all their sources."""
+    plan.build.mkdir(mode=0o755, parents=True, exist_ok=True)
+    ready: dict[str, Ready] = {}
+    mistakes: list[Mistake] = []
+    vnfcs = list(descriptor.vnfcs.values())
+    if not vnfcs:
+        return ready, mistakes
+    with ThreadPoolExecutor(min(len(vnfcs), len(os.sched_getaffinity(0)))) as workers:
+        for vnfc, done in [(vnfc, workers.submit(_build, vnfc, plan, confinement)) for vnfc in vnfcs]:
+            try:
+                ready[vnfc.name] = done.result()
+            except Refused as refused:
+                mistakes += refused.mistakes
+            except ConfineError as problem:
+                found = Mistake(None, None, None, f"vnfcs.{vnfc.name}", problem.found, None, problem.remedy)
+                mistakes.append(found)
+            except OSError as problem:
+                found = Mistake(problem.filename, None, None, f"vnfcs.{vnfc.name}", problem.strerror)
+                mistakes.append(found)
+    return ready, mistakes
+
+
+def _build(vnfc: Vnfc, plan: Plan, confinement: Confinement) -> Ready:
+    framework = FRAMEWORKS[vnfc.language]()
+    sources = [plan.package / source for source in vnfc.sources]
+    folder = plan.build / vnfc.name
+    shutil.rmtree(folder, ignore_errors=True)
+    artifact = folder / framework.artifact_name(vnfc.name)
+    visible = list(framework.visible())
+    try:
+        command = framework.build_command(sources, plan.package, artifact, list(vnfc.libs))
+    except Exception as problem:
+        errors = getattr(problem, "errors", None)
+        if errors is None:
+            raise
+        raise Refused(_mistakes(vnfc, plan, errors, in_descriptor=True), title="not built") from None
+    built = _run(command, plan.package, folder, visible, confinement)
+    if built.ended or built.returncode != 0:
+        errors = framework.parse_errors(built.output, plan.package)
+        raise Refused(_failure(vnfc, plan, built, errors), title="not built")
+    return Ready(framework.host_command(artifact, vnfc.name), [*visible, folder])
+
+
+def _run(
+    command: Sequence[str], package: Path, folder: Path, visible: Sequence[Path], confinement: Confinement
+) -> Built:
+    lease = UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
+    try:
+        return confinement.run_build(
+            command, package=package, out=folder, binds_ro=visible, uid=lease.uid if lease else None
+        )
+    finally:
+        if lease is not None:
+            lease.release()
+
+
+def _failure(vnfc: Vnfc, plan: Plan, built: Built, errors: list[dict[str, Any]]) -> list[Mistake]:
+    if built.ended:
+        return [
+            Mistake(vnfc.sources[0], None, None, f"vnfcs.{vnfc.name}.source", built.ended, "a quick build")
+        ]
+    found = _mistakes(vnfc, plan, errors, in_descriptor=False)
+    if found:
+        return found
+    lines = built.output.strip().splitlines()[-3:] or [f"the compiler ended with status {built.returncode}"]
+    return [Mistake(vnfc.sources[0], None, None, f"vnfcs.{vnfc.name}.source", " / ".join(lines))]
+
+
+def _mistakes(vnfc: Vnfc, plan: Plan, errors: list[dict[str, Any]], *, in_descriptor: bool) -> list[Mistake]:
+    """What a framework found, with fields in the words of the descriptor."""
+    mistakes = []
+    for error in errors:
+        place = dict(error)
+        place["field"] = f"vnfcs.{vnfc.name}.{error.get('field') or 'source'}"
+        if in_descriptor and not place.get("file"):
+            place["file"], place["line"] = plan.descriptor, vnfc.line
+        mistakes.append(Mistake.from_dict({key: value or None for key, value in place.items()}))
+    return mistakes

@@ -1,0 +1,400 @@
+"""What the commands of the command line do. Each takes the parsed arguments and gives an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from coven import tables
+from coven.client import Client, find
+from coven.errors import Mistake, Refused, suggest
+from coven.report import report
+from coven.yaml12 import read, show
+
+Arguments = argparse.Namespace
+UNACCOUNTED = 3
+
+
+def _client(given: Arguments) -> Client:
+    return Client(find(given.state, given.agent))
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _progress(text: str) -> None:
+    """Where long work is, for people who wait: one line on the terminal, written over."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text[:100]}", end="", file=sys.stderr, flush=True)
+
+
+# the agent, the machine
+
+
+def serve(given: Arguments) -> int:
+    from coven.serve_config import serve_config
+    from coven.server import HOST, PORT, Options
+    from coven.server import serve as serve_here
+
+    config = serve_config()
+    listen = given.listen or config.listen or f"{HOST}:{PORT}"
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Refused(
+            Mistake(None, None, None, "--listen", listen, "HOST:PORT", f"for example {HOST}:{PORT}")
+        )
+    return serve_here(Options(given.state or config.state, host, int(port), not given.no_auth))
+
+
+def doctor(given: Arguments) -> int:
+    from coven.doctor import examine
+
+    findings = examine()
+    if given.json:
+        _print_json([finding.as_dict() for finding in findings])
+    else:
+        for finding in findings:
+            print(finding)
+    return 0 if all(finding.level != "bad" for finding in findings) else 1
+
+
+def clean(given: Arguments) -> int:
+    from coven.cleaning import clean as clean_here
+
+    done = clean_here(given.state)
+    for line in done:
+        print(line)
+    if not done:
+        print("nothing to clean")
+    return 0
+
+
+# packages
+
+
+def pack(given: Arguments) -> int:
+    from coven.package import opened
+    from coven.package import pack as packed
+
+    data = packed(given.package)
+    output = given.output
+    if output is None:
+        with opened(given.package) as source:
+            descriptor = source.load()
+        output = f"{descriptor.name}-{descriptor.version}.zip"
+    Path(output).write_bytes(data)
+    print(f"{output}: {len(data)} bytes")
+    return 0
+
+
+def push(given: Arguments) -> int:
+    from coven.package import pack as packed
+
+    row = _client(given).push(packed(given.package))
+    if given.json:
+        _print_json(row)
+    else:
+        print(f"{row['id']}, vnfdId {row['vnfd_id']}")
+    return 0
+
+
+def _bindings(given: Arguments) -> dict[str, Any]:
+    """The request's `ports`, out of --in, --out and --port."""
+    named = [("in", given.in_), ("out", given.out)]
+    ports: dict[str, Any] = {}
+    for text in given.port:
+        name, equals, interface = text.partition("=")
+        if not equals or not name or not interface:
+            raise Refused(Mistake(None, None, None, "--port", text, "NAME=INTERFACE"))
+        named.append((name, interface))
+    for name, interface in named:
+        if interface is None:
+            continue
+        if name in ports:
+            raise Refused(Mistake(None, None, None, f"ports.{name}", "bound twice", "every port once"))
+        ports[name] = {"interface": interface, "backend": given.backend, "take": given.take}
+    return ports
+
+
+def _request(given: Arguments, start: bool) -> dict[str, Any]:
+    from coven.settings import parse_settings
+
+    return {
+        "ports": _bindings(given),
+        "config": parse_settings(given.set),
+        "start": start,
+        "latency": given.latency,
+    }
+
+
+def deploy(given: Arguments) -> int:
+    """Push, create, instantiate, start; what was made for it is removed again when it fails."""
+    from coven.package import pack as packed
+
+    client = _client(given)
+    request = _request(given, start=True)
+    data = packed(given.package)
+    known = {row["id"] for row in client.get("/v1/packages")}
+    package = client.push(data)
+    name = given.name or package["name"]
+    made = False
+    try:
+        client.ask("POST", "/v1/vnfs", {"name": name, "package": package["id"]})
+        made = True
+        client.operate(name, "instantiate", request, _progress)
+    except (Refused, KeyboardInterrupt) as error:
+        _undo(client, name if made else None, package["id"] if package["id"] not in known else None)
+        raise error
+    print(f"{name} is STARTED ({package['id']})")
+    return 0
+
+
+def _undo(client: Client, vnf: str | None, package: str | None) -> None:
+    paths = ([f"/v1/vnfs/{quote(vnf)}"] if vnf else []) + (
+        [f"/v1/packages/{quote(package)}"] if package else []
+    )
+    for path in paths:
+        try:
+            client.ask("DELETE", path)
+        except Refused as refused:
+            print(f"coven: not removed: {refused}", file=sys.stderr)
+
+
+def delete(given: Arguments) -> int:
+    client = _client(given)
+    if given.package and given.vnf:
+        raise Refused(Mistake(found="a VNF and --package", expected="one of them"))
+    if given.package:
+        client.ask("DELETE", f"/v1/packages/{quote(given.package)}")
+        print(f"{given.package} deleted")
+        return 0
+    name = client.only_vnf(given.vnf)
+    client.ask("DELETE", f"/v1/vnfs/{quote(name)}")
+    print(f"{name} deleted")
+    return 0
+
+
+# VNFs
+
+
+def instantiate(given: Arguments) -> int:
+    client = _client(given)
+    name = client.only_vnf(given.vnf)
+    client.operate(name, "instantiate", _request(given, given.start), _progress)
+    print(f"{name} is INSTANTIATED, {'STARTED' if given.start else 'STOPPED'}")
+    return 0
+
+
+def _operate(kind: str, now: str) -> Callable[[Arguments], int]:
+    def command(given: Arguments) -> int:
+        client = _client(given)
+        name = client.only_vnf(given.vnf)
+        client.operate(name, kind, None, _progress)
+        print(f"{name} is {now}")
+        return 0
+
+    return command
+
+
+def listing(given: Arguments) -> int:
+    client = _client(given)
+    vnfs, packages = client.get("/v1/vnfs"), client.get("/v1/packages")
+    if given.json:
+        _print_json({"vnfs": vnfs, "packages": packages})
+        return 0
+    rows = []
+    for vnf in vnfs:
+        ports = ", ".join(f"{port}={binding['interface']}" for port, binding in vnf["ports"].items())
+        state = vnf["operational_state"] or vnf["instantiation_state"]
+        rows.append([vnf["name"], state, vnf["package"], ports, "working" if vnf["operation"] else ""])
+    print(tables.table(["VNF", "state", "package", "ports", ""], rows) if rows else "no VNF")
+    print()
+    shown = [[p["id"], p["provider"], p["description"]] for p in packages]
+    print(tables.table(["package", "provider", "description"], shown) if shown else "no package")
+    return 0
+
+
+def _state(vnf: dict[str, Any]) -> None:
+    """Where a VNF without figures is, and why."""
+    print(f"{vnf['name']} ({vnf['package']}) is {vnf['operational_state'] or vnf['instantiation_state']}")
+    for error in vnf["errors"]:
+        print(Mistake.from_dict(error))
+
+
+def status(given: Arguments) -> int:
+    return _figures(given, ports=True)
+
+
+def stats(given: Arguments) -> int:
+    return _figures(given, ports=False)
+
+
+def _figures(given: Arguments, ports: bool) -> int:
+    client = _client(given)
+    vnf = client.get(f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}")
+    states = {key: vnf[key] for key in ("name", "package", "instantiation_state", "operational_state")}
+    if vnf["instantiation_state"] != "INSTANTIATED":
+        if given.json:
+            zero = dict.fromkeys(
+                ("received", "originated", "cloned", "forwarded", "consumed", "in_flight"), 0
+            )
+            _print_json({**states, **zero, "dropped": {}, "unaccounted": 0, "errors": vnf["errors"]})
+        else:
+            _state(vnf)
+        return 0
+    figures = client.get(f"/v1/vnfs/{quote(vnf['name'])}/stats")
+    if given.json:
+        _print_json({**states, **figures})
+    elif ports:
+        _state(vnf)
+        for name, port in figures["ports"].items():
+            interface = vnf["ports"].get(name, {}).get("interface", "?")
+            print(f"  port {name}: {interface}, {port.get('backend', '?')}: {port.get('why', '')}")
+        reduced = sorted(
+            {v["confinement"] for v in figures["vnfcs"].values() if v.get("confinement") != "full"} - {None}
+        )
+        for how in reduced:
+            print(f"  confinement: {how}")
+        print()
+    if not given.json:
+        print(report(figures))
+    return UNACCOUNTED if figures["unaccounted"] else 0
+
+
+def config(given: Arguments) -> int:
+    from coven.settings import parse_settings
+
+    client = _client(given)
+    names = [word for word in given.words if "=" not in word]
+    if len(names) > 1:
+        raise Refused(Mistake(found=" ".join(names), expected="one VNF", remedy="a change is VNFC.KEY=VALUE"))
+    path = f"/v1/vnfs/{quote(client.only_vnf(names[0] if names else None))}/config"
+    wanted = parse_settings(word for word in given.words if "=" in word)
+    if wanted or given.replace:
+        values = client.ask("PUT" if given.replace else "PATCH", path, wanted)
+    else:
+        values = client.get(path)
+    if given.json:
+        _print_json(values)
+    else:
+        rows = [
+            [f"{vnfc}.{key}", show(value)] for vnfc, keys in values.items() for key, value in keys.items()
+        ]
+        print(tables.table(["key", "value"], rows) if rows else "nothing to configure")
+    return 0
+
+
+def logs(given: Arguments) -> int:
+    client = _client(given)
+    name = client.only_vnf(given.vnf)
+    lines = client.get(f"/v1/vnfs/{quote(name)}/logs", vnfc=given.vnfc, lines=given.lines)["lines"]
+    if given.json:
+        _print_json(lines)
+    else:
+        for line in lines:
+            text = line if isinstance(line, str) else " ".join(str(part) for part in line.values())
+            # what a VNFC writes must not steer the terminal
+            print("".join(c if c.isprintable() or c == "\t" else "?" for c in text))
+    return 0
+
+
+def ask(given: Arguments) -> int:
+    client = _client(given)
+    path = f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}/requests"
+    offered = client.get(path)
+    if given.vnfc is not None and given.vnfc not in offered:
+        raise Refused(Mistake(None, None, None, "VNFC", given.vnfc, "a VNFC", suggest(given.vnfc, offered)))
+    if given.request is None or (given.request == "list" and "list" not in _names(offered[given.vnfc])):
+        chosen = offered if given.vnfc is None else {given.vnfc: offered[given.vnfc]}
+        _print_requests(chosen, given.json)
+        return 0
+    request = next((r for r in offered[given.vnfc] if r["name"] == given.request), None)
+    if request is None:
+        known = _names(offered[given.vnfc])
+        raise Refused(
+            Mistake(None, None, None, "REQUEST", given.request, "a request", suggest(given.request, known))
+        )
+    args = [_argument(text, n, request.get("args", [])) for n, text in enumerate(given.args)]
+    answer = client.ask("POST", path, {"vnfc": given.vnfc, "request": given.request, "args": args})
+    if given.json:
+        _print_json(answer)
+    else:
+        value = answer["value"]
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        unit = request.get("unit") or ""
+        print(f"{text} {unit}".rstrip())
+    return 0
+
+
+def _names(requests: list[dict[str, Any]]) -> list[str]:
+    return [request["name"] for request in requests]
+
+
+def _argument(text: str, number: int, declared: list[dict[str, Any]]) -> Any:
+    """A word of the command line as a request's argument: a text if it is declared so, else YAML."""
+    if number < len(declared) and declared[number].get("type") in ("str", "string", "text"):
+        return text
+    return read(text, f"argument {number + 1}").plain()
+
+
+def _print_requests(offered: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
+    if as_json:
+        _print_json(offered)
+        return
+    rows = []
+    for vnfc, requests in offered.items():
+        for request in requests:
+            args = " ".join(
+                f"[{arg['name']}={show(arg['default'])}]"
+                if "default" in arg
+                else f"{arg['name']}:{arg.get('type', '')}"
+                for arg in request.get("args", [])
+            )
+            rows.append(
+                [vnfc, f"{request['name']} {args}".strip(), request.get("unit", ""), request.get("why", "")]
+            )
+    print(tables.table(["VNFC", "request", "unit", "what"], rows) if rows else "no VNFC offers a request")
+
+
+# without an agent
+
+
+def test(given: Arguments) -> int:
+    from coven.cases import main_test
+
+    return int(main_test(Path(given.package), Path(given.junit) if given.junit else None, given.cases))
+
+
+def run(given: Arguments) -> int:
+    from coven.run import main as run_here
+
+    return int(run_here(given))
+
+
+COMMANDS: dict[str, Callable[[Arguments], int]] = {
+    "serve": serve,
+    "doctor": doctor,
+    "clean": clean,
+    "pack": pack,
+    "push": push,
+    "deploy": deploy,
+    "delete": delete,
+    "instantiate": instantiate,
+    "start": _operate("start", "STARTED"),
+    "stop": _operate("stop", "STOPPED"),
+    "terminate": _operate("terminate", "NOT_INSTANTIATED"),
+    "list": listing,
+    "status": status,
+    "stats": stats,
+    "config": config,
+    "logs": logs,
+    "ask": ask,
+    "test": test,
+    "run": run,
+}

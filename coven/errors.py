@@ -1,0 +1,92 @@
+"""Mistakes as users see them: each with its place, all at once, and as RFC 7807 problem details."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any
+
+FIELDS = ("file", "line", "column", "field", "found", "expected", "remedy")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong: where, what was found, what was expected, what to do. Lines from 1."""
+
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    field: str | None = None
+    found: str | None = None
+    expected: str | None = None
+    remedy: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Mistake:
+        """The mistake in a record that another process sent; what is not one of ours is left out."""
+        return cls(**{name: record.get(name) for name in FIELDS})
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        says = []
+        if self.found is not None:
+            says.append(f"found {self.found}")
+        if self.expected is not None:
+            says.append(f"expected {self.expected}")
+        line = ": ".join(part for part in (place, self.field or "", ", ".join(says)) if part)
+        return f"{line}\n    {self.remedy}" if self.remedy else line
+
+
+class Refused(Exception):
+    """Something was not done, and these are the reasons. `status` is the HTTP status that says so best."""
+
+    def __init__(
+        self,
+        mistakes: Mistake | Iterable[Mistake],
+        *,
+        title: str = "refused",
+        status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
+    ):
+        self.mistakes = [mistakes] if isinstance(mistakes, Mistake) else list(mistakes)
+        self.title = title
+        self.status = int(status)
+        super().__init__(title)
+
+    def __str__(self) -> str:
+        return "\n".join([self.title, *(str(mistake) for mistake in self.mistakes)])
+
+
+def problem(
+    status: int, title: str, mistakes: Iterable[Mistake] = (), *, instance: str | None = None
+) -> dict[str, Any]:
+    """RFC 7807 problem details. `detail` repeats the first mistake for clients that ignore `errors`."""
+    errors = [mistake.as_dict() for mistake in mistakes]
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": int(status)}
+    body["detail"] = str(Mistake.from_dict(errors[0])) if errors else title
+    if instance is not None:
+        body["instance"] = instance
+    body["errors"] = errors
+    return body
+
+
+def from_problem(body: Mapping[str, Any], status: int) -> Refused:
+    """The exception that a problem details document stands for."""
+    errors = [Mistake.from_dict(e) for e in body.get("errors") or [] if isinstance(e, dict)]
+    title = str(body.get("title") or HTTPStatus(status).phrase)
+    if not errors and body.get("detail") not in (None, title):
+        errors = [Mistake(found=str(body["detail"]))]
+    return Refused(errors, title=title, status=status)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """What the user may have meant, as a sentence: the nearest known word, else all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"known: {', '.join(names)}" if names else "there is none"

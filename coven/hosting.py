@@ -1,0 +1,176 @@
+"""From a plan to a running VNF: descriptor, sources, confinement, ports, hosts; all mistakes at once.
+
+Whatever fails, everything that was done is undone before the mistakes are raised.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coven import build
+from coven.descriptor import Descriptor, Vnfc, load
+from coven.errors import Mistake, Refused
+from coven.host_process import HostPlan, Launch
+from coven.journal import Journal
+from coven.logs import Logs
+from coven.loop import Loop
+from coven.placement import Placement
+from coven.places import SYSTEM_RUN
+from coven.plan import Plan
+from coven.vnf import Vnf
+from coven.wiring import Wiring, quota
+from pps.c import build_folder
+from pps.confine import ConfineError, Confinement, Prepared, detect, inner_pid
+from pps.memory_group import sweep
+from pps.uids import UidLease
+
+#: native products, built by `make native`
+NATIVE = build_folder()
+
+Progress = Callable[[str], None]
+
+
+def instantiate(
+    plan: Plan, loop: Loop, journal: Journal, logs: Logs, progress: Progress = lambda _: None
+) -> Vnf:
+    """Bring a VNF up to where `start` makes it forward. Raises Refused with all mistakes, all undone."""
+    descriptor = load(plan.package / plan.descriptor)
+    confinement = confine()
+    placement = Placement(plan.latency)
+    progress("building")
+    mistakes, ready, wiring = _check(plan, descriptor, confinement)
+    vnf = Vnf(plan, descriptor, loop, journal, logs, NATIVE / "coven-forwarder", placement)
+    try:
+        if wiring is not None:
+            progress("opening ports")
+            mistakes += vnf.open(wiring)
+        if mistakes:
+            raise Refused(mistakes, title="not instantiated")
+        progress("starting VNFCs")
+        # named by us alone, so that whoever comes after a dead keeper can remove them
+        prefix = f"{os.getpid()}.{secrets.token_hex(4)}."
+        journal.write("memory_groups", prefix=prefix)
+        vnf.on_end = lambda: sweep(confinement.controller, prefix)
+        configs = descriptor.configured(plan.config)
+        vnf.instantiate(
+            {
+                name: _host(plan, vnfc, confinement, placement, vnf, ready[name], configs[name], prefix)
+                for name, vnfc in descriptor.vnfcs.items()
+            }
+        )
+    except BaseException:
+        vnf.end()
+        vnf.close()
+        raise
+    return vnf
+
+
+def confine() -> Confinement:
+    """Raises Refused where VNFCs cannot be confined at all."""
+    try:
+        return Confinement(detect(NATIVE), NATIVE)
+    except ConfineError as problem:
+        raise Refused(Mistake(None, None, None, "confinement", problem.found, None, problem.remedy)) from None
+
+
+def _check(
+    plan: Plan, descriptor: Descriptor, confinement: Confinement
+) -> tuple[list[Mistake], dict[str, build.Ready], Wiring | None]:
+    """What can be known before anything runs: languages, sources, configuration, rules."""
+    mistakes = descriptor.unavailable()
+    ready: dict[str, build.Ready] = {}
+    wiring = None
+    if not mistakes:
+        ready, found = build.build_all(descriptor, plan, confinement)
+        mistakes += found
+    try:
+        descriptor.configured(plan.config)
+    except Refused as refused:
+        mistakes += refused.mistakes
+    try:
+        wiring = Wiring(
+            descriptor,
+            read=[name for name, port in plan.ports.items() if port.read],
+            written=[name for name, port in plan.ports.items() if port.write],
+        )
+    except Refused as refused:
+        mistakes += refused.mistakes
+    return mistakes, ready, wiring
+
+
+@dataclass
+class Started:
+    """A confined host and what it was lent."""
+
+    process: subprocess.Popen[bytes]
+    prepared: Prepared
+    lease: UidLease | None
+
+    def inner_pid(self) -> int:
+        return inner_pid(self.process)
+
+    def oom_kills(self) -> int:
+        return self.prepared.group.oom_kills() if self.prepared.group is not None else 0
+
+    def close(self) -> None:
+        if self.prepared.group is not None:
+            self.prepared.group.remove()
+        if self.lease is not None:
+            self.lease.release()
+
+
+def _host(
+    plan: Plan, vnfc: Vnfc, confinement: Confinement, placement: Placement, vnf: Vnf, ready: build.Ready,
+    config: dict[str, object], prefix: str,
+) -> HostPlan:  # fmt: skip
+    debug = plan.debug == vnfc.name
+    return HostPlan(
+        vnfc=vnfc,
+        quota=quota(vnfc.hold_max),
+        launch=_launcher(plan, vnfc, confinement, placement, ready, prefix, debug),
+        config=config,
+        ports=vnf.port_messages(),
+        confinement=confinement.level.name,
+        memory_limit=confinement.memory_limit_kind,
+        capture=plan.capture,
+        seed=plan.seed + vnfc.number if plan.seed is not None else secrets.randbits(32),
+        debug=debug,
+    )
+
+
+def _launcher(
+    plan: Plan, vnfc: Vnfc, confinement: Confinement, placement: Placement, ready: build.Ready, prefix: str,
+    debug: bool,
+) -> Launch:  # fmt: skip
+    def launch(fds: tuple[int, int, int, int]) -> Started:
+        lease = UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
+        try:
+            prepared = confinement.command(
+                [*ready.command, "--fds", ",".join(map(str, fds))],
+                package=plan.package,
+                binds_ro=ready.binds,
+                uid=lease.uid if lease else None,
+                fds=fds,
+                memory_mb=vnfc.memory_mb,
+                env=ready.env,
+                group=prefix + vnfc.name,
+                debug=debug,
+            )
+            with placement.on(placement.host(vnfc.language)):
+                if debug:
+                    return Started(prepared.popen(), prepared, lease)
+                pipe = subprocess.PIPE
+                return Started(prepared.popen(subprocess.DEVNULL, pipe, pipe), prepared, lease)
+        except BaseException as problem:
+            if lease is not None:
+                lease.release()
+            if isinstance(problem, ConfineError):
+                field = f"vnfcs.{vnfc.name}"
+                raise Refused(Mistake(None, None, None, field, problem.found, None, problem.remedy)) from None
+            raise
+
+    return launch

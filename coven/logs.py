@@ -1,0 +1,121 @@
+"""What the parts of one VNF say: the last lines of each in memory, all of them in a file of bounded size."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+LINES_KEPT = 1000  #: of each part, in memory
+LINES_A_SECOND = 100  #: of each part; what is more is counted
+LINE_BYTES = 4096
+FILE_BYTES = 4 << 20  #: then the file becomes log.1 and a new one begins
+
+
+class _Source:
+    def __init__(self) -> None:
+        self.lines: deque[tuple[float, str]] = deque(maxlen=LINES_KEPT)
+        self.partial: dict[int, bytes] = {}
+        self.second = 0
+        self.in_second = 0
+        self.suppressed = 0
+        self.suppressed_ever = 0
+
+
+def printable(raw: bytes) -> str:
+    """A line as text that is safe to show: no control characters that a terminal would obey."""
+    text = raw[:LINE_BYTES].decode("utf-8", "replace")
+    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+class Logs:
+    """`path` None: in memory only. `echo`: also show the lines on this process's stderr."""
+
+    def __init__(self, path: Path | None = None, echo: bool = False):
+        self.path = path
+        self.echo = echo
+        self._sources: dict[str, _Source] = {}
+        self._fd = -1
+        self._size = 0
+        if path is not None:
+            self._open()
+
+    def _open(self) -> None:
+        assert self.path is not None
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(self._fd).st_size
+
+    def feed(self, name: str, stream: int, data: bytes) -> None:
+        """Bytes that a process wrote: `stream` 1 or 2. Whole lines are logged, the rest waits."""
+        source = self._sources.setdefault(name, _Source())
+        *lines, rest = (source.partial.pop(stream, b"") + data).split(b"\n")
+        for line in lines:
+            self._add(source, name, printable(line))
+        if len(rest) >= LINE_BYTES:
+            self._add(source, name, printable(rest))
+            rest = b""
+        if rest:
+            source.partial[stream] = rest
+
+    def end(self, name: str, stream: int) -> None:
+        """The process closed that stream: what it wrote last is a line, too."""
+        source = self._sources.setdefault(name, _Source())
+        rest = source.partial.pop(stream, b"")
+        if rest:
+            self._add(source, name, printable(rest))
+
+    def say(self, name: str, line: str) -> None:
+        """The keeper's own words about that part: never limited."""
+        source = self._sources.setdefault(name, _Source())
+        self._store(source, name, time.time(), line)
+
+    def _add(self, source: _Source, name: str, line: str) -> None:
+        now = time.time()
+        if int(now) != source.second:
+            if source.suppressed:
+                self._store(source, name, now, f"({source.suppressed} lines more in one second, not kept)")
+            source.second, source.in_second, source.suppressed = int(now), 0, 0
+        if source.in_second >= LINES_A_SECOND:
+            source.suppressed += 1
+            source.suppressed_ever += 1
+            return
+        source.in_second += 1
+        self._store(source, name, now, line)
+
+    def _store(self, source: _Source, name: str, now: float, line: str) -> None:
+        source.lines.append((now, line))
+        if self._fd >= 0:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+            raw = f"{stamp}.{int(now * 1000) % 1000:03d}Z {name}: {line}\n".encode()
+            if self._size + len(raw) > FILE_BYTES:
+                assert self.path is not None
+                os.close(self._fd)
+                os.replace(self.path, self.path.with_name(self.path.name + ".1"))
+                self._open()
+            try:
+                self._size += os.write(self._fd, raw)
+            except OSError:
+                pass  # a full disk costs log lines, not the VNF
+        if self.echo:
+            os.write(2, f"{name}: {line}\n".encode())
+
+    def tail(self, name: str | None, count: int) -> list[dict[str, Any]]:
+        """The last lines, of one part or of all together, in order of time."""
+        sources = self._sources.items() if name is None else [(name, self._sources.get(name, _Source()))]
+        lines = [(at, part, line) for part, source in sources for at, line in source.lines]
+        lines.sort(key=lambda entry: entry[0])
+        return (
+            [{"time": at, "vnfc": part, "line": line} for at, part, line in lines[-count:]] if count else []
+        )
+
+    def suppressed(self, name: str) -> int:
+        """Lines of that part that were not kept, ever."""
+        source = self._sources.get(name)
+        return source.suppressed_ever if source else 0
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -1,0 +1,303 @@
+"""`coven run`: a package in the foreground, without an agent; and the same for a package's test cases.
+
+Packets come from interfaces or captures. It ends at the captures' end, after `--for`, or on SIGINT or
+SIGTERM; then everything is undone and the figures are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from coven import hosting, package
+from coven.errors import Mistake, Refused
+from coven.journal import Busy, Journal
+from coven.keeper import JOURNAL, on_signals, recover
+from coven.logs import Logs
+from coven.loop import Loop
+from coven.places import Places
+from coven.plan import BACKENDS, Plan, PortPlan
+from coven.report import report
+from coven.settings import parse_settings
+from coven.status import not_accounted
+from coven.vnf import Vnf
+
+OK, FAILED, USAGE, UNACCOUNTED = 0, 1, 2, 3
+CAPTURES = (".pcap", ".pcapng")
+RUN_PREFIX = "run-"  #: folders of foreground runs, beside those of agents' VNFs
+STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing is replaced within that time
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("package", metavar="PACKAGE", help="folder, zip or descriptor file")
+    parser.add_argument(
+        "--in", dest="into", metavar="X", help="interface or capture of port in (--port in=X)"
+    )
+    parser.add_argument("--out", metavar="Y", help="interface of port out, or the capture that it writes")
+    parser.add_argument("--back", metavar="FILE", help="capture of what leaves by port in")
+    parser.add_argument(
+        "--port", action="append", default=[], metavar="NAME=READ[,WRITE]",
+        help="interface of a port, or the captures that it reads and writes",
+    )  # fmt: skip
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="of all ports; auto takes the best that works"
+    )
+    parser.add_argument("--take", action="store_true", help="interfaces that somebody else uses, too")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="VNFC.KEY=VALUE", help="configuration; VALUE is YAML"
+    )
+    parser.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="end after that time")
+    parser.add_argument(
+        "--latency", choices=("low", "normal"), default="normal", help="low: everything on one core"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, - for stdout")
+    parser.add_argument("--debug", metavar="VNFC", help="leave it its terminal, and never end it as hung")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise ValueError
+    return value
+
+
+# what the arguments mean
+
+
+def is_capture(text: str) -> bool:
+    return text.endswith(CAPTURES) or Path(text).is_file()
+
+
+def bindings(arguments: argparse.Namespace, names: list[str]) -> dict[str, PortPlan]:
+    """What every port is bound to. Raises Refused with all mistakes."""
+    read: dict[str, str] = {}
+    write: dict[str, str] = {}
+    mistakes: list[Mistake] = []
+
+    def give(into: dict[str, str], name: str, what: str, option: str) -> None:
+        if name in into and into[name] != what:
+            mistakes.append(Mistake(None, None, None, option, f"port {name} twice", "each port once"))
+        into[name] = what
+
+    if arguments.into is not None:
+        give(read, "in", arguments.into, "--in")
+    for text in arguments.port:
+        name, equals, rest = text.partition("=")
+        first, _, second = rest.partition(",")
+        if not (equals and name and (first or second)):
+            mistakes.append(Mistake(None, None, None, "--port", text, "NAME=READ[,WRITE]"))
+            continue
+        if first:
+            give(read, name, first, "--port")
+        if second:
+            give(write, name, second, "--port")
+    given = [*read.values(), *write.values()]
+    capture = (
+        arguments.backend == "pcap"
+        or arguments.back is not None
+        or bool(write)
+        or any(map(is_capture, given))
+    )
+    if arguments.out is not None:
+        capture = capture or (not read and is_capture(arguments.out))
+        give(write if capture else read, "out", arguments.out, "--out")
+    if arguments.back is not None:
+        give(write, "in", arguments.back, "--back")
+    if arguments.backend not in ("auto", "pcap") and capture:
+        mistakes.append(
+            Mistake(None, None, None, "--backend", f"{arguments.backend} with captures", "pcap, or auto")
+        )
+    for name in sorted((read.keys() | write.keys()) - set(names)):
+        mistakes.append(
+            Mistake(None, None, None, "--port", name, f"a port of the package: {', '.join(names)}")
+        )
+    if capture and not read:
+        mistakes.append(Mistake(None, None, None, "--in", "no capture to read", "one at least", "--in FILE"))
+    if mistakes:
+        raise Refused(mistakes, title="wrong arguments")
+    if capture:
+        return {name: PortPlan("pcap", None, read.get(name), write.get(name)) for name in names}
+    return {
+        name: PortPlan(arguments.backend, read[name], take=arguments.take) for name in names if name in read
+    }
+
+
+# running
+
+
+class Foreground:
+    """A VNF in this process. Leaves nothing behind: `with Foreground(plan, ...) as run: run.vnf...`."""
+
+    def __init__(
+        self, plan: Plan, loop: Loop, *, echo: bool = False, progress: Callable[[str], None] = lambda _: None
+    ):
+        self.plan = plan
+        self.loop = loop
+        self.folder = plan.build.parent
+        self.journal = Journal(self.folder / JOURNAL)
+        self.logs = Logs(echo=echo)
+        self.vnf: Vnf
+        self._progress = progress
+
+    def __enter__(self) -> Foreground:
+        try:
+            self.vnf = hosting.instantiate(self.plan, self.loop, self.journal, self.logs, self._progress)
+        except BaseException:
+            self._forget()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.vnf.end()
+        self.vnf.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.journal.finish()
+        self.logs.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def forward(self, ended: Callable[[], bool]) -> None:
+        """Forward until the captures' end or until `ended`. Raises Refused if it cannot begin."""
+        answers: list[list[Mistake]] = []
+        self.vnf.start(answers.append)
+        self.loop.run_until(lambda: bool(answers) or ended())
+        if answers and answers[0]:
+            raise Refused(answers[0], title="not started")
+        self.loop.run_until(lambda: ended() or self.vnf.done or self._failed())
+        self.vnf.quiesce()
+
+    def _failed(self) -> bool:
+        """on_failure: stop."""
+        return not self.vnf.forwarding
+
+    def status(self) -> dict[str, Any]:
+        figures: list[dict[str, Any]] = []
+
+        def readable() -> bool:
+            try:
+                figures.append(self.vnf.status())
+            except TimeoutError:
+                return False
+            return True
+
+        if not self.loop.run_until(readable, STATISTICS_SECONDS):
+            raise Refused(
+                Mistake(None, None, None, None, "the forwarder's figures stay half-written"), title="failed"
+            )
+        return figures[0]
+
+
+def make_folder() -> Path:
+    """A folder for one run; what runs that were killed have left is undone on the way."""
+    base = Places.find().make().run
+    for old in base.glob(RUN_PREFIX + "*"):
+        try:
+            if not recover(old).failed:
+                shutil.rmtree(old, ignore_errors=True)
+        except (Busy, OSError):
+            continue
+    folder = base / f"{RUN_PREFIX}{uuid.uuid4().hex[:12]}"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def run_captures(
+    descriptor: Path,
+    ports: Mapping[str, Mapping[str, str | None]],
+    set: Mapping[str, dict[str, Any]],
+    seed: int,
+) -> dict[str, Any]:
+    """Run captures through a package with fixed clock and random numbers; returns the status document.
+
+    ports: name -> {"read": FILE, "write": FILE}, either may be missing. set: {vnfc: {key: value}}.
+    Raises Refused with all mistakes.
+    """
+    plan = Plan(
+        name=descriptor.stem,
+        package=descriptor.parent,
+        descriptor=descriptor.name,
+        build=make_folder() / "build",
+        ports={
+            name: PortPlan("pcap", None, each.get("read"), each.get("write")) for name, each in ports.items()
+        },
+        instance="test",
+        config=dict(set),
+        seed=seed,
+    )
+    with Foreground(plan, Loop()) as run:
+        run.forward(lambda: False)
+        return {**run.status(), "logs": run.logs.tail(None, 1000)}
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Returns the exit status: 0 ok, 1 failed, 2 usage, 3 unaccounted packets."""
+    try:
+        with package.opened(arguments.package) as source:
+            descriptor = source.load()
+            try:
+                ports = bindings(arguments, list(descriptor.ports))
+                settings = parse_settings(arguments.set)
+                if arguments.debug is not None and arguments.debug not in descriptor.vnfcs:
+                    known = ", ".join(descriptor.vnfcs)
+                    raise Refused(Mistake(None, None, None, "--debug", arguments.debug, f"a VNFC: {known}"))
+            except Refused as refused:
+                print(refused, file=sys.stderr)
+                return USAGE
+            plan = Plan(
+                name=descriptor.name, package=source.folder, descriptor=source.descriptor_file,
+                build=make_folder() / "build", ports=ports, instance=uuid.uuid4().hex, config=settings,
+                latency=arguments.latency, debug=arguments.debug,
+            )  # fmt: skip
+            return _run(plan, arguments)
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return FAILED
+
+
+def _run(plan: Plan, arguments: argparse.Namespace) -> int:
+    loop = Loop()
+    ending: list[bool] = []
+    on_signals(loop, lambda: ending.append(True))
+    with Foreground(plan, loop, echo=True) as run:
+        if not plan.capture:
+            for name, facts in run.vnf.facts.items():
+                print(f"{name}: {facts.interface} ({facts.backend}: {facts.why})", file=sys.stderr)
+            print("forwarding; Ctrl-C ends", file=sys.stderr)
+        if arguments.seconds is not None:
+            loop.later(arguments.seconds, lambda: ending.append(True))
+        run.forward(lambda: bool(ending))
+        status = run.status()
+        failed = any(host.state == "failed" for host in run.vnf.hosts.values())
+    if arguments.json is not None:
+        _write_json(arguments.json, status)
+    if arguments.json != Path("-"):
+        print(report(status))
+    if not_accounted(status):
+        return UNACCOUNTED
+    return FAILED if failed else OK
+
+
+def _write_json(path: Path, status: dict[str, Any]) -> None:
+    text = json.dumps(status, indent=2) + "\n"
+    if path == Path("-"):
+        sys.stdout.write(text)
+        return
+    try:
+        path.write_text(text)
+    except OSError as problem:
+        raise Refused(
+            Mistake(str(path), None, None, "--json", problem.strerror, "a file that can be written")
+        ) from None
+
+
+if __name__ == "__main__":
+    _parser = argparse.ArgumentParser(prog="coven run", description=__doc__)
+    add_arguments(_parser)
+    sys.exit(main(_parser.parse_args()))

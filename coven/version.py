@@ -1,0 +1,3 @@
+"""The version of Coven, also in setup.cfg."""
+
+VERSION = "0.1.0"

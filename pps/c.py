@@ -1,0 +1,157 @@
+"""VNFCs in C: how their sources are built, and how their host is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+INCLUDE = HERE / "sdk" / "include"
+#: pkg-config names that a descriptor's `libs` may hold unless the operator says otherwise
+ALLOWED_LIBS = frozenset({"zlib", "libpcre2-8", "liblz4", "libzstd", "libcrypto", "jansson", "libcjson"})
+
+
+def build_folder() -> Path:
+    """Where native products lie: COVEN_BUILD, or build/ of the project."""
+    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
+
+
+class LibraryError(Exception):
+    """`libs` names what is not allowed or not installed. `errors` has one entry for each."""
+
+    def __init__(self, errors: list[dict[str, Any]]):
+        super().__init__("; ".join(f"{e['found']}: expected {e['expected']}" for e in errors))
+        self.errors = errors
+
+
+class CFramework:
+    """The framework for C. `allowed_libs` is the operator's list of pkg-config names."""
+
+    name = "c"
+    suffixes = (".c",)
+
+    def __init__(self, allowed_libs: Iterable[str] = ALLOWED_LIBS):
+        self.allowed_libs = frozenset(allowed_libs)
+
+    def artifact_name(self, vnfc: str) -> str:
+        return f"{vnfc}.so"
+
+    def host_command(self, artifact: Path, name: str) -> list[str]:
+        """The host's command, to which `--fds POOL,HOP,BELL,CONTROL` is appended."""
+        return [str(build_folder() / "coven-host-c"), "--artifact", str(artifact), "--name", name]
+
+    def visible(self) -> list[Path]:
+        """What compiler and host must be able to read, beside the package and the system."""
+        return [INCLUDE, ROOT / "itf", build_folder()]
+
+    def build_command(self, sources: list[Path], include: Path, output: Path, libs: list[str]) -> list[str]:
+        """The command that compiles `sources` into `output`, to be run inside the confinement.
+
+        `include` is the package's root. COVEN_SANITIZE (such as `address,undefined`) builds with sanitizers.
+        Raises LibraryError.
+        """
+        flags = self._library_flags(libs)
+        sanitize = os.environ.get("COVEN_SANITIZE", "")
+        checks = [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer"] if sanitize else ["-Wl,-z,defs"]
+        return [
+            "gcc", "-std=gnu11", "-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
+            "-fdiagnostics-format=json", *checks,
+            "-I", str(include), "-I", str(INCLUDE), "-idirafter", str(ROOT),
+            "-o", str(output), *map(str, sources), *flags, "-lm",
+        ]  # fmt: skip
+
+    def _library_flags(self, libs: list[str]) -> list[str]:
+        errors: list[dict[str, Any]] = []
+        for lib in libs:
+            if lib not in self.allowed_libs:
+                expected = "one of " + ", ".join(sorted(self.allowed_libs))
+                errors.append(_error("libs", lib, expected, "ask the operator to allow it"))
+            elif subprocess.run(["pkg-config", "--exists", "--", lib], check=False).returncode:
+                errors.append(_error("libs", lib, "an installed library", "install its development package"))
+        if errors:
+            raise LibraryError(errors)
+        if not libs:
+            return []
+        done = subprocess.run(
+            ["pkg-config", "--cflags", "--libs", "--", *libs], check=True, capture_output=True, text=True
+        )
+        return shlex.split(done.stdout)
+
+    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+        """The errors in what gcc wrote to stderr, files relative to the package's root."""
+        errors: list[dict[str, Any]] = []
+        for line in stderr.splitlines():
+            if line.startswith("["):
+                try:
+                    diagnostics = json.loads(line)
+                except ValueError:
+                    diagnostics = []
+                errors += [_compiler_error(d, root) for d in diagnostics if "error" in d.get("kind", "")]
+            else:
+                errors += _linker_error(line, root)
+        if not errors and stderr.strip():
+            last = [line for line in stderr.splitlines() if not line.startswith("[]")][-1:]
+            errors = [_error("source", line.strip(), "a source that compiles", "") for line in last]
+        return errors
+
+
+def _error(field: str, found: str, expected: str, remedy: str, **place: Any) -> dict[str, Any]:
+    """One error; `place` is file, line, column where they are known."""
+    return {
+        "file": None,
+        "line": None,
+        "column": None,
+        "field": field,
+        "found": found,
+        "expected": expected,
+        "remedy": remedy,
+        **place,
+    }
+
+
+def _relative(file: str, root: Path) -> str:
+    path = Path(os.path.normpath(file))
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _carets(diagnostic: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every place that a diagnostic and its notes point to, the first first."""
+    own = [place["caret"] for place in diagnostic.get("locations", []) if "caret" in place]
+    for child in diagnostic.get("children", []):
+        own += _carets(child)
+    return own
+
+
+def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
+    carets = _carets(diagnostic)
+    # an error in a macro of the SDK is the author's at the place where it is used
+    inside = [c for c in carets if Path(os.path.normpath(c["file"])).is_relative_to(root)]
+    caret = next(iter(inside or carets), {})
+    hints = [child["message"] for child in diagnostic.get("children", []) if child.get("kind") == "note"]
+    fixes = [fix["string"] for fix in diagnostic.get("fixits", []) if fix.get("string")]
+    useless = ("in ", "each undeclared")
+    remedy = f"write {fixes[0]}" if fixes else next((h for h in hints if not h.startswith(useless)), "")
+    place = {"line": caret.get("line"), "column": caret.get("display-column", caret.get("column"))}
+    file = _relative(caret["file"], root) if caret else None
+    return _error("source", diagnostic["message"], "C that compiles", remedy, file=file, **place)
+
+
+LINK_PLACE = re.compile(r"^(?:\S*ld: )?(?P<file>[^:\s]+):(?P<line>\d+): (?P<what>.*(?:undefined|multiple).*)")
+LINK_NO_PLACE = re.compile(r"^(?:\S*ld: |gcc: (?:fatal )?error: )(?P<what>(?!.*in function|.*warning:).+)$")
+
+
+def _linker_error(line: str, root: Path) -> list[dict[str, Any]]:
+    remedy = "define it, or name its library in `libs`" if "undefined reference" in line else ""
+    if found := LINK_PLACE.match(line):
+        place = {"file": _relative(found["file"], root), "line": int(found["line"])}
+        return [_error("source", found["what"], "sources that link", remedy, **place)]
+    if found := LINK_NO_PLACE.match(line):
+        return [_error("source", found["what"], "sources that link", remedy)]
+    return []

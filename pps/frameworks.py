@@ -1,0 +1,40 @@
+"""The languages that VNFCs can be written in: one line a language.
+
+A framework says how sources become an artifact (`build_command`, run in confinement; `parse_errors` reads
+what it wrote), how the host of an artifact is started (`host_command`), and what both must be able to read
+(`visible`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from pps.c import CFramework
+from pps.python import PythonFramework
+
+
+class Framework(Protocol):
+    name: str
+    suffixes: Any  #: of file names, a tuple
+
+    def artifact_name(self, vnfc: str) -> str: ...
+    def build_command(
+        self, sources: list[Path], include: Path, output: Path, libs: list[str]
+    ) -> list[str]: ...
+    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]: ...
+    def host_command(self, artifact: Path, name: str) -> list[str]: ...
+    def visible(self) -> list[Path]: ...
+
+
+FRAMEWORKS: dict[str, type[Framework]] = {
+    "c": CFramework,
+    "python": PythonFramework,
+}
+
+SUFFIXES = {suffix: name for name, framework in FRAMEWORKS.items() for suffix in framework.suffixes}
+
+
+def language_of(source: str) -> str | None:
+    """The language that a source's suffix says, or None."""
+    return SUFFIXES.get(PurePosixPath(source).suffix)

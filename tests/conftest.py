@@ -1,0 +1,99 @@
+"""What all tests share: tiers, a lab, and the proof that a test module left nothing behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="full sizes and the tests marked `long`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Whatever our children leave running becomes our child, where `nothing_left` sees it.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason="long: run with --long (make test-long)"))
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.fixture(scope="session")
+def long_run(request: pytest.FixtureRequest) -> bool:
+    """True under `make test-long`: use the full figures instead of modest ones."""
+    return bool(request.config.getoption("--long"))
+
+
+def _stat(pid: str) -> tuple[int, str]:
+    """Parent and state of a process. Raises OSError when it is gone."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[1]), fields[0]
+
+
+def descendants() -> dict[int, str]:
+    """Living processes below this one, with their command lines.."""
+    parents: dict[int, int] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            parent, state = _stat(name)
+        except OSError:
+            continue
+        if state not in "ZX":
+            parents[int(name)] = parent
+    found: dict[int, str] = {}
+    for pid in parents:
+        up = parents[pid]
+        while up in parents and up != os.getpid():
+            up = parents[up]
+        if up == os.getpid():
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+            except OSError:
+                continue
+            found[pid] = words.decode(errors="replace").strip()
+    return found
+
+
+def segment_descriptors() -> set[str]:
+    """Segment objects that this very process still has open."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            continue
+        if "memfd:coven" in target:
+            found.add(f"{number} -> {target}")
+    return found
+
+
+def namespaces() -> set[str]:
+    """Named network namespaces that carry our pid, as tests name them."""
+    folder = Path("/run/netns")
+    return {p.name for p in folder.iterdir() if str(os.getpid()) in p.name} if folder.is_dir() else set()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left() -> Iterator[None]:
+    """After a module's tests: no process, namespace or segment object more than before."""
+    processes, names, objects = set(descendants()), namespaces(), segment_descriptors()
+    yield
+    end = time.monotonic() + 3
+    while (left := {p: c for p, c in descendants().items() if p not in processes}) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not left, f"processes left behind: {left}"
+    assert not namespaces() - names, f"namespaces left behind: {namespaces() - names}"
+    kept = segment_descriptors() - objects
+    assert not kept, f"segment objects left open: {kept}"

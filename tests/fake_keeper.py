@@ -1,0 +1,115 @@
+"""A keeper without a VNF: speaks the socket protocol of docs/architecture.md, so that tests of the agent need
+no forwarder. It misbehaves as the VNF's configuration asks: `{"a": {"mode": ...}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socketserver
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+DIRECTORY = Path(sys.argv[sys.argv.index("--directory") + 1])
+PLAN = json.loads((DIRECTORY / "plan.json").read_text())
+MODE = PLAN["config"].get("a", {}).get("mode", "")
+started = False
+config = PLAN["config"]
+
+
+def say(record: dict[str, Any]) -> None:
+    os.write(1, json.dumps(record).encode() + b"\n")
+
+
+def mistake(found: str) -> dict[str, Any]:
+    return {"ok": False, "errors": [{"file": "a.py", "line": 3, "field": "a", "found": found}]}
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    global started
+    op = request["op"]
+    if op in ("status", "stats"):
+        figures = dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed", "in_flight"), 0)
+        vnfcs = {
+            name: {
+                **figures,
+                "language": "python",
+                "state": "running",
+                "pid": os.getpid(),
+                "restarts": 0,
+                "dropped": {},
+                "metrics": {},
+                "confinement": "full",
+            }
+            for name in config
+        }
+        ports = {name: {"backend": "af_packet", "why": "fake", "received": 0, "sent": 0, "in_flight": 0}
+                 for name in PLAN["ports"]}  # fmt: skip
+        return {"ok": True, **figures, "dropped": {}, "unaccounted": 0, "estimated": False, "ports": ports,
+                "vnfcs": vnfcs, "explanations": {}, "started": started}  # fmt: skip
+    if op in ("start", "stop"):
+        if f"exit-{op}" == MODE:
+            os._exit(1)
+        if f"refuse-{op}" == MODE:
+            return mistake("no wish to")
+        started = op == "start"
+        return {"ok": True}
+    if op == "configure":
+        if request["config"].get("mode") == "refuse-configure":
+            return mistake("not that")
+        config[request["vnfc"]] = request["config"]
+        return {"ok": True}
+    if op == "list":
+        requests = [
+            {"name": "hits", "why": "packets seen", "unit": "packets", "args": []},
+            {"name": "add", "why": "a sum", "unit": "",
+             "args": [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}]},
+            {"name": "sleep", "why": "", "unit": "", "args": []},
+        ]  # fmt: skip
+        return {"ok": True, "requests": dict.fromkeys(config, requests)}
+    if op == "request":
+        if request["name"] == "sleep":
+            return {"ok": False, "timeout": True}
+        return {"ok": True, "value": sum(request["args"]) if request["name"] == "add" else 42}
+    if op == "logs":
+        return {"ok": True, "lines": [f"{request.get('vnfc')} {n}" for n in range(request["lines"])]}
+    if op == "end":
+        (DIRECTORY / "keeper.sock").unlink()
+        threading.Timer(0.05, os._exit, (0,)).start()
+        return {"ok": True}
+    return mistake(op)
+
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        for line in self.rfile:
+            request = json.loads(line)
+            self.wfile.write(json.dumps({"id": request["id"], **answer(request)}).encode() + b"\n")
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+def main() -> None:
+    with (DIRECTORY.parent / "spawned").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    if MODE == "die":
+        print("Segmentation fault", file=sys.stderr)
+        sys.exit(1)
+    if MODE == "refuse":
+        say(mistake("a syntax error"))
+        sys.exit(1)
+    say({"progress": "building a"})
+    if MODE == "slow":
+        gate = os.open(DIRECTORY.parent / "gate", os.O_RDONLY)  # a FIFO: opens when the test does
+        os.close(gate)
+    folder = os.open(DIRECTORY, os.O_PATH)
+    with Server(f"/proc/self/fd/{folder}/keeper.sock", Handler) as server:
+        say({"ok": True})
+        server.serve_forever()
+
+
+main()

@@ -1,0 +1,301 @@
+"""VNFCs that die, hang, raise and talk nonsense, and a forwarder and a keeper that are killed: the rest goes
+on, every packet is accounted for, and everything comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coven.errors import Refused
+from coven.journal import Busy
+from coven.keeper import recover
+from coven.keepers import connect
+from coven.lab import IN, OUT
+from coven.run import run_captures
+from tests.keeper_rig import KeeperRig, wait_for
+from tests.packages import FORWARD_C, capture, datagram, package
+
+PACKETS = 200
+ONE = "vnfcs: {{one: {{source: one.{suffix}{more}}}}}\nchain: in -> one -> out\n"
+FLAKY_PY = """import os, time
+from vnfc import config, forward, log, request, state
+config_seen = []
+def configure(new):
+    if new["limit"] < 0:
+        raise ValueError("limit may not be negative")
+@request("starts", "how often it began", "starts")
+def starts() -> int:
+    return state["starts"]
+@request("limit", "the limit in force", "packets")
+def limit() -> int:
+    return config["limit"]
+@request("nap", "sleeps", "s")
+def nap(seconds: float) -> int:
+    time.sleep(seconds)
+    return 1
+state["starts"] = state.get("starts", 0) + 1
+def handle(packet):
+    return forward()
+"""
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COVEN_STATE", str(tmp_path / "state"))
+
+
+def run(folder: Path, suffix: str, source: str, count: int = PACKETS, more: str = "") -> dict[str, Any]:
+    """The figures of a capture through one VNFC; accounted for, whatever it did."""
+    descriptor = ONE.format(suffix=suffix, more=more)
+    pkg = package(folder / "p", descriptor, **{f"one_{suffix}": source})
+    read = capture(folder / "in.pcap", [datagram(i + 1, 60) for i in range(count)])
+    ports = {"in": {"read": str(read)}, "out": {"write": str(folder / "out.pcap")}}
+    status = run_captures(pkg / "vnf.yaml", ports, {}, 1)
+    KeeperRig.assert_accounted(status)
+    assert status["received"] == count and status["in_flight"] == 0
+    assert status["forwarded"] + status["consumed"] + sum(status["dropped"].values()) == count
+    return status
+
+
+# over captures
+
+
+def test_death_costs_what_the_vnfc_had(tmp_path: Path) -> None:
+    source = (
+        "import os\nfrom vnfc import forward\n"
+        "def handle(packet):\n    if packet.udp.sport == 50:\n        os._exit(9)\n    return forward()\n"
+    )
+    status = run(tmp_path, "py", source)
+    assert status["forwarded"] >= 49 and status["dropped"]["one.died"] >= 1
+    assert any("exit status 9" in entry["line"] for entry in status["logs"])
+
+
+def test_a_c_vnfc_that_crashes(tmp_path: Path) -> None:
+    source = (
+        "#include <coven/vnfc.h>\n"
+        "VNFC_HANDLE { if (p->len > 0 && vnfc_udp(p)) *(volatile int *)8 = 1; return VNFC_FORWARD; }\n"
+    )
+    status = run(tmp_path, "c", source)
+    assert status["dropped"]["one.died"] >= 1 and status["forwarded"] == 0
+    assert any("SIGSEGV" in entry["line"] for entry in status["logs"])
+
+
+@pytest.mark.parametrize("suffix", ["c", "py"])
+def test_a_hanging_vnfc_is_ended(tmp_path: Path, suffix: str) -> None:
+    source = {
+        "py": "from vnfc import forward\ndef handle(packet):\n    while packet.udp.sport == 20:\n        pass\n"
+        "    return forward()\n",
+        "c": "#include <coven/vnfc.h>\nVNFC_HANDLE { const struct udphdr *u = (const void *)(p->data + 34);\n"
+        "\tfor (volatile int i = 0; ((const unsigned char *)u)[1] == 20;) i++;\n\treturn VNFC_FORWARD; }\n",
+    }[suffix].replace("const struct udphdr *u", "const void *u")
+    status = run(tmp_path, suffix, source)
+    assert status["dropped"]["one.hung"] >= 1
+    assert any("no progress" in entry["line"] for entry in status["logs"])
+
+
+def test_bypass_goes_on_without_the_vnfc(tmp_path: Path) -> None:
+    source = "import os\ndef handle(packet):\n    os._exit(1)\n"
+    status = run(tmp_path, "py", source, more=", on_failure: bypass")
+    assert status["forwarded"] + status["dropped"]["one.died"] == PACKETS and status["forwarded"] > 0
+
+
+def test_exceptions_cost_their_packet_only(tmp_path: Path) -> None:
+    source = "from vnfc import forward\ndef handle(packet):\n    1 / (packet.udp.sport % 2)\n    return forward()\n"
+    status = run(tmp_path, "py", source)
+    assert status["dropped"] == {"one.exception": PACKETS // 2}
+    assert status["vnfcs"]["one"]["exceptions"] == PACKETS // 2
+
+
+@pytest.mark.parametrize(
+    ("suffix", "source", "reasons"),
+    [
+        ("py", "def handle(packet):\n    pass\n", {"one.no_verdict"}),
+        ("py", "def handle(packet):\n    return 'yes'\n", {"one.no_verdict", "one.bad_verdict", "one.exception"}),
+        ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { return (vnfc_verdict)0xdeadbe7f; }\n", {"one.bad_verdict"}),
+        ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { return VNFC_FORWARD_TO(9); }\n", {"one.bad_verdict"}),
+        ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { return VNFC_DROP(77); }\n", {"one.bad_verdict"}),
+        ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { p->len = 0x7fffffff; return VNFC_FORWARD; }\n",
+         {"one.bad_verdict"}),
+    ],
+)  # fmt: skip
+def test_nonsense_is_a_named_drop(tmp_path: Path, suffix: str, source: str, reasons: set[str]) -> None:
+    status = run(tmp_path, suffix, source)
+    assert set(status["dropped"]) <= reasons and sum(status["dropped"].values()) == PACKETS
+
+
+# live
+
+pytest_root = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def flaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeeperRig]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    folder = tmp_path_factory.mktemp("flaky")
+    pkg = package(
+        folder / "p",
+        "vnfcs:\n  native: {source: native.c}\n  flaky: {source: flaky.py, config: {limit: 3}}\n"
+        "chain: in -> native -> flaky -> out\n",
+        native_c=FORWARD_C, flaky_py=FLAKY_PY,
+    )  # fmt: skip
+    with KeeperRig(folder / "k", pkg) as rig:
+        assert rig.said == {"ok": True}
+        assert rig.ping() == 0, "nothing is forwarded before start"
+        rig.call("start")
+        rig.wait_ping()
+        yield rig
+
+
+@pytest.mark.parametrize("name", ["native", "flaky"])
+def test_a_killed_host_comes_back(flaky: KeeperRig, name: str) -> None:
+    before = flaky.vnfc(name)
+    os.kill(before["pid"], signal.SIGKILL)
+    wait_for(lambda: (now := flaky.vnfc(name))["state"] == "running" and now["restarts"] > before["restarts"])
+    flaky.wait_ping()
+
+
+def test_state_survives_a_crash(flaky: KeeperRig) -> None:
+    before = flaky.call("request", vnfc="flaky", name="starts", args=[])["value"]
+    restarts = flaky.vnfc("flaky")["restarts"]
+    os.kill(flaky.vnfc("flaky")["pid"], signal.SIGKILL)
+    wait_for(lambda: (now := flaky.vnfc("flaky"))["state"] == "running" and now["restarts"] > restarts)
+    assert flaky.call("request", vnfc="flaky", name="starts", args=[])["value"] == before + 1
+
+
+def test_a_hang_in_a_request_is_a_timeout_and_then_a_restart(flaky: KeeperRig) -> None:
+    restarts = flaky.vnfc("flaky")["restarts"]
+    with pytest.raises(Refused) as refused:
+        flaky.call("request", vnfc="flaky", name="nap", args=[30])
+    assert refused.value.status == 504
+    listed = flaky.call("list", vnfc="flaky")["requests"]["flaky"]
+    assert {entry["name"] for entry in listed} == {"starts", "limit", "nap"}, "listing needs no VNFC"
+    wait_for(lambda: flaky.ping() == 1)
+    assert flaky.vnfc("flaky")["restarts"] > restarts
+    assert flaky.status()["dropped"]["flaky.hung"] >= 1
+
+
+def test_requests_that_are_none(flaky: KeeperRig) -> None:
+    for vnfc, name in (("nobody", "starts"), ("flaky", "stars"), ("native", "starts")):
+        with pytest.raises(Refused):
+            flaky.call("request", vnfc=vnfc, name=name, args=[])
+
+
+def test_configuration_is_refused_or_changed_live(flaky: KeeperRig) -> None:
+    for wrong, said in (({"limit": -1}, "negative"), ({"limit": "x"}, "limit"), ({"limt": 1}, "limit")):
+        with pytest.raises(Refused, match=said):
+            flaky.call("configure", vnfc="flaky", config=wrong)
+        assert flaky.call("request", vnfc="flaky", name="limit", args=[])["value"] == 3
+    flaky.call("configure", vnfc="flaky", config={"limit": 5})
+    assert flaky.call("request", vnfc="flaky", name="limit", args=[])["value"] == 5
+    restarts = flaky.vnfc("flaky")["restarts"]
+    os.kill(flaky.vnfc("flaky")["pid"], signal.SIGKILL)
+    wait_for(lambda: (now := flaky.vnfc("flaky"))["state"] == "running" and now["restarts"] > restarts)
+    assert flaky.call("request", vnfc="flaky", name="limit", args=[])["value"] == 5, "kept over a restart"
+    flaky.call("configure", vnfc="flaky", config={"limit": 3})
+
+
+def test_stop_and_start_again(flaky: KeeperRig) -> None:
+    flaky.call("stop")
+    assert flaky.ping() == 0
+    assert flaky.status()["in_flight"] == 0 and flaky.status()["state"] == "STOPPED"
+    flaky.call("start")
+    flaky.wait_ping()
+
+
+def test_a_killed_forwarder_is_replaced(flaky: KeeperRig) -> None:
+    pid = flaky.status()["forwarder"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: flaky.call("status")["forwarder"]["pid"] not in (None, pid))
+    flaky.wait_ping()
+    assert flaky.status()["estimated"]
+
+
+def test_nonsense_on_the_socket(flaky: KeeperRig) -> None:
+    for line in (b"\n", b"[1]\n", b"\xff\n", b'{"op": "fly"}\n', b'{"op": ["status"]}\n', b'{"op": "logs", "lines": -1}\n'):
+        with connect(flaky.folder, 5) as connection:
+            connection.sendall(line)
+            assert connection.recv(65536).endswith(b"\n")
+    with connect(flaky.folder, 5) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
+    assert flaky.ping() == 1
+
+
+def test_recovery_leaves_the_living_alone(flaky: KeeperRig) -> None:
+    with pytest.raises(Busy):
+        recover(flaky.folder)
+
+
+@pytest.mark.root
+def test_a_killed_keeper_takes_everything_along(tmp_path: Path) -> None:
+    pkg = package(tmp_path / "p", ONE.format(suffix="c", more=""), one_c=FORWARD_C)
+    with KeeperRig(tmp_path / "k", pkg) as rig:
+        ipv6 = "/proc/sys/net/ipv6/conf/{}/disable_ipv6"
+        rig.call("start")
+        rig.wait_ping()
+        status = rig.status()
+        pids = [status["forwarder"]["pid"], status["vnfcs"]["one"]["pid"]]
+        os.kill(rig.keeper.pid() or 0, signal.SIGKILL)
+        rig.process.wait()
+        wait_for(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids))
+        left = rig.lab.appliance.run("sh", "-c", f"cat {ipv6.format(IN)} {ipv6.format(OUT)}").stdout.split()
+        assert left == ["1", "1"], "what the dead keeper changed is still there"
+        script = (
+            "import sys; from pathlib import Path; from coven.keeper import recover\n"
+            "left = recover(Path(sys.argv[1])); print(left.started, len(left.failed))\n"
+        )
+        import sys
+
+        said = rig.lab.appliance.run(sys.executable, "-c", script, str(rig.folder)).stdout
+        assert said.split() == ["True", "0"]
+        left = rig.lab.appliance.run("sh", "-c", f"cat {ipv6.format(IN)} {ipv6.format(OUT)}").stdout.split()
+        assert left == ["0", "0"]
+        assert "xdp" not in rig.lab.appliance.run("ip", "link").stdout
+        rig.start()
+        assert rig.said == {"ok": True}
+        rig.call("start")
+        rig.wait_ping()
+
+
+@pytest.mark.root
+def test_on_failure_stop(tmp_path: Path) -> None:
+    pkg = package(tmp_path / "p", ONE.format(suffix="c", more=", on_failure: stop"), one_c=FORWARD_C)
+    with KeeperRig(tmp_path / "k", pkg) as rig:
+        rig.call("start")
+        rig.wait_ping()
+        os.kill(rig.vnfc("one")["pid"], signal.SIGKILL)
+        wait_for(lambda: rig.status()["state"] == "STOPPED")
+        assert rig.vnfc("one")["state"] == "failed" and rig.ping() == 0
+        rig.call("start")
+        rig.wait_ping()
+
+
+@pytest.mark.root
+def test_a_storm_of_exceptions_is_a_failure(tmp_path: Path) -> None:
+    source = "def handle(packet):\n    raise RuntimeError('again')\n"
+    pkg = package(tmp_path / "p", ONE.format(suffix="py", more=""), one_py=source)
+    with KeeperRig(tmp_path / "k", pkg) as rig:
+        rig.call("start")
+        flood = ("ping", "-n", "-q", "-f", "-c", "3000", "-W", "1", "10.20.0.2")
+        rig.lab.client.run("ip", "neigh", "add", "10.20.0.2", "lladdr", "02:00:00:00:00:99", "dev", "eth0", check=False)
+        process = rig.lab.client.spawn(*flood)
+        wait_for(lambda: rig.vnfc("one")["restarts"] > 0, 40)
+        process.wait()
+        lines = rig.call("logs", vnfc="one", lines=1000)["lines"]
+        assert any("1000 exceptions" in entry["line"] for entry in lines)
+
+
+@pytest.mark.root
+def test_a_deployment_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    pkg = package(tmp_path / "p", ONE.format(suffix="py", more=""), one_py="raise SystemExit('no')\n")
+    with KeeperRig(tmp_path / "k", pkg) as rig:
+        assert rig.said["ok"] is False and rig.said["errors"]
+        assert rig.process.wait(timeout=20) == 1
+        assert not (rig.folder / "journal").exists()
+        assert "xdp" not in rig.lab.appliance.run("ip", "link").stdout

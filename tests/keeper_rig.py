@@ -1,0 +1,104 @@
+"""A keeper in a lab of its own: started as the agent starts it, asked over its socket."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from coven.keepers import Keeper
+from coven.lab import ADDRESS, IN, OUT, Lab
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """What `what` gives as soon as it is true. Fails after `seconds`, which say nothing about speed."""
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, f"still not so after {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+class KeeperRig:
+    """`with KeeperRig(folder, package) as rig`: a running keeper. `rig.said` is its last line."""
+
+    def __init__(self, folder: Path, package: Path, **plan: Any):
+        self.folder = folder
+        self.lab = Lab()
+        self.keeper = Keeper(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        ports = {"in": {"interface": IN}, "out": {"interface": OUT}}
+        record = {"name": "tested", "package": str(package), "build": str(folder / "build"), "ports": ports}
+        (folder / "plan.json").write_text(json.dumps({**record, **plan}))
+        self.said: dict[str, Any] = {}
+
+    def __enter__(self) -> KeeperRig:
+        self.lab.up()
+        try:
+            self.start()
+        except BaseException:
+            self.lab.down()
+            raise
+        return self
+
+    def start(self) -> None:
+        """Start the keeper (again)."""
+        command = [sys.executable, "-m", "coven.keeper", "--directory", str(self.folder)]
+        self.process = self.lab.appliance.spawn(*command, cwd=ROOT, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said = json.loads(line)
+            if "ok" in self.said:
+                return
+        raise AssertionError(f"the keeper ended with status {self.process.wait()}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self.process.poll() is None and self.said.get("ok"):
+                status = self.status()
+                self.keeper.call("end")
+                assert self.process.wait(timeout=20) == 0
+                if error is None:
+                    self.assert_accounted(status)
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+            self.lab.down()
+            self.process.wait()
+
+    def call(self, op: str, **arguments: Any) -> dict[str, Any]:
+        return self.keeper.call(op, **arguments)
+
+    def status(self) -> dict[str, Any]:
+        status = self.keeper.call("status")
+        self.assert_accounted(status)
+        return status
+
+    @staticmethod
+    def assert_accounted(status: dict[str, Any]) -> None:
+        """Law 1, for the whole VNF and at every place."""
+        assert status["unaccounted"] == 0, status
+        for place in (*status["ports"].values(), *status["vnfcs"].values(), status["classifier"]):
+            assert place["unaccounted"] == 0, status
+
+    def vnfc(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.status()["vnfcs"][name]
+        return found
+
+    def ping(self, count: int = 1) -> int:
+        """How many of so many pings from client to server come back."""
+        command = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", "1", ADDRESS["server"])
+        said = self.lab.client.run(*command, check=False).stdout
+        return int(said.split(" received")[0].split()[-1])
+
+    def wait_ping(self) -> None:
+        wait_for(lambda: self.ping() == 1)

@@ -1,0 +1,108 @@
+"""Traffic for the tests of ports, run inside namespaces; says one line when ready or done.
+
+    serve PORT            receive one TCP stream, say its SHA-256 and length
+    send HOST PORT MB     send one, say the same
+    datagrams PORT COUNT  receive that many datagrams or give up, say how many and the SHA-256 of all
+    segments HOST PORT SIZE COUNT   send COUNT datagrams with one UDP_SEGMENT send; say the SHA-256
+    frames INTERFACE SIZE COUNT     send raw frames of that size, say how many
+    bulk INTERFACE COUNT  count what arrives of them until a second goes by without
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+CHUNK = 1 << 20
+SOL_UDP, UDP_SEGMENT = 17, 103
+ETHERTYPE = 0x88B5  #: for local experiments
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+
+
+def family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def serve(port: int) -> None:
+    with socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        print("ready", flush=True)
+        server.settimeout(30)
+        connection, _ = server.accept()
+        connection.settimeout(30)
+        digest, size = hashlib.sha256(), 0
+        while data := connection.recv(CHUNK):
+            digest.update(data)
+            size += len(data)
+        print(digest.hexdigest(), size, flush=True)
+
+
+def send(host: str, port: int, megabytes: int) -> None:
+    digest = hashlib.sha256()
+    source = random.Random(megabytes)
+    with socket.create_connection((host, port), 10) as stream:
+        stream.settimeout(30)
+        for _ in range(megabytes):
+            data = source.randbytes(CHUNK)
+            digest.update(data)
+            stream.sendall(data)
+    print(digest.hexdigest(), megabytes * CHUNK, flush=True)
+
+
+def datagrams(port: int, count: int) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
+        udp.bind(("::", port))
+        udp.settimeout(3)
+        print("ready", flush=True)
+        digest, got = hashlib.sha256(), 0
+        try:
+            while got < count:
+                digest.update(udp.recv(65535))
+                got += 1
+        except TimeoutError:
+            pass
+        print(digest.hexdigest(), got, flush=True)
+
+
+def segments(host: str, port: int, size: int, count: int) -> None:
+    data = random.Random(size).randbytes(size * count - size // 2)  # the last one is short
+    with socket.socket(family(host), socket.SOCK_DGRAM) as udp:
+        udp.setsockopt(SOL_UDP, UDP_SEGMENT, size)
+        udp.sendto(data, (host, port))
+    print(hashlib.sha256(data).hexdigest(), count, flush=True)
+
+
+def frames(interface: str, size: int, count: int) -> None:
+    frame = b"\xff" * 6 + b"\x02" * 6 + ETHERTYPE.to_bytes(2, "big")
+    frame += bytes(size - len(frame))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 24)
+        raw.bind((interface, 0))
+        sent = sum(raw.send(frame) == size for _ in range(count))
+    print(sent, flush=True)
+
+
+def bulk(interface: str, count: int) -> None:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
+        raw.bind((interface, ETHERTYPE))
+        raw.settimeout(5)
+        print("ready", flush=True)
+        got = 0
+        try:
+            while got < count:
+                raw.recv(65535)
+                got += 1
+                raw.settimeout(1)
+        except TimeoutError:
+            pass
+        print(got, flush=True)
+
+
+if __name__ == "__main__":
+    words: list[Any] = [int(word) if word.isdigit() else word for word in sys.argv[2:]]
+    pieces: tuple[Callable[..., None], ...] = (serve, send, datagrams, segments, frames, bulk)
+    {piece.__name__: piece for piece in pieces}[sys.argv[1]](*words)

@@ -1,0 +1,61 @@
+"""An open live port, as the keeper holds it, and the exception that says why there is none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from itf.segment import C
+
+#: Writes one entry to the keeper's journal; called before the change that the entry describes.
+Journal = Callable[[Mapping[str, Any]], None]
+
+
+class PortRefused(Exception):
+    """A port cannot be opened. `mistakes`: {field, found, expected, remedy}, everything that is wrong."""
+
+    def __init__(self, mistakes: list[dict[str, Any]]):
+        self.mistakes = mistakes
+        super().__init__("; ".join(str(m["found"]) for m in mistakes))
+
+
+def refuse(name: str, found: str, expected: str, remedy: str | None = None) -> PortRefused:
+    """A refusal with one reason."""
+    return PortRefused([mistake(name, found, expected, remedy)])
+
+
+def mistake(name: str, found: str, expected: str, remedy: str | None = None) -> dict[str, Any]:
+    return {
+        "file": None, "line": None, "column": None, "field": f"ports.{name}.interface",
+        "found": found, "expected": expected, "remedy": remedy,
+    }  # fmt: skip
+
+
+class OpenPort:
+    """What the forwarder is sent (`fds`, in the order of the backend's .c file), what `struct port_wiring`
+    says, and how everything is undone (`close`, the last change first)."""
+
+    def __init__(self, name: str, kind: int):
+        self.name = name
+        self.kind = kind
+        self.fds: list[int] = []
+        self.parameters: list[int] = []
+        self.why = ""
+        self.link: int = C.LINK_ETHERNET
+        self.mtu = 0
+        self.mac: bytes | None = None
+        self.ifindex = 0
+        self.queues = 1
+        self.undo = ExitStack()
+
+    def own(self, fd: int) -> int:
+        """Close this descriptor with the port."""
+        self.undo.callback(os.close, fd)
+        return fd
+
+    def close(self) -> None:
+        """Detach, give the interface back as it was. May be called again."""
+        self.undo.close()
+        self.fds.clear()
