@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from coven.journal import Busy
+from coven.journal import Busy, Left
 from coven.keeper import JOURNAL, recover
 from coven.keepers import find_process, remove_directory
 from coven.places import Places
@@ -16,7 +16,7 @@ from coven.places import Places
 RUN_PREFIX = "run-"  #: folders of `coven run`
 
 
-def sweep(run: Path, known: Collection[str], recover: Callable[[Path], object]) -> list[str]:
+def sweep(run: Path, known: Collection[str], recover: Callable[[Path], Left]) -> list[str]:
     """Undo, by their journals, what died in folders that are not `known`; what was done, a line each."""
     done: list[str] = []
     if not run.is_dir():
@@ -29,11 +29,14 @@ def sweep(run: Path, known: Collection[str], recover: Callable[[Path], object]) 
         ):
             continue
         try:
-            recover(directory)
+            left = recover(directory)
         except Busy:  # it lives
             continue
-        remove_directory(directory)
-        done.append(f"{directory.name}: undone and removed")
+        done += [f"{directory.name}: {line}" for line in left.undone]
+        done += [f"{directory.name}: not undone: {line}" for line in left.failed]
+        if not left.failed:
+            remove_directory(directory)
+            done.append(f"{directory.name}: removed")
     return done
 
 

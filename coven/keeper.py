@@ -294,7 +294,11 @@ def keep(directory: Path) -> int:
     record.write("keeper", pid=os.getpid(), start=journal.start_time(os.getpid()))
     logs = Logs(directory / LOG)
     on_signals(loop, loop.stop)
-    vnf = hosting.instantiate(plan, loop, record, logs, lambda step: say({"progress": step}))
+    try:
+        vnf = hosting.instantiate(plan, loop, record, logs, lambda step: say({"progress": step}))
+    except BaseException:
+        record.finish()
+        raise
     keeper = Keeper(vnf, loop, logs)
     server = keeper.listen(directory)
     say({"ok": True})

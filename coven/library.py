@@ -18,6 +18,16 @@ from coven.places import Places
 from coven.store import Row, Store, conflict, missing, now
 
 
+def content(folder: Path) -> str:
+    """A digest of all files by name, mode and content: two zips of the same files may differ in times."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            inner = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder)}\0{path.stat().st_mode:o}\0{inner}\n".encode())
+    return digest.hexdigest()
+
+
 class Library:
     def __init__(self, places: Places, store: Store):
         self.places = places
@@ -93,7 +103,9 @@ class Library:
         }
         with self.store.transaction():
             present = self.store.package(identity)
-            if present is not None and present["sha256"] == digest:
+            if present is not None and (
+                present["sha256"] == digest or content(Path(present["folder"])) == content(folder)
+            ):
                 return present
             if present is not None:
                 raise conflict(

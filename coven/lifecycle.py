@@ -19,7 +19,7 @@ from coven.bindings import check_disjoint, read_ports
 from coven.cleaning import sweep
 from coven.descriptor import DESCRIPTOR, Descriptor, load
 from coven.errors import Mistake, Refused, suggest
-from coven.journal import Busy
+from coven.journal import Busy, Left
 from coven.keepers import Keeper, Keepers, Unreachable, remove_directory
 from coven.places import Places
 from coven.store import Row, Store, conflict, missing
@@ -41,7 +41,7 @@ OPERATIONS = {
 
 
 class Lifecycle:
-    def __init__(self, places: Places, store: Store, keepers: Keepers, recover: Callable[[Path], object]):
+    def __init__(self, places: Places, store: Store, keepers: Keepers, recover: Callable[[Path], Left]):
         self.places = places
         self.store = store
         self.keepers = keepers
@@ -168,7 +168,8 @@ class Lifecycle:
             log.exception("%s of %s", operation["operation"], operation["vnf"])
             self._give_up(operation, error)
         finally:
-            if not self._closing.is_set():
+            # a HEAL that failed has tried often enough
+            if not self._closing.is_set() and operation["operation"] != "HEAL":
                 self._check_alive(operation["vnf"])
             self._workers.discard(threading.current_thread())
 
@@ -244,17 +245,20 @@ class Lifecycle:
         )  # fmt: skip
 
     def recover_directory(self, directory: Path) -> None:
-        """Undo what a dead keeper left, by its journal."""
+        """Undo what a dead keeper left, by its journal. What cannot be undone stays in it for the next try."""
         if not directory.is_dir():
             return
         try:
-            self.recover(directory)
+            left = self.recover(directory)
         except (Busy, RuntimeError) as error:
             raise Refused(
                 Mistake(str(directory), None, None, None, str(error), "a dead keeper's journal, undone"),
                 title="not undone", status=HTTPStatus.INTERNAL_SERVER_ERROR,
             ) from None  # fmt: skip
-        remove_directory(directory)
+        for failure in left.failed:
+            log.error("%s: not undone: %s", directory.name, failure)
+        if not left.failed:
+            remove_directory(directory)
 
     def _take_down(self, name: str) -> None:
         directory = self.directory(name)

@@ -187,12 +187,20 @@ def unpack(stream: IO[bytes], into: Path, label: str) -> None:
         raise full_disk(error, label) from None
 
 
+def _make_folder(folder: Path, root: Path) -> None:
+    """With its parents, readable for VNFC hosts whatever the agent's umask is."""
+    if folder == root or folder.is_dir():
+        return
+    _make_folder(folder.parent, root)
+    folder.mkdir()
+    folder.chmod(0o755)
+
+
 def _unpack_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, into: Path, label: str) -> None:
     target = into / info.filename
+    _make_folder(target if info.is_dir() else target.parent, into)
     if info.is_dir():
-        target.mkdir(mode=0o755, parents=True, exist_ok=True)
         return
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     mode = 0o755 if (info.external_attr >> 16) & stat.S_IXUSR else 0o644
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     left = info.file_size

@@ -27,6 +27,7 @@ import waitress.server
 
 from coven.api import Api, application
 from coven.errors import Mistake, Refused
+from coven.journal import Left
 from coven.keeper import recover
 from coven.keepers import COMMAND, Keepers
 from coven.library import Library
@@ -173,7 +174,7 @@ class Options:
     port: int = PORT
     authenticate: bool = True
     keeper: Sequence[str] = COMMAND
-    recover: Callable[[Path], object] = recover
+    recover: Callable[[Path], Left] = recover
 
 
 class Agent:

@@ -274,6 +274,7 @@ int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a capture that may not grow further is a failed write */
 	give_up_privileges();
 	struct forwarder *fw = calloc(1, sizeof *fw);
 	if (fw == NULL || !map_segment(fw, fds)) {

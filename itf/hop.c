@@ -192,7 +192,9 @@ static void stamp(struct stage *s, uint32_t ref, bool made)
 {
 	struct frames *f = &s->fabric->frames;
 	uint64_t let_go = f->record[ref].time_ns, came = made ? 0 : f->priv[ref].time_ns;
-	f->priv[ref].time_ns = let_go < came ? came : let_go > f->now ? f->now : let_go;
+	if (let_go > f->now)
+		let_go = f->now;
+	f->priv[ref].time_ns = let_go < came ? came : let_go;
 }
 
 /* Take a frame back and say where its packet goes: a stage id, or STAGE_IDS if it ends here (and is counted). */

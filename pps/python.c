@@ -17,7 +17,7 @@ PyObject *hooks;
 
 static PyObject *handle, *handle_burst; /* the author's; one of them is NULL */
 static PyThreadState *thread;
-static bool said[8];
+static bool said[ONCES];
 static uint64_t exceptions_since, exceptions_n;
 static PyObject *state; /* the author's dict */
 static bool capture, state_timer_set, state_kept;
@@ -363,11 +363,15 @@ static PyObject *serve(PyObject *self, PyObject *args)
 
 static PyObject *declare_request(PyObject *self, PyObject *args)
 {
-	const char *name, *why, *unit, *arguments;
+	const char *name, *why, *unit, *arguments, *file;
+	int line;
 	(void)self;
-	if (!PyArg_ParseTuple(args, "ssss:declare_request", &name, &why, &unit, &arguments))
+	if (!PyArg_ParseTuple(args, "sssssi:declare_request", &name, &why, &unit, &arguments, &file, &line))
 		return NULL;
-	if (host_declare_request(host, name, why, unit, cJSON_Parse(arguments)) < 0)
+	host_place(host, file, line);
+	int done = host_declare_request(host, name, why, unit, cJSON_Parse(arguments));
+	host_place(host, NULL, 0);
+	if (done < 0)
 		return PyErr_Format(refused_error, "the request %s cannot be declared", name);
 	Py_RETURN_NONE;
 }
@@ -376,7 +380,7 @@ static PyMethodDef functions[] = {
 	{ "run", run, METH_VARARGS, "run(fds, hooks): the whole life of a host; returns the exit status" },
 	{ "serve", serve, METH_VARARGS, "serve(handle, handle_burst, state): one of the first two is None" },
 	{ "declare_request", declare_request, METH_VARARGS,
-	  "declare_request(name, why, unit, arguments as JSON)" },
+	  "declare_request(name, why, unit, arguments as JSON, file, line)" },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -57,7 +57,7 @@ struct verdict_object {
 };
 
 /* Mistakes that are told once in a host's life. */
-enum once { ONCE_NO_VERDICT, ONCE_BAD_VERDICT, ONCE_VIEW, ONCE_FORGOTTEN, ONCE_BURST_RETURN };
+enum once { ONCE_NO_VERDICT, ONCE_BAD_VERDICT, ONCE_VIEW, ONCE_FORGOTTEN, ONCES };
 
 extern struct vnfc_host *api; /* NULL before host_run has called init */
 extern struct host *host;

@@ -27,35 +27,24 @@ static bool may_declare(const char *what)
 	return declaring;
 }
 
-/* Names as everywhere in a descriptor. */
-static bool good_name(const char *what, const char *name)
+/* What the host has to say of a declaration is about the author's line that is running. */
+static void place_begin(void)
 {
-	size_t n = strlen(name);
-	bool good = n > 0 && n < SEG_NAME && name[0] >= 'a' && name[0] <= 'z';
-	for (size_t i = 1; good && i < n; i++)
-		good = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') ||
-		       name[i] == '_' || name[i] == '-';
-	if (!good)
-		PyErr_Format(
-			PyExc_ValueError,
-			"%s %s: a name is a small letter, then small letters, digits, _ or -, at most %d",
-			what, name, SEG_NAME - 1);
-	return good;
+	PyFrameObject *frame = PyEval_GetFrame();
+	PyCodeObject *code = frame ? PyFrame_GetCode(frame) : NULL;
+	static PyObject *file; /* the host keeps its text until the place is taken back */
+	if (code == NULL)
+		return;
+	Py_XDECREF(file);
+	file = PyObject_CallMethod(hooks, "relative", "O", code->co_filename);
+	host_place(host, file ? PyUnicode_AsUTF8(file) : NULL, PyFrame_GetLineNumber(frame));
+	PyErr_Clear();
+	Py_DECREF(code);
 }
 
-static bool reserved(const char *name)
+static void place_end(void)
 {
-	static const char *const taken[] = {
-#define REASON(id, name, where, why) #name,
-#include "itf/reasons.h"
-#undef REASON
-	};
-	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-		if (strcmp(taken[i], name) == 0)
-			return PyErr_Format(PyExc_ValueError,
-					    "the reason %s is one of the platform's own: choose another name",
-					    name) == NULL;
-	return false;
+	host_place(host, NULL, 0);
 }
 
 static PyObject *reason(PyObject *self, PyObject *args, PyObject *names)
@@ -64,9 +53,11 @@ static PyObject *reason(PyObject *self, PyObject *args, PyObject *names)
 	const char *name, *why = "";
 	(void)self;
 	if (!PyArg_ParseTupleAndKeywords(args, names, "s|s:reason", known, &name, &why) ||
-	    !may_declare("a reason") || !good_name("reason", name) || reserved(name))
+	    !may_declare("a reason"))
 		return NULL;
+	place_begin();
 	int id = host_declare_reason(host, name, why);
+	place_end();
 	if (id < 0)
 		return PyErr_Format(refused_error, "the reason %s cannot be declared", name);
 	struct reason_object *r = PyObject_New(struct reason_object, &reason_type);
@@ -106,9 +97,11 @@ static PyObject *metric(PyObject *args, PyObject *names, uint32_t kind, PyTypeOb
 	static char *known[] = { "name", "why", "unit", NULL };
 	const char *name, *why = "", *unit = "";
 	if (!PyArg_ParseTupleAndKeywords(args, names, "s|ss", known, &name, &why, &unit) ||
-	    !may_declare("a metric") || !good_name("metric", name))
+	    !may_declare("a metric"))
 		return NULL;
+	place_begin();
 	struct hop_metric_cell *cell = host_declare_metric(host, kind, name, why, unit);
+	place_end();
 	if (cell == NULL)
 		return PyErr_Format(refused_error, "the metric %s cannot be declared", name);
 	struct metric_object *m = PyObject_New(struct metric_object, type);

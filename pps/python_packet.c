@@ -172,8 +172,7 @@ int packet_emit(struct packet_object *o, unsigned output, int port)
 	if (o->fix)
 		packet_fix(o);
 	if (!api->emit(api, o->p, output, port)) {
-		PyErr_Format(PyExc_RuntimeError, "emit: there is no output %u, no port %d, or no room",
-			     output, port);
+		PyErr_Format(PyExc_RuntimeError, "emit(%R): the packet cannot be sent", (PyObject *)o);
 		return -1;
 	}
 	packet_end(o);

@@ -22,6 +22,7 @@ OVER = ("COMPLETED", "FAILED", "ROLLED_BACK")
 
 _SERVE = """
 import sys, pathlib, resource
+from coven.journal import Left
 from coven.server import Options, serve
 if sys.argv[3] != "0":
     import signal
@@ -31,6 +32,7 @@ recovered = pathlib.Path(sys.argv[1]) / "recovered"
 def recover(directory):
     with recovered.open("a") as file:
         file.write(directory.name + chr(10))
+    return Left()
 options = Options(sys.argv[1], "127.0.0.1", 0, sys.argv[4] == "auth")
 if sys.argv[2]:
     options.keeper, options.recover = [sys.executable, sys.argv[2]], recover

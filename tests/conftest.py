@@ -20,6 +20,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Whatever our children leave running becomes our child, where `nothing_left` sees it.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _no_scapy_routes()
+
+
+def _no_scapy_routes() -> None:
+    # Scapy asks the network for the MAC address of a packet's next hop where a test names none.
+    from scapy.route import conf
+    from scapy.route6 import conf as conf6
+
+    for routes in conf.route, conf6.route6:
+        routes.routes.clear()
+        routes.invalidate_cache()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

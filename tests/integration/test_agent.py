@@ -30,9 +30,9 @@ SCHEMA = {"properties": {"limit": {"maximum": 10}, "key": {"writeOnly": True}}}
 PORTS = {"in": {"interface": "eth1"}, "out": {"interface": "eth2"}}
 
 
-def package(descriptor: str = DESCRIPTOR, **more: str) -> bytes:
+def package(descriptor: str = DESCRIPTOR, level: int | None = None, **more: str) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         archive.writestr("vnf.yaml", descriptor)
         archive.writestr("a.py", "from vnfc import forward\ndef handle(packet):\n    return forward()\n")
         archive.writestr("a.json", json.dumps(SCHEMA))
@@ -135,6 +135,10 @@ def test_problem_details_name_every_mistake(agent: Agent) -> None:
 def test_changed_content_needs_a_new_version(agent: Agent) -> None:
     assert agent.ask("POST", "/v1/packages", data=package())[0] == 201
     assert agent.ask("POST", "/v1/packages", data=package(more="x"))[0] == 409
+    assert (
+        agent.ask("POST", "/v1/packages", data=package(level=0))[0] == 200
+    )  # the same files, packed otherwise
+    assert len(list((agent.state / "packages").iterdir())) == 1
 
 
 @pytest.mark.parametrize("mode, found", [("die", "Segmentation fault"), ("refuse", "a syntax error"),

@@ -37,7 +37,12 @@ def sample(folder: Path) -> Path:
 
 
 def test_a_capture_through_python_and_c(tmp_path: Path, places: Path) -> None:
-    pkg, source, out, figures = two_languages(tmp_path / "p"), sample(tmp_path), tmp_path / "o.pcap", tmp_path / "f"
+    pkg, source, out, figures = (
+        two_languages(tmp_path / "p"),
+        sample(tmp_path),
+        tmp_path / "o.pcap",
+        tmp_path / "f",
+    )
     done = run(pkg, "--in", source, "--out", out, "--json", figures)
     assert done.returncode == 0, done.stderr
     status = json.loads(figures.read_text())
@@ -113,12 +118,19 @@ def test_all_mistakes_at_once(tmp_path: Path, places: Path) -> None:
         ("bad_py", "import os\nos._exit(3)\n", "exit status 3"),
     ],
 )  # fmt: skip
-def test_a_vnfc_that_cannot_begin_fails_the_deployment(tmp_path: Path, source: str, text: str, said: str) -> None:
+def test_a_vnfc_that_cannot_begin_fails_the_deployment(
+    tmp_path: Path, source: str, text: str, said: str
+) -> None:
     file = ".".join(source.rsplit("_", 1))
-    pkg = package(tmp_path / "p", f"vnfcs: {{bad: {{source: {file}}}}}\nchain: in -> bad -> out\n", **{source: text})
+    pkg = package(
+        tmp_path / "p", f"vnfcs: {{bad: {{source: {file}}}}}\nchain: in -> bad -> out\n", **{source: text}
+    )
     done = run(pkg, "--in", sample(tmp_path))
     assert done.returncode == 1
-    assert said in done.stderr and "Traceback (most recent call last)" not in done.stderr.split("not instantiated")[-1]
+    assert (
+        said in done.stderr
+        and "Traceback (most recent call last)" not in done.stderr.split("not instantiated")[-1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,7 +160,10 @@ def test_it_ends_by_itself_and_by_signal(tmp_path: Path, places: Path) -> None:
     )
     pkg = package(tmp_path / "p", "vnfcs: {one: {source: one.py}}\nchain: in -> one -> out\n", one_py=holding)
     status = run_captures(
-        pkg / "vnf.yaml", {"in": {"read": str(sample(tmp_path))}, "out": {"write": str(tmp_path / "o.pcap")}}, {}, 1
+        pkg / "vnf.yaml",
+        {"in": {"read": str(sample(tmp_path))}, "out": {"write": str(tmp_path / "o.pcap")}},
+        {},
+        1,
     )
     assert (status["forwarded"], status["in_flight"], status["unaccounted"]) == (PACKETS, 0, 0)
     left = rdpcap(str(tmp_path / "o.pcap"))
@@ -165,7 +180,9 @@ def test_it_ends_by_itself_and_by_signal(tmp_path: Path, places: Path) -> None:
     folder = places / "run"
     while process.poll() is None and not any(folder.glob("run-*/journal")):
         pass
-    while process.poll() is None and '"started"' not in "".join(j.read_text() for j in folder.glob("run-*/journal")):
+    while process.poll() is None and '"started"' not in "".join(
+        j.read_text() for j in folder.glob("run-*/journal")
+    ):
         pass
     process.send_signal(signal.SIGINT)
     told, _ = process.communicate(timeout=30)

@@ -19,7 +19,8 @@ from tests.forwarder_rig import PlayedHop, Rig
 
 @pytest.fixture
 def capture(tmp_path: Path) -> Path:
-    packets = [Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=n, dport=9) / bytes(20) for n in range(300)]
+    ether = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    packets = [ether / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=n, dport=9) / bytes(20) for n in range(300)]
     for n, packet in enumerate(packets):
         packet.time = 1000 + n / 1000
     wrpcap(str(tmp_path / "in.pcap"), packets)

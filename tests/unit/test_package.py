@@ -105,8 +105,13 @@ def test_wrong_descriptor_is_not_packed(folder: Path) -> None:
 
 
 def test_unpacked_modes(tmp_path: Path) -> None:
+    before = os.umask(0o077)
     stream = made((special("run.sh", 0o104755), b"x"), (special("secret", 0o100600), b"x"), ("sub/dir/", b""))
-    folder = unpack_package(stream, tmp_path, "x.zip")
+    try:
+        folder = unpack_package(stream, tmp_path, "x.zip")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / "sub").stat().st_mode) == stat.S_IMODE(folder.stat().st_mode) == 0o755
     assert stat.S_IMODE((folder / "run.sh").stat().st_mode) == 0o755
     assert stat.S_IMODE((folder / "secret").stat().st_mode) == 0o644
     assert (folder / "sub" / "dir").is_dir()

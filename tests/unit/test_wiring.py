@@ -80,7 +80,12 @@ def test_a_line_is_wired_in_both_directions(tmp_path: Path) -> None:
 def test_graphs_of_several_chains(tmp_path: Path) -> None:
     _, slot = filled(tmp_path, OPEN)
     assert slot.graphs == 6
-    main, to_in, dropped, other = (slot.graph_of[0][0], slot.graph_of[0][1], slot.graph_of[0][2], slot.graph_of[1][0])
+    main, to_in, dropped, other = (
+        slot.graph_of[0][0],
+        slot.graph_of[0][1],
+        slot.graph_of[0][2],
+        slot.graph_of[1][0],
+    )
     assert slot.next[main][0][1] == C.STAGE_PORT + 2
     assert slot.first[to_in] == C.STAGE_PORT
     assert slot.first[dropped] == C.STAGE_DROP
@@ -119,7 +124,10 @@ def test_every_wrong_expression_is_refused_with_its_line(tmp_path: Path) -> None
     rules = 'classifier:\n  - {match: "udp prot 53", then: main}\n  - {match: "tcp[", then: main}\n'
     with pytest.raises(Refused) as refused:
         Wiring(load(written(tmp_path, LINE + rules)))
-    assert [(m.line, m.field) for m in refused.value.mistakes] == [(9, "classifier[0].match"), (10, "classifier[1].match")]
+    assert [(m.line, m.field) for m in refused.value.mistakes] == [
+        (9, "classifier[0].match"),
+        (10, "classifier[1].match"),
+    ]
 
 
 def test_too_many_instructions_are_refused(tmp_path: Path) -> None:
@@ -136,7 +144,13 @@ def test_ports_and_hops_as_they_stand(tmp_path: Path) -> None:
     slot = ffi.new("struct wiring *")
     wiring.fill(slot, 1)
     port, hop = slot.port[1], slot.hop[1]
-    assert (port.kind, port.generation, port.ifindex, port.queues, port.has_mac) == (C.PORT_AF_XDP, 4, 7, 2, 1)
+    assert (port.kind, port.generation, port.ifindex, port.queues, port.has_mac) == (
+        C.PORT_AF_XDP,
+        4,
+        7,
+        2,
+        1,
+    )
     assert bytes(port.mac) == b"\2\0\0\0\0\1" and [port.parameter[0], port.parameter[1]] == [5, 6]
     assert (hop.state, hop.generation, hop.lost_reason, hop.aware) == (C.HOP_UP, 9, 1, 1)
     assert (hop.quota, hop.on_failure) == (4512, C.FAILURE_BYPASS)

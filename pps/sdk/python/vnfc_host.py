@@ -16,6 +16,7 @@ import importlib.util
 import json
 import marshal
 import os
+import signal
 import sys
 from types import FunctionType, ModuleType
 from typing import Any
@@ -91,6 +92,11 @@ def exception(error: BaseException) -> None:
     """An exception that cost a packet: into the log, but not a thousand times."""
     for line in mistakes.report(error, root):
         _vnfc.write_log(line)
+
+
+def relative(path: str) -> str:
+    """A file's path from the package's folder."""
+    return str(mistakes.relative(path, root))
 
 
 def give_up(limit: int) -> None:
@@ -181,13 +187,13 @@ def _entry_points(module: ModuleType) -> list[Mistake]:
         if function is not None and not callable(function):
             found.append((file, 0, name, repr(function), "a function", None))
     for declared in vnfc._requests.values():
+        line = declared.function.__code__.co_firstlineno
+        about = declared.name, declared.why, declared.unit
         try:
-            arguments = requests.arguments(declared)
-            _vnfc.declare_request(declared.name, declared.why, declared.unit, json.dumps(arguments))
+            _vnfc.declare_request(*about, json.dumps(requests.arguments(declared)), file, line)
         except _vnfc.Refused:
             pass  # the host has noted why
         except (TypeError, requests.BadArgument) as error:
-            line = declared.function.__code__.co_firstlineno
             found.append((file, line, declared.name, str(error), None, None))
     if not found:
         _vnfc.serve(handle, burst, vnfc.state)
@@ -237,6 +243,9 @@ def main(argv: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    if not sys.stdin.isatty():  # the keeper ends it, in order; a debugger at a terminal wants Ctrl-C
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return int(_vnfc.run(options.fds, sys.modules[__name__]))
 
 
