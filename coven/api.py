@@ -280,7 +280,9 @@ class Api:
             )
         self._known_vnfc(name, vnfc)
         offered = {each["name"]: each for each in self.list_requests(name).get(vnfc, [])}
-        if request not in offered and request != "list":
+        if request == "list" and request not in offered:
+            return {"vnfc": vnfc, "request": request, "value": list(offered.values())}
+        if request not in offered:
             raise missing(f"request {request} at {vnfc}", suggest(request, offered))
         if isinstance(args, dict):
             args = _positional(args, offered.get(request, {}).get("args", []))

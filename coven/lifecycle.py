@@ -245,7 +245,7 @@ class Lifecycle:
         )  # fmt: skip
 
     def recover_directory(self, directory: Path) -> None:
-        """Undo what a dead keeper left, by its journal. What cannot be undone stays in it for the next try."""
+        """Undo what a dead keeper left, by its journal; what cannot be undone stays in it."""
         if not directory.is_dir():
             return
         try:

@@ -57,7 +57,8 @@ static inline const uint8_t *packet_ip6_final(const uint8_t *data, const struct 
 		if (at + size > r->l4)
 			break;
 		if (next == PROTO_ROUTING && data[at + 3] > 0 && size >= 24)
-			/* segment routing (type 4) lists its segments from the last, the others from the first */
+			/* segment routing (type 4) lists its segments from the last, the others from the
+			 * first */
 			final = data[at + 2] == 4 ? data + at + 8 : data + at + size - 16;
 		next = data[at];
 		at += size;
@@ -80,22 +81,25 @@ static inline bool packet_ip6_fragmented(const uint8_t *data, const struct frame
 
 /* Where the transport checksum is and what it covers. */
 struct packet_cover {
-	uint16_t at;     /* offset of the checksum field from data, 0: there is none to speak of */
-	uint32_t len;    /* bytes from l4 on */
+	uint16_t at;	 /* offset of the checksum field from data, 0: there is none to speak of */
+	uint32_t len;	 /* bytes from l4 on */
 	uint32_t pseudo; /* running sum of the pseudo-header, 0 for ICMP */
 };
 
-static inline struct packet_cover packet_covered(const uint8_t *data, uint32_t len, const struct frame_record *r)
+static inline struct packet_cover packet_covered(const uint8_t *data, uint32_t len,
+						 const struct frame_record *r)
 {
 	struct packet_cover none = { 0, 0, 0 }, c = { 0, 0, 0 };
 	bool six = r->flags & FRAME_IPV6;
 	uint32_t field = r->l4_proto == PROTO_TCP ? 16 : r->l4_proto == PROTO_UDP ? 6 : 2;
 	uint32_t least = packet_l4_least(r->l4_proto);
-	if (least == 0 || r->l3 == OFFSET_NONE || (r->flags & FRAME_FRAGMENT) || !packet_has(len, r->l4, least) ||
+	if (least == 0 || r->l3 == OFFSET_NONE || (r->flags & FRAME_FRAGMENT) ||
+	    !packet_has(len, r->l4, least) ||
 	    (six ? r->l4_proto == PROTO_ICMP : r->l4_proto == PROTO_ICMP6) ||
 	    r->l4 < r->l3 + (six ? sizeof(struct ip6_header) : sizeof(struct ip4_header)))
 		return none;
-	uint32_t total = six ? sizeof(struct ip6_header) + load16(data + r->l3 + 4) : load16(data + r->l3 + 2);
+	uint32_t total =
+		six ? sizeof(struct ip6_header) + load16(data + r->l3 + 4) : load16(data + r->l3 + 2);
 	/* a part of a packet has no sum that could be checked or made: cut short, or a first fragment */
 	if (total > len - r->l3 || r->l3 + total < r->l4 + least)
 		return none;
@@ -121,7 +125,8 @@ static inline struct packet_cover packet_covered(const uint8_t *data, uint32_t l
 	return c;
 }
 
-static inline void packet_store_l4_sum(uint8_t *data, const struct frame_record *r, const struct packet_cover *c)
+static inline void packet_store_l4_sum(uint8_t *data, const struct frame_record *r,
+				       const struct packet_cover *c)
 {
 	memset(data + c->at, 0, 2);
 	uint16_t check = (uint16_t)~packet_fold(packet_sum(data + r->l4, c->len, c->pseudo));
@@ -165,7 +170,7 @@ static inline void packet_fix_checksums(uint8_t *data, uint32_t len, const struc
 		packet_store_l4_sum(data, r, &c);
 }
 
-/* ---- incremental updates, RFC 1624: HC' = ~(~HC + ~m + m') ------------------------------------------- */
+/* ---- incremental updates, RFC 1624: HC' = ~(~HC + ~m + m') -------------------------------------- */
 
 /* check: as it lies in the header; from and to: n bytes (even) as they lay and will lie in the packet. */
 static inline uint16_t packet_update_sum(uint16_t check, const void *from, const void *to, size_t n)
@@ -180,8 +185,8 @@ static inline uint16_t packet_update_sum16(uint16_t check, uint16_t from, uint16
 }
 
 /* Follow a change of n bytes in the transport's checksum, if it has one that covers them. */
-static inline void packet_update_l4(uint8_t *data, uint32_t len, const struct frame_record *r, const void *from,
-				    const void *to, size_t n, bool pseudo)
+static inline void packet_update_l4(uint8_t *data, uint32_t len, const struct frame_record *r,
+				    const void *from, const void *to, size_t n, bool pseudo)
 {
 	uint32_t field = r->l4_proto == PROTO_TCP ? 16 : r->l4_proto == PROTO_UDP ? 6 : 2;
 	uint32_t least = packet_l4_least(r->l4_proto);
@@ -210,7 +215,8 @@ static inline void packet_set_address(uint8_t *data, uint32_t len, const struct 
 
 /* Setters that keep every checksum. Addresses are in network order, ports in host order; false if the
  * packet has no such header. */
-static inline bool packet_set_ip4_src(uint8_t *data, uint32_t len, const struct frame_record *r, uint32_t address)
+static inline bool packet_set_ip4_src(uint8_t *data, uint32_t len, const struct frame_record *r,
+				      uint32_t address)
 {
 	if (!packet_ip4(data, len, r))
 		return false;
@@ -218,7 +224,8 @@ static inline bool packet_set_ip4_src(uint8_t *data, uint32_t len, const struct 
 	return true;
 }
 
-static inline bool packet_set_ip4_dst(uint8_t *data, uint32_t len, const struct frame_record *r, uint32_t address)
+static inline bool packet_set_ip4_dst(uint8_t *data, uint32_t len, const struct frame_record *r,
+				      uint32_t address)
 {
 	if (!packet_ip4(data, len, r))
 		return false;

@@ -59,6 +59,16 @@ static const struct rule *first_match(const struct wiring *w, unsigned port, uin
 	return found;
 }
 
+/* The port that a bypass without a name leads to: the other one of two. */
+static uint16_t other_port(const struct wiring *w, unsigned port)
+{
+	for (unsigned n = 0; n < w->ports && n < SEG_PORTS; n++)
+		if (n != port && w->port[n].kind != PORT_NONE)
+			return (uint16_t)(STAGE_PORT + n);
+	return STAGE_IDS;
+}
+
+/* Returns a stage id, or STAGE_NONE if the packet ended here (and is counted). */
 static uint16_t classify(struct stage *s, const struct wiring *w, uint32_t ref)
 {
 	struct frames *f = &s->fabric->frames;
@@ -70,7 +80,7 @@ static uint16_t classify(struct stage *s, const struct wiring *w, uint32_t ref)
 		return STAGE_NONE;
 	}
 	if (rule->action == RULE_BYPASS)
-		return STAGE_PORT + rule->target;
+		return rule->target == STAGE_NONE ? other_port(w, priv->port) : (uint16_t)(STAGE_PORT + rule->target);
 	if (rule->action == RULE_CHAIN) {
 		priv->graph = w->graph_of[rule->target][priv->port];
 		if (priv->graph < w->graphs && w->first[priv->graph] != STAGE_DROP)

@@ -13,8 +13,8 @@
 enum {
 	ETHER_IP4 = 0x0800,
 	ETHER_ARP = 0x0806,
-	ETHER_VLAN = 0x8100,     /* 802.1Q */
-	ETHER_QINQ = 0x88a8,     /* 802.1ad */
+	ETHER_VLAN = 0x8100,	 /* 802.1Q */
+	ETHER_QINQ = 0x88a8,	 /* 802.1ad */
 	ETHER_QINQ_OLD = 0x9100, /* what was used before 802.1ad */
 	ETHER_IP6 = 0x86dd,
 	ETHER_NSH = 0x894f,
@@ -43,7 +43,7 @@ struct PACKET_WIRE eth_header {
 };
 
 struct PACKET_WIRE vlan_header { /* follows the type field that says ETHER_VLAN */
-	uint16_t tci; /* priority 3 bits, DEI 1, VLAN id 12 */
+	uint16_t tci;		 /* priority 3 bits, DEI 1, VLAN id 12 */
 	uint16_t type;
 };
 
@@ -81,7 +81,7 @@ struct PACKET_WIRE tcp_header {
 	uint16_t sport, dport;
 	uint32_t seq, ack;
 	uint8_t offset_x2; /* header length in words in the high four bits */
-	uint8_t flags;     /* TCP_* */
+	uint8_t flags;	   /* TCP_* */
 	uint16_t window;
 	uint16_t check;
 	uint16_t urgent;

@@ -26,6 +26,10 @@ struct hop {
 	uint64_t moved_at;
 };
 
+/* How far `to` is filled, published or not: a forwarder that is started again publishes the rest, or those
+ * packets would stay with the hop for ever. */
+#define PUT(header) ((header)->to_vnfc_head.reserved[0])
+
 static const struct hop_wiring *wired(const struct stage *s)
 {
 	return &s->fabric->wiring[s->fabric->epoch & 1]->hop[s->number];
@@ -77,6 +81,11 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 	hop->bell = fds[1];
 	close(fds[0]);
 	ring_open(&hop->to, (uint32_t *)(base + h->to_vnfc), slots, &h->to_vnfc_head, &h->to_vnfc_tail);
+	if (PUT(h) - hop->to.mine <= slots) {
+		hop->to.mine = PUT(h);
+		ring_publish(&hop->to);
+		bell_wake(&h->host_asleep);
+	}
 	ring_open(&hop->from, (uint32_t *)(base + h->from_vnfc), slots, &h->from_vnfc_tail, &h->from_vnfc_head);
 	ring_open(&hop->spare, (uint32_t *)(base + h->spare), slots, &h->spare_head, &h->spare_tail);
 	for (uint32_t i = 0; i < f->count; i++) /* not zero only after a forwarder's restart */
@@ -136,6 +145,7 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	s->in->bytes_in += bytes;
 	hop->has += take;
 	ring_put(&hop->to, refs, take);
+	PUT(hop->header) = hop->to.mine;
 }
 
 static void hop_flush(struct stage *s)

@@ -27,10 +27,11 @@ struct hop_end {
 
 static inline void *hop_map(int fd, size_t least, size_t *size, const char *what, char *why, size_t why_size)
 {
-	struct stat status;
+	struct stat status = { 0 };
+	errno = 0;
 	if (fstat(fd, &status) < 0 || status.st_size < (off_t)least) {
 		snprintf(why, why_size, "%s: expected a segment object, found %s", what,
-			 errno && status.st_size == 0 ? strerror(errno) : "something too small");
+			 errno ? strerror(errno) : "something too small");
 		return NULL;
 	}
 	void *at = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -65,15 +66,17 @@ static inline void hop_detach(struct hop_end *e)
 }
 
 /* Map both objects; the descriptors stay the caller's. 0, or -1 with the reason in why. */
-static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bell_fd, char *why, size_t why_size)
+static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bell_fd, char *why,
+			     size_t why_size)
 {
 	memset(e, 0, sizeof(*e));
-	errno = 0;
 	e->bell = bell_fd;
-	e->pool = (uint8_t *)hop_map(pool_fd, sizeof(struct pool_header), &e->pool_size, "pool", why, why_size);
+	e->pool =
+		(uint8_t *)hop_map(pool_fd, sizeof(struct pool_header), &e->pool_size, "pool", why, why_size);
 	if (!e->pool)
 		return -1;
-	e->head = (struct hop_header *)hop_map(hop_fd, sizeof(struct hop_header), &e->hop_size, "hop", why, why_size);
+	e->head = (struct hop_header *)hop_map(hop_fd, sizeof(struct hop_header), &e->hop_size, "hop", why,
+					       why_size);
 	if (!e->head) {
 		hop_detach(e);
 		return -1;
@@ -81,12 +84,14 @@ static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bel
 	const struct pool_header *pool = (const struct pool_header *)e->pool;
 	struct hop_header *head = e->head;
 	uint64_t n = pool->frames, slots = head->ring_slots, ring = slots * sizeof(uint32_t);
-	if (n == 0 || n > FRAME_INDEX_MASK || pool->frame_size < 1024 || (pool->frame_size & (pool->frame_size - 1)) ||
+	if (n == 0 || n > FRAME_INDEX_MASK || pool->frame_size < 1024 ||
+	    (pool->frame_size & (pool->frame_size - 1)) ||
 	    !hop_fits(pool->records, n * sizeof(struct frame_record), e->pool_size) ||
 	    !hop_fits(pool->nsh, n * FRAME_NSH_AREA, e->pool_size) ||
 	    !hop_fits(pool->data, n * pool->frame_size, e->pool_size) || slots < 2 || (slots & (slots - 1)) ||
 	    !hop_fits(head->to_vnfc, ring, e->hop_size) || !hop_fits(head->from_vnfc, ring, e->hop_size) ||
-	    !hop_fits(head->spare, ring, e->hop_size) || !hop_fits(head->state, HOP_STATE_BYTES, e->hop_size)) {
+	    !hop_fits(head->spare, ring, e->hop_size) ||
+	    !hop_fits(head->state, HOP_STATE_BYTES, e->hop_size)) {
 		snprintf(why, why_size, "the sizes in the pool's or the hop's header do not fit its object");
 		hop_detach(e);
 		return -1;
@@ -104,11 +109,12 @@ static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bel
 		  &head->to_vnfc_head);
 	ring_open(&e->from, (uint32_t *)(base + head->from_vnfc), head->ring_slots, &head->from_vnfc_head,
 		  &head->from_vnfc_tail);
-	ring_open(&e->spare, (uint32_t *)(base + head->spare), head->ring_slots, &head->spare_tail, &head->spare_head);
+	ring_open(&e->spare, (uint32_t *)(base + head->spare), head->ring_slots, &head->spare_tail,
+		  &head->spare_head);
 	return 0;
 }
 
-/* ---- frames ----------------------------------------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------------------------------- */
 
 /* Take up to max waiting references as frame indices. They count as taken at once: how long the VNFC works
  * on them is no reason for the forwarder to see a full queue. */
@@ -155,11 +161,12 @@ static inline void hop_publish(struct hop_end *e)
 	const uint64_t one = 1;
 	ring_publish(&e->from);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&e->head->forwarder_asleep, __ATOMIC_RELAXED) && write(e->bell, &one, sizeof(one)) < 0)
+	if (__atomic_load_n(&e->head->forwarder_asleep, __ATOMIC_RELAXED) &&
+	    write(e->bell, &one, sizeof(one)) < 0)
 		return; /* the counter is full: the forwarder has been woken more than enough */
 }
 
-/* ---- declarations, before the host says ready ---------------------------------------------------------- */
+/* ---- declarations, before the host says ready --------------------------------------------------- */
 
 static inline void hop_text(char *to, const char *from, size_t size)
 {

@@ -87,7 +87,8 @@ static inline void packet_parse_ip6(const uint8_t *data, uint32_t len, uint32_t 
 		case PROTO_AH: {
 			if (end - next_at < 8)
 				return;
-			uint32_t size = next == PROTO_AH ? (data[next_at + 1] + 2u) * 4 : (data[next_at + 1] + 1u) * 8;
+			uint32_t size = next == PROTO_AH ? (data[next_at + 1] + 2u) * 4
+							 : (data[next_at + 1] + 1u) * 8;
 			if (end - next_at < size)
 				return;
 			next = data[next_at];
@@ -166,7 +167,7 @@ static inline bool packet_parse(const uint8_t *data, uint32_t len, struct frame_
 	return packet_parse_slowly(data, len, r);
 }
 
-/* ---- accessors: NULL if the header is absent or cut short ------------------------------------------ */
+/* ---- accessors: NULL if the header is absent or cut short --------------------------------------- */
 
 static inline bool packet_has(uint32_t len, uint32_t at, uint32_t size)
 {
@@ -175,7 +176,8 @@ static inline bool packet_has(uint32_t len, uint32_t at, uint32_t size)
 
 static inline struct eth_header *packet_eth(uint8_t *data, uint32_t len, const struct frame_record *r)
 {
-	return r->link == LINK_ETHERNET && len >= sizeof(struct eth_header) ? (struct eth_header *)data : NULL;
+	return r->link == LINK_ETHERNET && len >= sizeof(struct eth_header) ? (struct eth_header *)data
+									    : NULL;
 }
 
 /* The outermost tag. */
@@ -194,7 +196,8 @@ static inline struct arp_header *packet_arp(uint8_t *data, uint32_t len, const s
 	if (at == 0 || type != ETHER_ARP || len - at < sizeof(struct arp_header))
 		return NULL;
 	struct arp_header *arp = (struct arp_header *)(data + at);
-	return net16(arp->protocol) == ETHER_IP4 && arp->hardware_len == 6 && arp->protocol_len == 4 ? arp : NULL;
+	return net16(arp->protocol) == ETHER_IP4 && arp->hardware_len == 6 && arp->protocol_len == 4 ? arp
+												     : NULL;
 }
 
 static inline struct ip4_header *packet_ip4(uint8_t *data, uint32_t len, const struct frame_record *r)
@@ -251,7 +254,8 @@ static inline uint32_t packet_ip_end(const uint8_t *data, uint32_t len, const st
 
 /* What follows the TCP, UDP or ICMP header (of any other protocol: all that follows IP), *size bytes of it;
  * NULL if there is no transport header. An empty payload is not NULL. */
-static inline uint8_t *packet_payload(uint8_t *data, uint32_t len, const struct frame_record *r, uint32_t *size)
+static inline uint8_t *packet_payload(uint8_t *data, uint32_t len, const struct frame_record *r,
+				      uint32_t *size)
 {
 	uint32_t end = packet_ip_end(data, len, r), at = r->l4;
 	*size = 0;
@@ -264,7 +268,7 @@ static inline uint8_t *packet_payload(uint8_t *data, uint32_t len, const struct 
 	return data + at;
 }
 
-/* ---- VLAN tags in the data -------------------------------------------------------------------------- */
+/* ---- VLAN tags in the data ---------------------------------------------------------------------- */
 
 /* Insert a tag; there must be 4 bytes of room before data. Returns the new first byte: len grew by 4,
  * and so did l3 and l4. */
@@ -295,7 +299,7 @@ static inline void packet_moved(struct frame_record *r, int32_t by)
 		r->l4 = (uint16_t)(l4 < 0 || l4 > none ? none : l4);
 }
 
-/* ---- flows --------------------------------------------------------------------------------------------- */
+/* ---- flows -------------------------------------------------------------------------------------- */
 
 /* One key for both directions: the end that compares lower comes first. 40 bytes without padding, so it
  * may be hashed and compared as bytes. Ports are in host order; an ICMP echo has its id as both ports,
@@ -310,7 +314,8 @@ struct flow_key {
 
 /* Fills the key. Returns 0 if the packet runs from low to high, 1 for the other direction, -1 if it is
  * not an IP packet (the key is all zeros then). */
-static inline int packet_flow(const uint8_t *data, uint32_t len, const struct frame_record *r, struct flow_key *key)
+static inline int packet_flow(const uint8_t *data, uint32_t len, const struct frame_record *r,
+			      struct flow_key *key)
 {
 	uint8_t src[16] = { 0 }, dst[16] = { 0 };
 	uint16_t sport = 0, dport = 0;

@@ -55,9 +55,9 @@ def text(cdata: Any) -> str:
 
 
 def put_text(cdata: Any, value: str) -> None:
-    """Write text into a char array, cut to fit, NUL-terminated."""
+    """Write text into a char array, cut to fit, filled up with NULs: a name may fill it to the last byte."""
     size = ffi.sizeof(cdata)
-    raw = value.encode()[: size - 1]
+    raw = value.encode()[:size]
     ffi.memmove(cdata, raw + b"\0" * (size - len(raw)), size)
 
 

@@ -1,4 +1,5 @@
-/* The host of a VNFC in C or C++: loads the shared object that pps/c.py built and runs it in the loop of host.c.
+/* The host of a VNFC in C or C++: loads the shared object that pps/c.py built and runs it in the loop of
+ * host.c.
  *
  *	coven-host-c --artifact X.so --name NAME --fds POOL,HOP,BELL,CONTROL
  */
@@ -29,7 +30,7 @@ struct state_head {
 };
 enum { STATE_MAGIC = 0x43435456 };
 
-/* ---- configuration, ports, outputs -------------------------------------------------------------------------- */
+/* ---- configuration, ports, outputs -------------------------------------------------------------- */
 
 static const cJSON *config_find(struct vnfc_host *api, const char *key, int index)
 {
@@ -97,7 +98,8 @@ static int output_number(struct vnfc_host *api, const char *name)
 	int number = 0;
 	if (strcmp(name, "back") == 0)
 		return OUTPUT_BACK;
-	cJSON_ArrayForEach(output, host_outputs((struct host *)api)) {
+	cJSON_ArrayForEach(output, host_outputs((struct host *)api))
+	{
 		if (cJSON_IsString(output) && strcmp(output->valuestring, name) == 0)
 			return number;
 		number++;
@@ -108,9 +110,11 @@ static int output_number(struct vnfc_host *api, const char *name)
 static const cJSON *port_item(struct vnfc_host *api, unsigned port, const char *what)
 {
 	const cJSON *at;
-	cJSON_ArrayForEach(at, host_ports((struct host *)api))
-		if (number_of(at) == (int)port)
-			return cJSON_GetObjectItemCaseSensitive(at, what);
+	cJSON_ArrayForEach(
+		at,
+		host_ports((struct host *)api)) if (number_of(at) ==
+						    (int)port) return cJSON_GetObjectItemCaseSensitive(at,
+												       what);
 	return NULL;
 }
 
@@ -119,8 +123,8 @@ static const uint8_t *port_mac(struct vnfc_host *api, unsigned port)
 	static uint8_t mac[SEG_PORTS][6]; /* of the process, which runs one VNFC */
 	const cJSON *text = port < SEG_PORTS ? port_item(api, port, "mac") : NULL;
 	uint8_t *m = mac[port % SEG_PORTS];
-	if (!cJSON_IsString(text) || sscanf(text->valuestring, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &m[0], &m[1],
-					    &m[2], &m[3], &m[4], &m[5]) != 6)
+	if (!cJSON_IsString(text) || sscanf(text->valuestring, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", &m[0],
+					    &m[1], &m[2], &m[3], &m[4], &m[5]) != 6)
 		return NULL;
 	return m;
 }
@@ -131,7 +135,7 @@ static unsigned port_mtu(struct vnfc_host *api, unsigned port)
 	return cJSON_IsNumber(mtu) && mtu->valueint > 0 ? (unsigned)mtu->valueint : 0;
 }
 
-/* ---- requests ----------------------------------------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------------------------------- */
 
 static bool argument_number(struct vnfc_request *request, const char *name, double *value)
 {
@@ -179,9 +183,9 @@ static void answer_error(struct vnfc_request *request, const char *text)
 static cJSON *fallback_of(const struct vnfc_argument *argument)
 {
 	cJSON *value = argument->fallback ? cJSON_Parse(argument->fallback) : NULL;
-	return !value && argument->fallback && strcmp(argument->type, "str") == 0 ?
-		       cJSON_CreateString(argument->fallback) :
-		       value;
+	return !value && argument->fallback && strcmp(argument->type, "str") == 0
+		       ? cJSON_CreateString(argument->fallback)
+		       : value;
 }
 
 static bool has_type(const cJSON *value, const char *type)
@@ -190,22 +194,24 @@ static bool has_type(const cJSON *value, const char *type)
 		return cJSON_IsString(value);
 	if (strcmp(type, "bool") == 0)
 		return cJSON_IsBool(value);
-	return cJSON_IsNumber(value) && (strcmp(type, "int") != 0 || value->valuedouble == floor(value->valuedouble));
+	return cJSON_IsNumber(value) &&
+	       (strcmp(type, "int") != 0 || value->valuedouble == floor(value->valuedouble));
 }
 
-/* What was given (a list in order, or an object by name), checked against what was declared; NULL with text in
- * error. */
+/* What was given (a list in order, or an object by name), checked against what was declared; NULL with text
+ * in error. */
 static cJSON *check_arguments(const struct vnfc_declared *d, const cJSON *given, char *error, size_t size)
 {
 	cJSON *all = cJSON_CreateObject();
 	if (cJSON_GetArraySize(given) > (int)d->arguments_n) {
-		snprintf(error, size, "%s takes %u arguments, found %d", d->name, d->arguments_n, cJSON_GetArraySize(given));
+		snprintf(error, size, "%s takes %u arguments, found %d", d->name, d->arguments_n,
+			 cJSON_GetArraySize(given));
 		goto bad;
 	}
 	for (uint32_t i = 0; i < d->arguments_n; i++) {
 		const struct vnfc_argument *a = &d->arguments[i];
-		const cJSON *at = cJSON_IsObject(given) ? cJSON_GetObjectItemCaseSensitive(given, a->name) :
-							  cJSON_GetArrayItem(given, (int)i);
+		const cJSON *at = cJSON_IsObject(given) ? cJSON_GetObjectItemCaseSensitive(given, a->name)
+							: cJSON_GetArrayItem(given, (int)i);
 		cJSON *value = at ? cJSON_Duplicate(at, true) : fallback_of(a);
 		if (!value || !has_type(value, a->type)) {
 			char *text = value ? cJSON_PrintUnformatted(value) : NULL;
@@ -223,12 +229,14 @@ bad:
 	return NULL;
 }
 
-static cJSON *request(void *user, struct host *host, const char *name, const cJSON *given, char *error, size_t size)
+static cJSON *request(void *user, struct host *host, const char *name, const cJSON *given, char *error,
+		      size_t size)
 {
 	struct c_vnfc *c = user;
 	struct vnfc_declared **d = c->component->declared_begin;
 	(void)host;
-	while (d < c->component->declared_end && !((*d)->kind == VNFC_IS_REQUEST && strcmp((*d)->name, name) == 0))
+	while (d < c->component->declared_end &&
+	       !((*d)->kind == VNFC_IS_REQUEST && strcmp((*d)->name, name) == 0))
 		d++;
 	if (d >= c->component->declared_end)
 		return NULL;
@@ -241,11 +249,12 @@ static cJSON *request(void *user, struct host *host, const char *name, const cJS
 	return r.answer;
 }
 
-/* ---- life --------------------------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------- */
 
 static int declare(struct c_vnfc *c, struct vnfc_declared *d)
 {
-	static const uint32_t kind[] = { [VNFC_IS_COUNTER] = METRIC_COUNTER, [VNFC_IS_GAUGE] = METRIC_GAUGE,
+	static const uint32_t kind[] = { [VNFC_IS_COUNTER] = METRIC_COUNTER,
+					 [VNFC_IS_GAUGE] = METRIC_GAUGE,
 					 [VNFC_IS_HISTOGRAM] = METRIC_HISTOGRAM };
 	if (d->kind == VNFC_IS_REASON) {
 		int id = host_declare_reason(c->host, d->name, d->why);
@@ -271,7 +280,8 @@ static int declare(struct c_vnfc *c, struct vnfc_declared *d)
 
 static int by_line(const void *a, const void *b)
 {
-	const struct vnfc_declared *x = *(struct vnfc_declared *const *)a, *y = *(struct vnfc_declared *const *)b;
+	const struct vnfc_declared *x = *(struct vnfc_declared *const *)a,
+				   *y = *(struct vnfc_declared *const *)b;
 	int file = strcmp(x->file, y->file);
 	return file ? file : (int)x->line - (int)y->line;
 }
@@ -327,7 +337,8 @@ static int load(struct c_vnfc *c)
 	const struct vnfc_component *v = c->component;
 	if (v->magic != VNFC_ABI_MAGIC || v->abi_major != VNFC_ABI_MAJOR || v->abi_minor > VNFC_ABI_MINOR) {
 		snprintf(found, sizeof(found), "SDK ABI %u.%u", v->abi_major, v->abi_minor);
-		host_error(c->host, NULL, 0, "source", found, "SDK ABI 1.0", "build the VNFC with this host's SDK");
+		host_error(c->host, NULL, 0, "source", found, "SDK ABI 1.0",
+			   "build the VNFC with this host's SDK");
 		return -1;
 	}
 	return 0;
@@ -390,8 +401,12 @@ int main(int argc, char **argv)
 						 { "name", required_argument, NULL, 'n' },
 						 { "fds", required_argument, NULL, 'f' },
 						 { NULL, 0, NULL, 0 } };
-	static const struct language language = { .name = "c", .init = init, .configure = configure, .burst = burst,
-						  .request = request, .exit = finish };
+	static const struct language language = { .name = "c",
+						  .init = init,
+						  .configure = configure,
+						  .burst = burst,
+						  .request = request,
+						  .exit = finish };
 	struct c_vnfc c = { 0 };
 	int fds[4] = { -1, -1, -1, -1 }, option;
 	bool good = true;
@@ -404,7 +419,8 @@ int main(int argc, char **argv)
 			good = false;
 	}
 	if (!good || !c.artifact || fds[3] < 0 || optind != argc) {
-		fprintf(stderr, "usage: %s --artifact X.so --name NAME --fds POOL,HOP,BELL,CONTROL\n", argv[0]);
+		fprintf(stderr, "usage: %s --artifact X.so --name NAME --fds POOL,HOP,BELL,CONTROL\n",
+			argv[0]);
 		return 2;
 	}
 	signal(SIGINT, SIG_IGN); /* the keeper ends it, in order */

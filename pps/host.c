@@ -6,15 +6,17 @@
 #include "pps/host_inside.h"
 
 enum {
-	TIMERS_AT_ONCE = 256,    /* before the loop looks at control and packets again */
-	CHUNK_LEAST = 8,         /* packets */
-	SLOW_PACKET_NS = 4000,   /* a handler slower than this gets smaller bursts, to give results back sooner */
+	TIMERS_AT_ONCE = 256, /* before the loop looks at control and packets again */
+	CHUNK_LEAST = 8,      /* packets */
+	SLOW_PACKET_NS =
+		4000, /* a handler slower than this gets smaller bursts, to give results back sooner */
 };
 static const uint64_t RETRY_NS = 1000000;
 
-/* ---- timers -------------------------------------------------------------------------------------------- */
+/* ---- timers ------------------------------------------------------------------------------------- */
 
-static uint64_t timer_add(struct vnfc_host *api, uint64_t delay, uint64_t period, void (*run)(void *), void *arg)
+static uint64_t timer_add(struct vnfc_host *api, uint64_t delay, uint64_t period, void (*run)(void *),
+			  void *arg)
 {
 	struct host *h = host_of(api);
 	if (period && period < TIMER_LEAST_NS)
@@ -35,7 +37,7 @@ static bool timer_cancel(struct vnfc_host *api, uint64_t id)
 	return timers_cancel(&host_of(api)->timers, id);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------ */
+/* ---- the loop ----------------------------------------------------------------------------------- */
 
 /* Live: run what is due, but not for ever. */
 static bool run_due(struct host *h)
@@ -150,7 +152,7 @@ static void loop(struct host *h)
 	}
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------------------------ */
+/* ---- beginning and end -------------------------------------------------------------------------- */
 
 int host_parse_fds(const char *text, int fds[4])
 {
@@ -167,10 +169,19 @@ static bool set_up(struct host *h)
 	if (seed == 0 && getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		seed = clock_ns(CLOCK_REALTIME);
 	*api = (struct vnfc_host){
-		.minor = VNFC_ABI_MINOR, .size = sizeof(*api), .wall_minus_monotonic = head->wall_minus_monotonic,
-		.records = h->hop.records, .data = h->hop.data, .nsh = h->hop.nsh, .frames = frames,
-		.frame_size = h->hop.frame_size, .frame_shift = h->hop.frame_shift, .hold_max = head->hold_max,
-		.progress = &head->progress, .random = seed, .timer_add = timer_add,
+		.minor = VNFC_ABI_MINOR,
+		.size = sizeof(*api),
+		.wall_minus_monotonic = head->wall_minus_monotonic,
+		.records = h->hop.records,
+		.data = h->hop.data,
+		.nsh = h->hop.nsh,
+		.frames = frames,
+		.frame_size = h->hop.frame_size,
+		.frame_shift = h->hop.frame_shift,
+		.hold_max = head->hold_max,
+		.progress = &head->progress,
+		.random = seed,
+		.timer_add = timer_add,
 		.timer_cancel = timer_cancel,
 	};
 	host_packets(api);

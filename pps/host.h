@@ -1,7 +1,7 @@
 /* The loop of a VNFC host, whatever the language.
  *
- * A language gives host_run() a table of callbacks; the loop talks to the keeper, takes bursts, runs timers and
- * requests between them, and sleeps. It has no globals and never ends the process, so it can live in a
+ * A language gives host_run() a table of callbacks; the loop talks to the keeper, takes bursts, runs timers
+ * and requests between them, and sleeps. It has no globals and never ends the process, so it can live in a
  * shared object. All callbacks are called from the one thread that called host_run().
  *
  * In `burst`, a language does for each frame:
@@ -21,15 +21,17 @@ struct host;
 
 struct language {
 	const char *name; /* "c", "python" */
-	/* Load and initialise: declare reasons, metrics and requests, look at host_config(), add timers. 0; or -1
-	 * after one host_error() or more. */
+	/* Load and initialise: declare reasons, metrics and requests, look at host_config(), add timers. 0;
+	 * or -1 after one host_error() or more. */
 	int (*init)(void *user, struct host *h);
 	/* host_config() is the new configuration. 0; or -1 after host_error(): the old one stays. */
 	int (*configure)(void *user, struct host *h);
-	/* Give each of n frames a verdict; n is 1 in capture mode. host_publish() may be called in between. */
+	/* Give each of n frames a verdict; n is 1 in capture mode. host_publish() may be called in
+	 * between. */
 	void (*burst)(void *user, struct host *h, const uint32_t *frames, uint32_t n);
 	/* The answer (the loop's to delete), or NULL with text in error. May be NULL if none are declared. */
-	cJSON *(*request)(void *user, struct host *h, const char *name, const cJSON *args, char *error, size_t size);
+	cJSON *(*request)(void *user, struct host *h, const char *name, const cJSON *args, char *error,
+			  size_t size);
 	/* The VNF ends. May be NULL. */
 	void (*exit)(void *user, struct host *h);
 	/* true before the loop blocks (let go of an interpreter's lock), false after it. May be NULL. */
@@ -43,7 +45,7 @@ int host_parse_fds(const char *text, int fds[4]);
  * failed (the keeper was told, or a line is on stderr), 2 the keeper is gone. */
 int host_run(const int fds[4], const struct language *language, void *user);
 
-/* ---- during init and configure ------------------------------------------------------------------------ */
+/* ---- during init and configure ------------------------------------------------------------------ */
 
 /* The configuration in force, or the one that is being decided on: an object. */
 const cJSON *host_config(const struct host *h);
@@ -69,7 +71,7 @@ int host_declare_request(struct host *h, const char *name, const char *why, cons
 /* HOP_STATE_BYTES that survive a restart, for the language to arrange. */
 uint8_t *host_state(struct host *h);
 
-/* ---- packets -------------------------------------------------------------------------------------------- */
+/* ---- packets ------------------------------------------------------------------------------------ */
 
 #define HOST_FORWARD(output) ((vnfc_verdict)VERDICT_FORWARD | (vnfc_verdict)(output) << 16)
 #define HOST_DROP(reason) ((vnfc_verdict)VERDICT_DROP | (vnfc_verdict)(reason) << 16)
@@ -111,7 +113,7 @@ uint64_t host_exception(struct host *h);
 /* The rest is in struct vnfc_host: make, clone, emit, release, discard, log, timer_add, timer_cancel, now_ns,
  * random. Timers: delay and period (0: once) in ns; `run` is called between bursts. */
 
-/* ---- metrics ---------------------------------------------------------------------------------------------- */
+/* ---- metrics ------------------------------------------------------------------------------------ */
 
 /* One writer: an aligned store is all that readers need. */
 static inline void host_count(struct hop_metric_cell *cell, uint64_t n)

@@ -1,5 +1,5 @@
-/* What the files of the host loop share: host.c the loop, host_talk.c the keeper's questions and what a language
- * declares, host_packets.c packets, results and log.
+/* What the files of the host loop share: host.c the loop, host_talk.c the keeper's questions and what a
+ * language declares, host_packets.c packets, results and log.
  */
 #ifndef PPS_HOST_INSIDE_H
 #define PPS_HOST_INSIDE_H
@@ -8,7 +8,7 @@
 
 enum {
 	HOST_MESSAGE_MAX = 65536, /* bytes of a control message */
-	HOST_LOG_LINES = 100,     /* a second; the rest is counted */
+	HOST_LOG_LINES = 100,	  /* a second; the rest is counted */
 };
 
 struct host {
@@ -18,14 +18,14 @@ struct host {
 	struct {
 		uint32_t *frame;
 		uint32_t n;
-	} unused;              /* frames from the spare ring that hold no packet yet */
+	} unused; /* frames from the spare ring that hold no packet yet */
 	const struct language *language;
 	void *user;
 	cJSON *config, *ports, *outputs, *requests, *errors;
-	char *message;         /* HOST_MESSAGE_MAX bytes */
+	char *message;		/* HOST_MESSAGE_MAX bytes */
 	const char *place_file; /* of declarations */
 	int place_line;
-	uint64_t clock_seen;   /* capture mode */
+	uint64_t clock_seen; /* capture mode */
 	uint64_t log_second, log_lines;
 	uint32_t control_seen, chunk;
 	int control;

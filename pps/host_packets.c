@@ -1,15 +1,23 @@
 /* Packets, results and log of a VNFC host.
  *
- * What a VNFC does with a packet is checked against where the packet is, so that an author's mistake (a packet
- * released twice, one used after its verdict) is a line in the log and nothing more.
+ * What a VNFC does with a packet is checked against where the packet is, so that an author's mistake (a
+ * packet released twice, one used after its verdict) is a line in the log and nothing more.
  */
 #include <poll.h>
 #include <stdarg.h>
 #include "pps/host_inside.h"
 
+enum {
+#define REASON(id, name, where, why) REASON_##name = id,
+#include "itf/reasons.h"
+#undef REASON
+};
+_Static_assert((int)REASON_hold_full == VNFC_HOLD_FULL && (int)REASON_exception == HOST_EXCEPTION,
+	       "the SDK and host.h name these by number");
+
 static const uint64_t SECOND = 1000000000;
 
-/* ---- log ----------------------------------------------------------------------------------------------- */
+/* ---- log ---------------------------------------------------------------------------------------- */
 
 static void log_line(struct vnfc_host *api, const char *text)
 {
@@ -50,7 +58,7 @@ static void flow_asked(struct vnfc_host *api)
 	h->flow_said = true;
 }
 
-/* ---- results and cells ----------------------------------------------------------------------------------- */
+/* ---- results and cells -------------------------------------------------------------------------- */
 
 void host_publish(struct host *h)
 {
@@ -93,7 +101,7 @@ void host_observe(struct hop_metric_cell *cell, double value)
 	__atomic_store_n(&cell->count, cell->count + 1, __ATOMIC_RELAXED);
 }
 
-/* ---- packets ------------------------------------------------------------------------------------------ */
+/* ---- packets ------------------------------------------------------------------------------------ */
 
 static uint8_t *frame_at(const struct vnfc_host *api, uint32_t frame)
 {
@@ -135,8 +143,11 @@ static struct vnfc_packet *clone_packet(struct vnfc_host *api, const struct vnfc
 {
 	const uint8_t *start = frame_at(api, from->frame);
 	uint64_t at = (uint64_t)(from->data - start);
-	if (from->place == VNFC_GONE || from->data < start || at > api->frame_size || from->len > api->frame_size - at) {
-		host_complain(api, "vnfc_clone: that packet is not here any more, or its data lie outside its frame");
+	if (from->place == VNFC_GONE || from->data < start || at > api->frame_size ||
+	    from->len > api->frame_size - at) {
+		host_complain(
+			api,
+			"vnfc_clone: that packet is not here any more, or its data lie outside its frame");
 		return NULL;
 	}
 	struct vnfc_packet *p = take_frame(api, FRAME_CLONED);
@@ -154,14 +165,16 @@ static struct vnfc_packet *clone_packet(struct vnfc_host *api, const struct vnfc
 	api->records[frame] = api->records[from->frame]; /* with its graph and context */
 	if (p->nsh_len > FRAME_NSH_AREA)
 		p->nsh_len = 0;
-	memcpy(api->nsh + (uint64_t)frame * FRAME_NSH_AREA, api->nsh + (uint64_t)from->frame * FRAME_NSH_AREA, p->nsh_len);
+	memcpy(api->nsh + (uint64_t)frame * FRAME_NSH_AREA, api->nsh + (uint64_t)from->frame * FRAME_NSH_AREA,
+	       p->nsh_len);
 	return p;
 }
 
 static bool emit_packet(struct vnfc_host *api, struct vnfc_packet *p, unsigned output, int port)
 {
 	if (p->place != VNFC_MADE) {
-		host_complain(api, "vnfc_emit: only a packet from vnfc_new or vnfc_clone can be emitted, and once");
+		host_complain(
+			api, "vnfc_emit: only a packet from vnfc_new or vnfc_clone can be emitted, and once");
 		return false;
 	}
 	if (port >= 0)
@@ -196,7 +209,8 @@ static void discard_packet(struct vnfc_host *api, struct vnfc_packet *p)
 {
 	struct host *h = host_of(api);
 	if (p->place != VNFC_MADE) {
-		host_complain(api, "vnfc_discard: only a packet from vnfc_new or vnfc_clone can be discarded");
+		host_complain(api,
+			      "vnfc_discard: only a packet from vnfc_new or vnfc_clone can be discarded");
 		return;
 	}
 	p->place = VNFC_GONE;

@@ -1,5 +1,5 @@
-/* A VNFC host's talk: with the keeper over the control socket, and with its language about what was declared and
- * configured.
+/* A VNFC host's talk: with the keeper over the control socket, and with its language about what was
+ * declared and configured.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -18,7 +18,7 @@ static void work_ends(struct host *h, uint32_t phase)
 	cell_store64(&h->hop.head->busy_since, 0);
 }
 
-/* ---- what the keeper asks -------------------------------------------------------------------------------- */
+/* ---- what the keeper asks ----------------------------------------------------------------------- */
 
 /* Sends and deletes message. A keeper that does not read is not waited for. */
 static void say(struct host *h, cJSON *message)
@@ -113,11 +113,14 @@ static void init(struct host *h, const cJSON *message)
 
 static void configure(struct host *h, const cJSON *message)
 {
-	cJSON *old = h->config, *fresh = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(message, "config"), true);
+	cJSON *old = h->config,
+	      *fresh = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(message, "config"), true);
 	if (!cJSON_IsObject(fresh)) {
 		cJSON_Delete(fresh);
 		fresh = cJSON_CreateObject();
 	}
+	cJSON_Delete(h->errors); /* a request may have left some */
+	h->errors = cJSON_CreateArray();
 	work_begins(h, PHASE_CONFIGURING);
 	h->config = fresh;
 	int status = h->language->configure(h->user, h);
@@ -138,9 +141,9 @@ static void request(struct host *h, const cJSON *message)
 	char error[256] = "there is no such request";
 	cJSON *value = NULL;
 	bool declared = false;
-	cJSON_ArrayForEach(known, h->requests)
-		declared |= cJSON_IsString(name) &&
-			    strcmp(cJSON_GetObjectItemCaseSensitive(known, "name")->valuestring, name->valuestring) == 0;
+	cJSON_ArrayForEach(known, h->requests) declared |=
+		cJSON_IsString(name) &&
+		strcmp(cJSON_GetObjectItemCaseSensitive(known, "name")->valuestring, name->valuestring) == 0;
 	work_begins(h, PHASE_RUNNING);
 	if (declared && h->language->request) {
 		strcpy(error, "no answer was given");
@@ -190,7 +193,8 @@ static bool hear(struct host *h, bool wait)
 	else if (strcmp(name, "exit") == 0)
 		end(h);
 	else
-		host_complain(&h->api, "a control message of %zd bytes was not understood: \"%.20s\"", n, name);
+		host_complain(&h->api, "a control message of %zd bytes was not understood: \"%.20s\"", n,
+			      name);
 	cJSON_Delete(message);
 	return true;
 }
@@ -216,7 +220,7 @@ void host_hello(struct host *h)
 		hear(h, true);
 }
 
-/* ---- what a language asks ---------------------------------------------------------------------------------- */
+/* ---- what a language asks ----------------------------------------------------------------------- */
 
 const cJSON *host_config(const struct host *h)
 {
@@ -249,7 +253,8 @@ static bool name_is_good(struct host *h, const char *what, const char *name)
 	const char *late = h->declaring ? NULL : "a declaration at the start, before any packet";
 	if (n > 0 && n < SEG_NAME && name[n] == '\0' && name[0] >= 'a' && name[0] <= 'z' && !late)
 		return true;
-	host_error(h, NULL, 0, what, name, late ? late : "a name like [a-z][a-z0-9_-]{0,31}, at most 31 characters", NULL);
+	host_error(h, NULL, 0, what, name,
+		   late ? late : "a name like [a-z][a-z0-9_-]{0,31}, at most 31 characters", NULL);
 	return false;
 }
 
@@ -264,7 +269,8 @@ int host_declare_reason(struct host *h, const char *name, const char *why)
 		return -1;
 	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
 		if (strcmp(taken[i], name) == 0) {
-			host_error(h, NULL, 0, "reason", name, "a name that is not the platform's own", "choose another name");
+			host_error(h, NULL, 0, "reason", name, "a name that is not the platform's own",
+				   "choose another name");
 			return -1;
 		}
 	int id = hop_declare_reason(&h->hop, name, why);
@@ -280,7 +286,8 @@ struct hop_metric_cell *host_declare_metric(struct host *h, uint32_t kind, const
 		return NULL;
 	struct hop_metric_cell *cell = hop_declare_metric(&h->hop, kind, name, why, unit);
 	if (!cell)
-		host_error(h, NULL, 0, "metric", name, "at most 64 metrics, each name with one kind", "declare fewer");
+		host_error(h, NULL, 0, "metric", name, "at most 64 metrics, each name with one kind",
+			   "declare fewer");
 	return cell;
 }
 
@@ -288,8 +295,8 @@ int host_declare_request(struct host *h, const char *name, const char *why, cons
 {
 	const cJSON *known;
 	bool twice = false;
-	cJSON_ArrayForEach(known, h->requests)
-		twice |= strcmp(cJSON_GetObjectItemCaseSensitive(known, "name")->valuestring, name) == 0;
+	cJSON_ArrayForEach(known, h->requests) twice |=
+		strcmp(cJSON_GetObjectItemCaseSensitive(known, "name")->valuestring, name) == 0;
 	if (twice)
 		host_error(h, NULL, 0, "request", name, "each request once", "choose another name");
 	if (twice || !name_is_good(h, "request", name)) {

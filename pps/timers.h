@@ -1,5 +1,5 @@
-/* Timers of one VNFC host: a binary heap by (time, order of setting), so equal times run in the order in which
- * they were set. Times are in ns of the hop's clock.
+/* Timers of one VNFC host: a binary heap by (time, order of setting), so equal times run in the order in
+ * which they were set. Times are in ns of the hop's clock.
  */
 #ifndef PPS_TIMERS_H
 #define PPS_TIMERS_H
@@ -83,7 +83,8 @@ static inline bool timers_grow(struct timers *t)
 }
 
 /* Returns the timer's id, or 0 if there is no memory for more. */
-static inline uint64_t timers_add(struct timers *t, uint64_t when, uint64_t period, void (*run)(void *), void *arg)
+static inline uint64_t timers_add(struct timers *t, uint64_t when, uint64_t period, void (*run)(void *),
+				  void *arg)
 {
 	if (t->frees == 0 && !timers_grow(t))
 		return 0;

@@ -11,6 +11,7 @@ import select
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,10 @@ class Rig:
         self.process: subprocess.Popen[bytes]
         self.start_forwarder()
 
-    def start_forwarder(self) -> None:
+    def start_forwarder(self, ahead: Callable[[], None] = lambda: None) -> None:
+        """`ahead` sends what must be there before the process looks at a wiring that is in force."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ahead()
         config = self.config.read_only_fd()
         fds = (self.pool.fd, self.forwarder.fd, config, theirs.fileno())
         self.process = subprocess.Popen(
@@ -176,7 +179,7 @@ class Rig:
     def totals(self) -> dict[str, int]:
         """Law 1 over the published figures."""
         place = self.forwarder.statistics().place
-        sums = dict.fromkeys("received originated cloned forwarded consumed dropped in_flight bogus".split(), 0)
+        sums = dict.fromkeys(["received", "originated", "cloned", "forwarded", "consumed", "dropped", "in_flight", "bogus"], 0)
         for n in range(C.PLACES):
             row = place[n]
             sums["originated"] += row.originated

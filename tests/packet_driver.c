@@ -1,5 +1,5 @@
-/* What tests ask of itf/packet.h: a line in, a line of JSON out. Built with sanitizers; the packet lies in memory of
- * exactly its length, so that one byte beyond it is found.
+/* What tests ask of itf/packet.h: a line in, a line of JSON out. Built with sanitizers; the packet lies in
+ * memory of exactly its length, so that one byte beyond it is found.
  *
  *	OPERATION LINK NUMBER HEX      ("-" for no bytes)
  */
@@ -19,12 +19,12 @@ static void look(uint8_t *data, uint32_t len, const struct frame_record *r)
 {
 	struct flow_key key;
 	uint32_t size;
-#define LOOK(type, name)                                                                                 \
-	do {                                                                                             \
-		const struct type##_header *h = packet_##name(data, len, r);                             \
-		if (h)                                                                                   \
-			touch(h, sizeof(*h));                                                            \
-		printf("\"" #name "\": %s, ", h ? "true" : "false");                                     \
+#define LOOK(type, name)                                                     \
+	do {                                                                 \
+		const struct type##_header *h = packet_##name(data, len, r); \
+		if (h)                                                       \
+			touch(h, sizeof(*h));                                \
+		printf("\"" #name "\": %s, ", h ? "true" : "false");         \
 	} while (0)
 	LOOK(eth, eth);
 	LOOK(vlan, vlan);
@@ -104,8 +104,8 @@ int main(void)
 			if (done) {
 				uint8_t *room = malloc(len + 4), *at;
 				memcpy(room + 4, data, len);
-				at = push ? packet_push_vlan(room + 4, ETHER_VLAN, (uint16_t)number) :
-					    packet_pop_vlan(room + 4);
+				at = push ? packet_push_vlan(room + 4, ETHER_VLAN, (uint16_t)number)
+					  : packet_pop_vlan(room + 4);
 				packet_moved(&r, push ? 4 : -4);
 				len += push ? 4 : -4u;
 				data = realloc(data, len);
@@ -113,8 +113,8 @@ int main(void)
 				free(room);
 			}
 		}
-		printf("{\"done\": %s, \"l3\": %u, \"l4\": %u, \"proto\": %u, \"flags\": %u, ", done ? "true" : "false",
-		       r.l3, r.l4, r.l4_proto, r.flags);
+		printf("{\"done\": %s, \"l3\": %u, \"l4\": %u, \"proto\": %u, \"flags\": %u, ",
+		       done ? "true" : "false", r.l3, r.l4, r.l4_proto, r.flags);
 		look(data, len, &r);
 		printf("\"data\": \"");
 		for (uint32_t i = 0; i < len; i++)

@@ -274,6 +274,7 @@ def test_agent_requests(agent: Agent) -> None:
     status, body = ask({"vnfc": "a", "request": "hit"})
     assert status == 404 and "did you mean hits?" in body["detail"]
     assert ask({"vnfc": "c", "request": "hits"})[0] == 404
+    assert [r["name"] for r in ask({"vnfc": "a", "request": "list"})[1]["value"]] == ["hits", "add", "sleep"]
     assert ask({"vnfc": "a", "request": "sleep"})[0] == 504
 
 

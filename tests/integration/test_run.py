@@ -113,7 +113,7 @@ def test_all_mistakes_at_once(tmp_path: Path, places: Path) -> None:
     ("source", "text", "said"),
     [
         ("bad_py", "raise RuntimeError('not today')\n", "bad.py:1: "),
-        ("bad_c", "#include <coven/vnfc.h>\n#include <stdlib.h>\nVNFC_INIT { abort(); }\nVNFC_HANDLE { return VNFC_FORWARD; }\n",
+        ("bad_c", f"{FORWARD_C}#include <stdlib.h>\nVNFC_INIT {{ abort(); }}\n",
          "SIGABRT"),
         ("bad_py", "import os\nos._exit(3)\n", "exit status 3"),
     ],

@@ -48,7 +48,10 @@ def test_several_sources_are_one_component(tmp_path: Path) -> None:
     ("source", "file", "line", "found", "remedy"),
     [
         ("#include <coven/vnfc.h>\nVNFC_HANDLE { return VNFC_DROP(nope); }\n", "a.c", 2, "nope", None),
-        ("#include <coven/vnfc.h>\nVNFC_HANDLE { return VNFC_FORWRD; }\n", "a.c", 2, "FORWRD", "write VNFC_FORWARD"),
+        (
+            "#include <coven/vnfc.h>\nVNFC_HANDLE { return VNFC_FORWRD; }\n",
+            "a.c", 2, "FORWRD", "write VNFC_FORWARD",
+        ),
         ("#include <nothing.h>\n", "a.c", 1, "nothing.h", None),
         (
             "#include <coven/vnfc.h>\nvoid gone(void);\nVNFC_HANDLE { gone(); return VNFC_FORWARD; }\n",
@@ -57,8 +60,15 @@ def test_several_sources_are_one_component(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_compiler_errors(
-    tmp_path: Path, source: str, file: str, line: int, found: str, remedy: str | None
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    source: str,
+    file: str,
+    line: int,
+    found: str,
+    remedy: str | None,
 ) -> None:
+    monkeypatch.delenv("COVEN_SANITIZE", raising=False)  # sanitizers let undefined functions through
     (tmp_path / "a.c").write_text(source)
     framework = CFramework()
     command = framework.build_command([tmp_path / "a.c"], tmp_path, tmp_path / "a.so", [])

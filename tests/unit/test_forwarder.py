@@ -209,14 +209,15 @@ def test_a_killed_forwarder_is_replaced_and_the_loss_written_off(
     rig.control.close()
     assert rig.process.stderr
     rig.process.stderr.close()
-    rig.start_forwarder()
-    rig.send_hop(rig.hops[0])
-    for n, (name, flags) in enumerate((("in.pcap", 0), ("out.pcap", 1))):
-        import os
 
-        fd = os.open(tmp_path / name, flags)
-        rig.send(C.MESSAGE_PORT, n, 1, (fd,))
-        os.close(fd)
+    def send_everything() -> None:
+        rig.send_hop(rig.hops[0])
+        for n, (name, flags) in enumerate((("in.pcap", os.O_RDONLY), ("out.pcap", os.O_WRONLY))):
+            fd = os.open(tmp_path / name, flags)
+            rig.send(C.MESSAGE_PORT, n, 1, (fd,))
+            os.close(fd)
+
+    rig.start_forwarder(send_everything)
     rig.switch(rig.config.head.epoch)
     rig.hops[0].give([verdict(rig, ref, C.VERDICT_FORWARD) for ref in had])
     totals = play(rig, lambda hop, refs: [verdict(rig, ref, C.VERDICT_FORWARD) for ref in refs])

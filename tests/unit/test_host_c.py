@@ -109,12 +109,12 @@ static struct vnfc_packet *kept[64];
 static unsigned n;
 static void let_go(void *arg)
 {
-	(void)arg;
-	for (unsigned i = 0; i < n; i++)
-		vnfc_release(kept[i], i ? VNFC_FORWARD : VNFC_CONSUME);
-	if (n && vnfc_release(kept[0], VNFC_FORWARD)) /* it is gone: refused, with a line in the log */
-		vnfc_log("twice");
-	n = 0;
+    (void)arg;
+    for (unsigned i = 0; i < n; i++)
+        vnfc_release(kept[i], i ? VNFC_FORWARD : VNFC_CONSUME);
+    if (n && vnfc_release(kept[0], VNFC_FORWARD)) /* it is gone: refused, with a line in the log */
+        vnfc_log("twice");
+    n = 0;
 }
 VNFC_REQUEST(go, "let all go", "") { let_go(0); vnfc_answer_int(request, 0); }
 VNFC_HANDLE { p->mark = 5; kept[n++ % 64] = p; return VNFC_HOLD; }
@@ -176,76 +176,37 @@ def test_no_spare_frame_is_no_accident(start: Start) -> None:
     assert dropped == ["copied", "copied", "none", "none"]
 
 
-TIMERS = """
-static uint64_t first, runs;
-static void say(void *text) { vnfc_log("%s at %llu", (const char *)text, (unsigned long long)vnfc_now()); }
-static void more(void *arg) { say(arg); if (++runs == 3) vnfc_cancel(first); }
-VNFC_INIT
-{
-	static char each[] = "each", once[] = "once", never[] = "never";
-	first = vnfc_every(10 * VNFC_MS, more, each);
-	vnfc_after(15 * VNFC_MS, say, once);
-	return vnfc_cancel(vnfc_after(5 * VNFC_MS, say, never)) ? VNFC_OK : vnfc_refuse("x", "cancel");
-}
-VNFC_HANDLE { vnfc_log("packet at %llu", (unsigned long long)vnfc_now()); return VNFC_FORWARD; }
-"""
-
-
-def test_timers_follow_the_capture(start: Start) -> None:
-    f = start(TIMERS, clock_mode=C.CLOCK_CAPTURE)
-    assert f.head.deadline == 2**64 - 1  # time has not begun
-    base, ms = 1_600_000_000 * 10**9, 10**6
-    f.send(PACKET, time_ns=base)
-    f.collect(1)
-    f.settle()
-    assert f.head.deadline == base + 10 * ms
-    f.hand([f.fill(PACKET, time_ns=base + at * ms) for at in (10, 21)])
-    f.collect(2)
-    f.settle()
-    assert f.head.deadline == base + 30 * ms
-    f.advance(base + 30 * ms)
-    f.settle()
-    assert f.head.deadline == 2**64 - 1
-    assert f.end() == 0
-    lines = [line.split(" at ") for line in f.close().splitlines()]
-    got = [(what, (int(at) - base) // ms) for what, at in lines]
-    assert got == [
-        ("packet", 0), ("each", 10), ("packet", 10), ("once", 15), ("each", 20), ("packet", 21), ("each", 30)
-    ]  # fmt: skip
-
-
-def test_timers_run_live(start: Start) -> None:
-    f = start(
-        """static void tick(void *arg) { (void)arg; vnfc_emit(vnfc_new(), 0, 0); }
-        VNFC_INIT { vnfc_every(2 * VNFC_MS, tick, NULL); return VNFC_OK; }
-        VNFC_HANDLE { return VNFC_FORWARD; }"""
-    )
-    assert len(f.collect(3)) >= 3
-    assert f.head.deadline < 2**64 - 1
-
-
 CONFIG = """
 VNFC_REASON(blocked, "on the list");
 static int64_t limit, deep;
 static double ratio;
 VNFC_CONFIGURE
 {
-	int64_t fresh = vnfc_config_int("limit", -1);
-	if (fresh < 0 || vnfc_config_count("block") < 0)
-		return vnfc_refuse("limit", "at least %d", 0);
-	limit = fresh + vnfc_config_int_at("block", 1, 0) + vnfc_config_bool("on", false);
-	deep = vnfc_config_int("map.deep", 0);
-	ratio = vnfc_config_number("ratio", 0);
-	if (strcmp(vnfc_config_text("word", ""), "hi") || vnfc_config_text("limit", NULL))
-		return vnfc_refuse("word", "hi");
-	return VNFC_OK;
+    int64_t fresh = vnfc_config_int("limit", -1);
+    if (fresh < 0 || vnfc_config_count("block") < 0)
+        return vnfc_refuse("limit", "at least %d", 0);
+    limit = fresh + vnfc_config_int_at("block", 1, 0) + vnfc_config_bool("on", false);
+    deep = vnfc_config_int("map.deep", 0);
+    ratio = vnfc_config_number("ratio", 0);
+    if (strcmp(vnfc_config_text("word", ""), "hi") || vnfc_config_text("limit", NULL))
+        return vnfc_refuse("word", "hi");
+    return VNFC_OK;
 }
 VNFC_REQUEST(limit, "the limit", "packets") { vnfc_answer_int(request, limit); }
-VNFC_REQUEST(all, "all", "") { char t[80]; snprintf(t, sizeof t, "{\\"deep\\": %d, \\"ratio\\": %g}", (int)deep, ratio);
-	vnfc_answer_json(request, t); }
-VNFC_REQUEST(ports, "ports", "") { const uint8_t *m = vnfc_port_mac(1); char t[80];
-	snprintf(t, sizeof t, "%d %d %u %u %d %d %02x", vnfc_port("out"), vnfc_port("no"), vnfc_port_mtu(1),
-		 vnfc_port_mtu(9), vnfc_output("other"), vnfc_output("back"), m[5]); vnfc_answer_text(request, t); }
+VNFC_REQUEST(all, "all", "")
+{
+    char t[80];
+    snprintf(t, sizeof t, "{\\"deep\\": %d, \\"ratio\\": %g}", (int)deep, ratio);
+    vnfc_answer_json(request, t);
+}
+VNFC_REQUEST(ports, "ports", "")
+{
+    const uint8_t *m = vnfc_port_mac(1);
+    char t[80];
+    snprintf(t, sizeof t, "%d %d %u %u %d %d %02x", vnfc_port("out"), vnfc_port("no"), vnfc_port_mtu(1),
+         vnfc_port_mtu(9), vnfc_output("other"), vnfc_output("back"), m[5]);
+    vnfc_answer_text(request, t);
+}
 VNFC_HANDLE { return p->len > limit ? VNFC_DROP(blocked) : VNFC_FORWARD; }
 """
 
@@ -275,18 +236,18 @@ def test_refused_at_the_start(start: Start) -> None:
 
 REQUESTS = """
 VNFC_REQUEST(add, "a sum", "numbers", VNFC_ARGUMENT(a, "int", NULL), VNFC_ARGUMENT(b, "float", "0.5"),
-	     VNFC_ARGUMENT(name, "str", "none"), VNFC_ARGUMENT(flag, "bool", "true"))
+         VNFC_ARGUMENT(name, "str", "none"), VNFC_ARGUMENT(flag, "bool", "true"))
 {
-	char text[80];
-	snprintf(text, sizeof text, "%s %g %d", vnfc_argument_text(request, "name"),
-		 vnfc_argument_int(request, "a") + vnfc_argument_number(request, "b"),
-		 (int)vnfc_argument_int(request, "flag"));
-	vnfc_answer_text(request, text);
+    char text[80];
+    snprintf(text, sizeof text, "%s %g %d", vnfc_argument_text(request, "name"),
+         vnfc_argument_int(request, "a") + vnfc_argument_number(request, "b"),
+         (int)vnfc_argument_int(request, "flag"));
+    vnfc_answer_text(request, text);
 }
 VNFC_REQUEST(fails, "never works", "") { vnfc_answer_error(request, "no %s", "way"); }
 VNFC_REQUEST(mute, "says nothing", "") { }
 VNFC_REQUEST(huge, "too much", "") {
-	static char text[70000]; memset(text, 'x', sizeof text - 1); vnfc_answer_text(request, text); }
+    static char text[70000]; memset(text, 'x', sizeof text - 1); vnfc_answer_text(request, text); }
 VNFC_HANDLE { return VNFC_FORWARD; }
 """
 
@@ -299,7 +260,8 @@ def test_requests(start: Start) -> None:
         "name": "add", "why": "a sum", "unit": "numbers",
         "args": [
             {"name": "a", "type": "int"}, {"name": "b", "type": "float", "default": 0.5},
-            {"name": "name", "type": "str", "default": "none"}, {"name": "flag", "type": "bool", "default": True},
+            {"name": "name", "type": "str", "default": "none"},
+            {"name": "flag", "type": "bool", "default": True},
         ],
     }  # fmt: skip
 
@@ -323,8 +285,13 @@ def test_metrics(start: Start) -> None:
     f = start(
         """VNFC_COUNTER(seen, "packets seen", "packets"); VNFC_GAUGE(level, "last length", "bytes");
         VNFC_HISTOGRAM(size, "lengths", "bytes");
-        VNFC_HANDLE { vnfc_count(seen); vnfc_add(seen, 2); vnfc_set(level, p->len + 0.5); vnfc_observe(size, p->len);
-            return VNFC_FORWARD; }"""
+        VNFC_HANDLE {
+            vnfc_count(seen);
+            vnfc_add(seen, 2);
+            vnfc_set(level, p->len + 0.5);
+            vnfc_observe(size, p->len);
+            return VNFC_FORWARD;
+        }"""
     )
     f.send(PACKET, PACKET)
     f.collect(2)
@@ -340,7 +307,9 @@ def test_metrics(start: Start) -> None:
 
 def test_state_survives_a_crash_and_not_a_change(start: Start) -> None:
     source = """VNFC_STATE(struct { uint64_t hits; %s last; });
-        VNFC_REQUEST(hits, "", "") { vnfc_answer_int(request, (int64_t)vnfc_state()->hits * 10 + vnfc_state_kept()); }
+        VNFC_REQUEST(hits, "", "") {
+            vnfc_answer_int(request, (int64_t)vnfc_state()->hits * 10 + vnfc_state_kept());
+        }
         VNFC_HANDLE { vnfc_state()->hits++; return VNFC_FORWARD; }"""
     f = start(source % "uint32_t")
     f.send(*[PACKET] * 3)
@@ -428,10 +397,14 @@ def test_wrong_declarations_are_all_named(start: Start) -> None:
 
 def test_another_abi_is_refused_by_name(start: Start, tmp_path: Path) -> None:
     f = start(
-        """static void burst(struct vnfc_host *h, const uint32_t *f, uint32_t n) { (void)h; (void)f; (void)n; }
+        """static void burst(struct vnfc_host *h, const uint32_t *f, uint32_t n)
+        {
+            (void)h; (void)f; (void)n;
+        }
         __attribute__((visibility("default"))) extern const struct vnfc_component vnfc_component;
-        const struct vnfc_component vnfc_component = { VNFC_ABI_MAGIC, 9, 0, sizeof vnfc_component, &vnfc__host, 0, 0,
-            0, 0, 0, 0, burst };""",
+        const struct vnfc_component vnfc_component = {
+            VNFC_ABI_MAGIC, 9, 0, sizeof vnfc_component, &vnfc__host, 0, 0, 0, 0, 0, 0, burst
+        };""",
         ready=False,
     )
     [error] = f.init()["errors"]

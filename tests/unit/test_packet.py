@@ -153,7 +153,7 @@ def test_parse(ask: Driver, name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in KINDS if KINDS[n][1] == 14])
 def test_parse_without_ethernet(ask: Driver, name: str) -> None:
-    packet, l3, l4, proto, flags = KINDS[name]
+    packet, _, l4, proto, flags = KINDS[name]
     found = ask("parse", bytes(packet)[14:], link=C.LINK_IP)
     l4 = l4 - 14 if l4 != NONE else NONE
     assert (found["l3"], found["l4"], found["proto"], found["flags"]) == (0, l4, proto, flags | OWN)
@@ -343,9 +343,9 @@ def answer_to(packet: Packet) -> Packet:
     for layer in (IP, IPv6):
         if layer in back:
             back[layer].src, back[layer].dst = back[layer].dst, back[layer].src
-    for layer in (TCP, UDP):
-        if layer in back:
-            back[layer].sport, back[layer].dport = back[layer].dport, back[layer].sport
+    for transport in (TCP, UDP):
+        if transport in back:
+            back[transport].sport, back[transport].dport = back[transport].dport, back[transport].sport
     return back
 
 

@@ -10,38 +10,41 @@
 
 enum { VNFC_ABI_MAGIC = 0x43464e56 /* "VNFC" */, VNFC_ABI_MAJOR = 1, VNFC_ABI_MINOR = 0 };
 
+/* The platform's reason for more held packets than `hold_max`: `hold_full` in reasons.h. */
+enum { VNFC_HOLD_FULL = 8 };
+
 /* Kind in the low byte (with VERDICT_FLOW), output or reason id in the upper half. */
 typedef uint32_t vnfc_verdict;
 
-enum vnfc_place { /* where a packet is, as the host knows it */
-	VNFC_GONE = 0, /* given back, or never here */
-	VNFC_HERE = 1, /* handed to the VNFC, no verdict yet */
-	VNFC_HELD = 2,
-	VNFC_MADE = 3, /* vnfc_new or vnfc_clone, not emitted yet */
+enum vnfc_place {		 /* where a packet is, as the host knows it */
+		  VNFC_GONE = 0, /* given back, or never here */
+		  VNFC_HERE = 1, /* handed to the VNFC, no verdict yet */
+		  VNFC_HELD = 2,
+		  VNFC_MADE = 3, /* vnfc_new or vnfc_clone, not emitted yet */
 };
 
-/* A packet as the VNFC sees it: the host's own copy of the shared record, which another process could change
- * at any time. There is one for every frame, so a pointer to it stays good while the packet is held. The members
- * from link to mark lie as they do in the record: they are copied together. */
+/* A packet as the VNFC sees it: the host's own copy of the shared record, which another process could
+ * change at any time. There is one for every frame, so a pointer to it stays good while the packet is held.
+ * The members from link to mark lie as they do in the record: they are copied together. */
 struct vnfc_packet {
-	uint8_t *data;    /* first byte */
-	uint32_t len;     /* bytes */
-	uint32_t frame;   /* the host's */
-	uint8_t link;     /* enum link_type */
+	uint8_t *data;	  /* first byte */
+	uint32_t len;	  /* bytes */
+	uint32_t frame;	  /* the host's */
+	uint8_t link;	  /* enum link_type */
 	uint8_t verdict;  /* the host's */
-	uint8_t port;     /* number of the port it came in by */
-	uint8_t flags;    /* FRAME_* */
-	uint16_t arg;     /* the host's */
+	uint8_t port;	  /* number of the port it came in by */
+	uint8_t flags;	  /* FRAME_* */
+	uint16_t arg;	  /* the host's */
 	uint16_t l3, l4;  /* offsets from data, or OFFSET_NONE */
 	uint8_t l4_proto; /* IP protocol number, 0 if no l4 */
-	uint8_t graph;    /* the host's */
-	uint32_t mark;    /* 0 at entry, never leaves the VNF */
+	uint8_t graph;	  /* the host's */
+	uint32_t mark;	  /* 0 at entry, never leaves the VNF */
 	uint64_t time_ns; /* when it came in */
 	uint8_t *context; /* the 16 bytes of NSH context */
-	void *note;       /* the author's, NULL at entry: for what is held */
+	void *note;	  /* the author's, NULL at entry: for what is held */
 	uint16_t nsh_len; /* bytes, 0 without NSH */
-	uint8_t place;    /* enum vnfc_place; the host's */
-	uint8_t made;     /* the host's: FRAME_ORIGINATED or FRAME_CLONED if the VNFC made it, else 0 */
+	uint8_t place;	  /* enum vnfc_place; the host's */
+	uint8_t made;	  /* the host's: FRAME_ORIGINATED or FRAME_CLONED if the VNFC made it, else 0 */
 };
 
 enum { VNFC_TOGETHER = offsetof(struct frame_record, time_ns) - offsetof(struct frame_record, link) };
@@ -58,11 +61,11 @@ struct vnfc_host {
 	uint8_t *data, *nsh;
 	uint32_t frames, frame_size, frame_shift;
 	uint32_t done_n;
-	uint32_t *done; /* frames to give back */
+	uint32_t *done;	    /* frames to give back */
 	uint64_t *progress; /* in the hop object */
 	uint32_t held, hold_max;
 	uint64_t random; /* state of the generator */
-	void *state;     /* VNFC_STATE */
+	void *state;	 /* VNFC_STATE */
 	uint32_t state_kept;
 	uint32_t reserved;
 
@@ -74,7 +77,8 @@ struct vnfc_host {
 	void (*refused)(struct vnfc_host *h, uint32_t frame); /* its record makes no sense */
 	void (*flow_asked)(struct vnfc_host *h);
 	void (*log)(struct vnfc_host *h, const char *text);
-	uint64_t (*timer_add)(struct vnfc_host *h, uint64_t delay, uint64_t period, void (*run)(void *), void *arg);
+	uint64_t (*timer_add)(struct vnfc_host *h, uint64_t delay, uint64_t period, void (*run)(void *),
+			      void *arg);
 	bool (*timer_cancel)(struct vnfc_host *h, uint64_t timer);
 	int (*port_number)(struct vnfc_host *h, const char *name);
 	int (*output_number)(struct vnfc_host *h, const char *name);
@@ -94,7 +98,7 @@ struct vnfc_host {
 	void (*answer_error)(struct vnfc_request *r, const char *text);
 };
 
-/* ---- for each packet ---------------------------------------------------------------------------------- */
+/* ---- for each packet ---------------------------------------------------------------------------- */
 
 /* A frame becomes a packet. NULL if what its record says lies outside the frame (another VNFC wrote to it):
  * the caller then gives it to `refused`. */
@@ -128,7 +132,7 @@ static inline void vnfc__give(struct vnfc_host *h, struct vnfc_packet *p, vnfc_v
 	memcpy(&r->link, &p->link, VNFC_TOGETHER);
 	r->verdict = (uint8_t)verdict; /* after the copy: a narrow store before it would stall it */
 	r->arg = (uint16_t)(verdict >> 16);
-	r->flags = (p->flags & (uint8_t)~(FRAME_ORIGINATED | FRAME_CLONED)) | p->made;
+	r->flags = (p->flags & (uint8_t) ~(FRAME_ORIGINATED | FRAME_CLONED)) | p->made;
 	r->nsh_len = p->nsh_len;
 	p->place = VNFC_GONE;
 	h->done[h->done_n++] = p->frame;
@@ -150,7 +154,7 @@ static inline void vnfc__close(struct vnfc_host *h, struct vnfc_packet *p, vnfc_
 			p->place = VNFC_HELD;
 			return;
 		}
-		verdict = VERDICT_DROP | 8u << 16; /* hold_full in reasons.h */
+		verdict = VERDICT_DROP | (vnfc_verdict)VNFC_HOLD_FULL << 16;
 	}
 	if (__builtin_expect(verdict & VERDICT_FLOW, 0))
 		h->flow_asked(h);
@@ -172,7 +176,7 @@ static inline void vnfc__prefetch(const struct vnfc_host *h, const uint32_t *fra
 	}
 }
 
-/* ---- what a built VNFC exports: one `vnfc_component` ------------------------------------------------------- */
+/* ---- what a built VNFC exports: one `vnfc_component` -------------------------------------------- */
 
 enum vnfc_kind { VNFC_IS_REASON = 1, VNFC_IS_COUNTER, VNFC_IS_GAUGE, VNFC_IS_HISTOGRAM, VNFC_IS_REQUEST };
 

@@ -4,8 +4,9 @@
  *	VNFC_REASON(marked, "the analyzer marked this packet");
  *	VNFC_HANDLE { return p->context[0] ? VNFC_DROP(marked) : VNFC_FORWARD; }
  *
- * One thread runs everything; timers, requests and configuration run between bursts. Sizes are in bytes, times
- * in ns, addresses in network order, ports in host order. C11 and C++17; source files share one component.
+ * One thread runs everything; timers, requests and configuration run between bursts. Sizes are in bytes,
+ * times in ns, addresses in network order, ports in host order. C11 and C++17; source files share one
+ * component.
  */
 #ifndef COVEN_VNFC_H
 #define COVEN_VNFC_H
@@ -34,18 +35,18 @@ VNFC__ONE extern const struct vnfc_state_layout vnfc__state_layout;
 VNFC__ONE extern struct vnfc_declared *__start_vnfc_declared[], *__stop_vnfc_declared[];
 VNFC__C_END
 
-/* ---- verdicts -------------------------------------------------------------------------------------------- */
+/* ---- verdicts ----------------------------------------------------------------------------------- */
 
 #define VNFC_FORWARD ((vnfc_verdict)VERDICT_FORWARD) /* to output 0 */
 #define VNFC_FORWARD_TO(output) ((vnfc_verdict)VERDICT_FORWARD | (vnfc_verdict)(output) << 16)
 #define VNFC_BACK VNFC_FORWARD_TO(OUTPUT_BACK) /* the port that it came in by */
 #define VNFC_DROP(reason) ((vnfc_verdict)VERDICT_DROP | (vnfc_verdict)vnfc__reason_##reason.id << 16)
 #define VNFC_CONSUME ((vnfc_verdict)VERDICT_CONSUME) /* it was meant for this VNFC */
-#define VNFC_HOLD ((vnfc_verdict)VERDICT_HOLD)       /* p stays valid until vnfc_release */
-#define VNFC_NONE ((vnfc_verdict)VERDICT_NONE)       /* counted as no_verdict */
-#define VNFC_FLOW ((vnfc_verdict)VERDICT_FLOW)       /* or-ed: for the whole flow */
+#define VNFC_HOLD ((vnfc_verdict)VERDICT_HOLD)	     /* p stays valid until vnfc_release */
+#define VNFC_NONE ((vnfc_verdict)VERDICT_NONE)	     /* counted as no_verdict */
+#define VNFC_FLOW ((vnfc_verdict)VERDICT_FLOW)	     /* or-ed: for the whole flow */
 
-/* ---- life ---------------------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------- */
 
 #define VNFC_OK 0
 
@@ -59,34 +60,34 @@ VNFC__C_END
 #define VNFC_EXIT VNFC__C void vnfc__exit(void)
 
 /* `return` a verdict for p. */
-#define VNFC_HANDLE                                                                                    \
-	static vnfc_verdict vnfc__handle(struct vnfc_packet *p);                                       \
-	static void vnfc__burst(struct vnfc_host *h, const uint32_t *frames, uint32_t n)               \
-	{                                                                                              \
-		vnfc__each(h, frames, n, vnfc__handle);                                                \
-	}                                                                                              \
-	VNFC__COMPONENT                                                                                \
+#define VNFC_HANDLE                                                                      \
+	static vnfc_verdict vnfc__handle(struct vnfc_packet *p);                         \
+	static void vnfc__burst(struct vnfc_host *h, const uint32_t *frames, uint32_t n) \
+	{                                                                                \
+		vnfc__each(h, frames, n, vnfc__handle);                                  \
+	}                                                                                \
+	VNFC__COMPONENT                                                                  \
 	static inline vnfc_verdict vnfc__handle(struct vnfc_packet *p VNFC__UNUSED)
 
 /* n packets p[0..n-1] together, n at most SEG_HOST_BURST: put what is not VNFC_FORWARD into verdict[i]. */
-#define VNFC_HANDLE_BURST                                                                              \
-	static void vnfc__handle_burst(struct vnfc_packet **p, vnfc_verdict *verdict, unsigned n);     \
-	static void vnfc__burst(struct vnfc_host *h, const uint32_t *frames, uint32_t n)               \
-	{                                                                                              \
-		vnfc__together(h, frames, n, vnfc__handle_burst);                                      \
-	}                                                                                              \
-	VNFC__COMPONENT                                                                                \
-	static inline void vnfc__handle_burst(struct vnfc_packet **p VNFC__UNUSED,                     \
+#define VNFC_HANDLE_BURST                                                                          \
+	static void vnfc__handle_burst(struct vnfc_packet **p, vnfc_verdict *verdict, unsigned n); \
+	static void vnfc__burst(struct vnfc_host *h, const uint32_t *frames, uint32_t n)           \
+	{                                                                                          \
+		vnfc__together(h, frames, n, vnfc__handle_burst);                                  \
+	}                                                                                          \
+	VNFC__COMPONENT                                                                            \
+	static inline void vnfc__handle_burst(struct vnfc_packet **p VNFC__UNUSED,                 \
 					      vnfc_verdict *verdict VNFC__UNUSED, unsigned n VNFC__UNUSED)
 
-#define VNFC__COMPONENT                                                                                \
-	VNFC__C_BEGIN                                                                                  \
-	__attribute__((visibility("default"))) extern const struct vnfc_component vnfc_component;      \
-	__attribute__((used)) const struct vnfc_component vnfc_component = {                                                 \
-		VNFC_ABI_MAGIC, VNFC_ABI_MAJOR, VNFC_ABI_MINOR, sizeof(struct vnfc_component), &vnfc__host, \
-		__start_vnfc_declared, __stop_vnfc_declared, &vnfc__state_layout, vnfc__init, vnfc__configure, \
-		vnfc__exit, vnfc__burst                                                                \
-	};                                                                                             \
+#define VNFC__COMPONENT                                                                                     \
+	VNFC__C_BEGIN                                                                                       \
+	__attribute__((visibility("default"))) extern const struct vnfc_component vnfc_component;           \
+	__attribute__((used)) const struct vnfc_component vnfc_component = {                                \
+		VNFC_ABI_MAGIC, VNFC_ABI_MAJOR,	       VNFC_ABI_MINOR,	     sizeof(struct vnfc_component), \
+		&vnfc__host,	__start_vnfc_declared, __stop_vnfc_declared, &vnfc__state_layout,           \
+		vnfc__init,	vnfc__configure,       vnfc__exit,	     vnfc__burst                    \
+	};                                                                                                  \
 	VNFC__C_END
 
 static inline void vnfc__each(struct vnfc_host *h, const uint32_t *frames, uint32_t n,
@@ -123,14 +124,16 @@ static inline void vnfc__together(struct vnfc_host *h, const uint32_t *frames, u
 		vnfc__close(h, p[i], verdict[i]);
 }
 
-/* ---- declare: at file scope, followed by a semicolon ----------------------------------------------------------- */
+/* ---- declare: at file scope, followed by a semicolon -------------------------------------------- */
 
-#define VNFC__DECLARE(object, ...)                                                                     \
-	static struct vnfc_declared object VNFC__UNUSED = { __VA_ARGS__, __LINE__, __FILE__ };         \
-	static struct vnfc_declared *object##__listed __attribute__((section("vnfc_declared"), used)) = &object
+#define VNFC__DECLARE(object, ...)                                                                      \
+	static struct vnfc_declared object VNFC__UNUSED = { __VA_ARGS__, __LINE__, __FILE__ };          \
+	static struct vnfc_declared *object##__listed __attribute__((section("vnfc_declared"), used)) = \
+		&object
 
 /* A reason to drop: VNFC_DROP(name). */
-#define VNFC_REASON(name, why) VNFC__DECLARE(vnfc__reason_##name, VNFC_IS_REASON, 0, #name, why, "", NULL, NULL, NULL, 0)
+#define VNFC_REASON(name, why) \
+	VNFC__DECLARE(vnfc__reason_##name, VNFC_IS_REASON, 0, #name, why, "", NULL, NULL, NULL, 0)
 
 /* Grows: vnfc_count(name), vnfc_add(name, n). */
 #define VNFC_COUNTER(name, why, unit) \
@@ -144,31 +147,36 @@ static inline void vnfc__together(struct vnfc_host *h, const uint32_t *frames, u
 #define VNFC_HISTOGRAM(name, why, unit) \
 	VNFC__DECLARE(vnfc__histogram_##name, VNFC_IS_HISTOGRAM, 0, #name, why, unit, NULL, NULL, NULL, 0)
 
-/* A question that operators may ask, followed by the body that answers with one of vnfc_answer_...(request, ..):
+/* A question that operators may ask, followed by the body that answers with one of vnfc_answer_...(request,
+ * ..):
  *	VNFC_REQUEST(hits, "packets to one port", "packets", VNFC_ARGUMENT(port, "int", "23"))
  *	{ vnfc_answer_int(request, hits[vnfc_argument_int(request, "port") & 0xffff]); } */
-#define VNFC_REQUEST(name, why, unit, ...)                                                             \
-	static void vnfc__answer_##name(struct vnfc_request *request);                                 \
-	static const struct vnfc_argument vnfc__arguments_##name[] = { { NULL, NULL, NULL }, ##__VA_ARGS__ }; \
+#define VNFC_REQUEST(name, why, unit, ...)                                                                   \
+	static void vnfc__answer_##name(struct vnfc_request *request);                                       \
+	static const struct vnfc_argument vnfc__arguments_##name[] = { { NULL, NULL, NULL },                 \
+								       ##__VA_ARGS__ };                      \
 	VNFC__DECLARE(vnfc__request_##name, VNFC_IS_REQUEST, 0, #name, why, unit, NULL, vnfc__answer_##name, \
-		      vnfc__arguments_##name + 1,                                                      \
-		      sizeof(vnfc__arguments_##name) / sizeof(vnfc__arguments_##name[0]) - 1);         \
+		      vnfc__arguments_##name + 1,                                                            \
+		      sizeof(vnfc__arguments_##name) / sizeof(vnfc__arguments_##name[0]) - 1);               \
 	static void vnfc__answer_##name(struct vnfc_request *request VNFC__UNUSED)
 
 /* type: "int", "float", "str" or "bool". fallback: JSON text, or NULL if it must be given. */
-#define VNFC_ARGUMENT(name, type, fallback) { #name, type, fallback }
+#define VNFC_ARGUMENT(name, type, fallback) \
+	{                                   \
+#name, type, fallback       \
+	}
 
-/* Memory that survives a restart after a crash; all zeros at first, and again when its layout (its size, or the
- * text between these brackets) changes. Written out in place, every change of a member is seen:
+/* Memory that survives a restart after a crash; all zeros at first, and again when its layout (its size, or
+ * the text between these brackets) changes. Written out in place, every change of a member is seen:
  *	VNFC_STATE(struct { uint64_t seen; uint32_t last[16]; });      ... vnfc_state()->seen++; */
-#define VNFC_STATE(...)                                                                                \
-	typedef __VA_ARGS__ vnfc__state_type;                                                          \
+#define VNFC_STATE(...)                                                                                 \
+	typedef __VA_ARGS__ vnfc__state_type;                                                           \
 	const struct vnfc_state_layout vnfc__state_layout = { sizeof(vnfc__state_type), #__VA_ARGS__ }; \
-	static inline vnfc__state_type *vnfc_state(void)                                               \
-	{                                                                                              \
-		char fits[sizeof(vnfc__state_type) <= VNFC_STATE_MAX ? 1 : -1] VNFC__UNUSED;           \
-		return (vnfc__state_type *)vnfc__host->state;                                          \
-	}                                                                                              \
+	static inline vnfc__state_type *vnfc_state(void)                                                \
+	{                                                                                               \
+		char fits[sizeof(vnfc__state_type) <= VNFC_STATE_MAX ? 1 : -1] VNFC__UNUSED;            \
+		return (vnfc__state_type *)vnfc__host->state;                                           \
+	}                                                                                               \
 	struct vnfc__state_done
 
 enum { VNFC_STATE_MAX = HOP_STATE_BYTES - 64 };
@@ -179,7 +187,7 @@ static inline bool vnfc_state_kept(void)
 	return vnfc__host->state_kept;
 }
 
-/* ---- metrics ---------------------------------------------------------------------------------------------------- */
+/* ---- metrics ------------------------------------------------------------------------------------ */
 
 static inline void vnfc__add(struct hop_metric_cell *cell, uint64_t n)
 {
@@ -211,7 +219,7 @@ static inline void vnfc__observe(struct hop_metric_cell *cell, double value)
 #define vnfc_set(name, number) vnfc__store_double(&vnfc__gauge_##name.cell->value, (number))
 #define vnfc_observe(name, number) vnfc__observe(vnfc__histogram_##name.cell, (number))
 
-/* ---- time, chance, log ------------------------------------------------------------------------------------------- */
+/* ---- time, chance, log -------------------------------------------------------------------------- */
 
 enum { VNFC_MS = 1000000, VNFC_SECOND = 1000000000 };
 

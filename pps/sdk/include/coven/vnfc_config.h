@@ -50,7 +50,8 @@ static inline const char *vnfc_config_text_at(const char *key, int index, const 
 
 /* In VNFC_INIT and VNFC_CONFIGURE: `return vnfc_refuse("block", "ports from 1 to %d", 65535);` says what was
  * expected of a key's value. */
-__attribute__((format(printf, 2, 3))) static inline int vnfc_refuse(const char *key, const char *expected, ...)
+__attribute__((format(printf, 2, 3))) static inline int vnfc_refuse(const char *key, const char *expected,
+								    ...)
 {
 	char text[256];
 	va_list args;
@@ -84,7 +85,7 @@ static inline unsigned vnfc_port_mtu(unsigned port)
 	return vnfc__host->port_mtu(vnfc__host, port);
 }
 
-/* ---- in the body of a VNFC_REQUEST ------------------------------------------------------------------------------ */
+/* ---- in the body of a VNFC_REQUEST -------------------------------------------------------------- */
 
 /* Arguments have the declared type; one that was left out has its fallback. */
 static inline double vnfc_argument_number(struct vnfc_request *request, const char *name)
@@ -130,7 +131,7 @@ static inline void vnfc_answer_json(struct vnfc_request *request, const char *js
 }
 
 __attribute__((format(printf, 2, 3))) static inline void vnfc_answer_error(struct vnfc_request *request,
-									     const char *format, ...)
+									   const char *format, ...)
 {
 	char text[256];
 	va_list args;

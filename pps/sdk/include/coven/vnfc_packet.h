@@ -1,8 +1,8 @@
-/* Looking at, changing and making packets: part of vnfc.h. What parses and computes is itf/packet.h; here it is
- * put in terms of a struct vnfc_packet.
+/* Looking at, changing and making packets: part of vnfc.h. What parses and computes is itf/packet.h; here
+ * it is put in terms of a struct vnfc_packet.
  *
- * Accessors return NULL if the header is absent or cut short, and never point outside the packet. Fields are in
- * network order: net16(tcp->dport). Pointers stay good until data moves (push, pull) or the verdict.
+ * Accessors return NULL if the header is absent or cut short, and never point outside the packet. Fields
+ * are in network order: net16(tcp->dport). Pointers stay good until data moves (push, pull) or the verdict.
  */
 #ifndef COVEN_VNFC_PACKET_H
 #define COVEN_VNFC_PACKET_H
@@ -19,11 +19,11 @@ static inline struct frame_record vnfc__record(const struct vnfc_packet *p)
 	return r;
 }
 
-#define VNFC__LOOK(type, name)                                                                         \
-	static inline struct type##_header *vnfc_##name(const struct vnfc_packet *p)                   \
-	{                                                                                              \
-		struct frame_record r = vnfc__record(p);                                               \
-		return packet_##name(p->data, p->len, &r);                                             \
+#define VNFC__LOOK(type, name)                                                       \
+	static inline struct type##_header *vnfc_##name(const struct vnfc_packet *p) \
+	{                                                                            \
+		struct frame_record r = vnfc__record(p);                             \
+		return packet_##name(p->data, p->len, &r);                           \
 	}
 VNFC__LOOK(eth, eth)
 VNFC__LOOK(vlan, vlan) /* the outermost tag */
@@ -48,8 +48,8 @@ static inline uint8_t *vnfc_nsh(const struct vnfc_packet *p, uint32_t *size)
 	return *size ? vnfc__host->nsh + (uint64_t)p->frame * FRAME_NSH_AREA : NULL;
 }
 
-/* One key, and one hash, for both directions of a flow. Returns 0 if the packet runs from low to high, 1 for the
- * other direction, -1 if it is not IP. */
+/* One key, and one hash, for both directions of a flow. Returns 0 if the packet runs from low to high, 1
+ * for the other direction, -1 if it is not IP. */
 static inline int vnfc_flow_key(const struct vnfc_packet *p, struct flow_key *key)
 {
 	struct frame_record r = vnfc__record(p);
@@ -62,7 +62,7 @@ static inline uint32_t vnfc_flow_hash(const struct vnfc_packet *p)
 	return packet_flow_hash(p->data, p->len, &r);
 }
 
-/* ---- change ------------------------------------------------------------------------------------------------------ */
+/* ---- change ------------------------------------------------------------------------------------- */
 
 static inline uint8_t *vnfc__frame(const struct vnfc_packet *p)
 {
@@ -153,11 +153,11 @@ static inline bool vnfc_pop_vlan(struct vnfc_packet *p)
 }
 
 /* These keep all checksums right, at a cost of a few ns (RFC 1624). False if there is no such header. */
-#define VNFC__SET(name, type)                                                                          \
-	static inline bool vnfc_set_##name(struct vnfc_packet *p, type value)                          \
-	{                                                                                              \
-		struct frame_record r = vnfc__record(p);                                               \
-		return packet_set_##name(p->data, p->len, &r, value);                                  \
+#define VNFC__SET(name, type)                                                 \
+	static inline bool vnfc_set_##name(struct vnfc_packet *p, type value) \
+	{                                                                     \
+		struct frame_record r = vnfc__record(p);                      \
+		return packet_set_##name(p->data, p->len, &r, value);         \
 	}
 VNFC__SET(ip4_src, uint32_t)
 VNFC__SET(ip4_dst, uint32_t)
@@ -174,8 +174,8 @@ static inline void vnfc_fix_checksums(struct vnfc_packet *p)
 	packet_fix_checksums(p->data, p->len, &r);
 }
 
-/* A running ones' complement sum in memory order, and the checksum made of it. Start with 0; all parts but the last
- * have an even number of bytes. */
+/* A running ones' complement sum in memory order, and the checksum made of it. Start with 0; all parts but
+ * the last have an even number of bytes. */
 static inline uint32_t vnfc_csum(const void *bytes, size_t n, uint32_t sum)
 {
 	return packet_sum(bytes, n, sum);
@@ -192,10 +192,10 @@ static inline uint16_t vnfc_csum_update(uint16_t check, const void *from, const 
 	return packet_update_sum(check, from, to, n);
 }
 
-/* ---- make --------------------------------------------------------------------------------------------------------- */
+/* ---- make --------------------------------------------------------------------------------------- */
 
-/* An empty Ethernet packet (vnfc_put what goes in, then vnfc_parse), or NULL: no frame is to be had just now. Emit
- * it or discard it. */
+/* An empty Ethernet packet (vnfc_put what goes in, then vnfc_parse), or NULL: no frame is to be had just
+ * now. Emit it or discard it. */
 static inline struct vnfc_packet *vnfc_new(void)
 {
 	return vnfc__host->make(vnfc__host);
@@ -207,8 +207,9 @@ static inline struct vnfc_packet *vnfc_clone(const struct vnfc_packet *p)
 	return vnfc__host->clone(vnfc__host, p);
 }
 
-/* Send a packet that was made here to an output (OUTPUT_BACK: out by `port`), as if it had come in by `port`; port
- * -1 leaves a clone's. False, with a line in the log, if p was not made here or was sent already. */
+/* Send a packet that was made here to an output (OUTPUT_BACK: out by `port`), as if it had come in by
+ * `port`; port -1 leaves a clone's. False, with a line in the log, if p was not made here or was sent
+ * already. */
 static inline bool vnfc_emit(struct vnfc_packet *p, unsigned output, int port)
 {
 	return vnfc__host->emit(vnfc__host, p, output, port);
