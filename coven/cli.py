@@ -82,6 +82,7 @@ class Parser:
 def parser(full: bool = True) -> argparse.ArgumentParser:
     p = Parser()
     _agent_commands(p)
+    _author_commands(p)
     _package_commands(p)
     _vnf_commands(p)
     _local_commands(p, full)
@@ -101,6 +102,22 @@ def _agent_commands(p: Parser) -> None:
     doctor.add_argument("--json", action="store_true", help="as JSON")
     clean = p.add("clean", "undo what dead keepers and runs left on interfaces", "coven clean", agent=False)
     clean.add_argument("--state", metavar="DIR", help="the state folder (default: yours)")
+
+
+def _author_commands(p: Parser) -> None:
+    new = p.add(
+        "new", "make a package that runs at once, to change", "coven new my-firewall --language c", agent=False
+    )
+    new.add_argument("name", metavar="NAME", help="of the package: a folder to be made")
+    new.add_argument("--language", default="python", help="of its VNFC (default: python)")
+    check = p.add(
+        "check",
+        "validate and compile a package, run nothing, say everything that is wrong",
+        "coven check my-firewall",
+        agent=False,
+    )
+    check.add_argument("package", metavar="PACKAGE", help="a folder, a zip, or a descriptor file")
+    check.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _package_commands(p: Parser) -> None:
@@ -182,7 +199,15 @@ def _local_commands(p: Parser, full: bool) -> None:
         "coven run packages/l7-firewall --in in.pcap --out out.pcap --back back.pcap --json result.json",
         agent=False,
     )
+    lab = p.add(
+        "lab", "a network to try a package in, and the exercises of docs/labs",
+        "coven lab up packages/l7-firewall\ncoven lab exec client curl http://10.20.0.2/\ncoven lab down",
+        agent=False,
+    )  # fmt: skip
     if full:
+        from coven.lab_commands import add_arguments as add_lab_arguments
+
+        add_lab_arguments(lab, BACKENDS)
         # the engine knows its own options; only who runs something waits for it to be imported
         from coven.run import add_arguments
 
@@ -194,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from coven import commands
 
     words = sys.argv[1:] if arguments is None else arguments
-    given = parser(full="run" in words[:1]).parse_args(words)
+    given = parser(full=bool({"run", "lab"}.intersection(words[:1]))).parse_args(words)
     command: Callable[[argparse.Namespace], int] = commands.COMMANDS[given.command]
     try:
         status = command(given)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from coven import tables
+from coven import author, tables
 from coven.client import Client, find
 from coven.errors import Mistake, Refused, suggest
 from coven.report import report
@@ -377,7 +377,15 @@ def run(given: Arguments) -> int:
     return int(run_here(given))
 
 
+def lab(given: Arguments) -> int:
+    from coven.lab_commands import run as run_lab
+
+    return run_lab(given)
+
+
 COMMANDS: dict[str, Callable[[Arguments], int]] = {
+    "new": author.new,
+    "check": author.check,
     "serve": serve,
     "doctor": doctor,
     "clean": clean,
@@ -397,4 +405,5 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "ask": ask,
     "test": test,
     "run": run,
+    "lab": lab,
 }

@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -26,12 +25,13 @@ from typing import Any
 
 from coven import demo_report as report
 from coven import lab as labs
+from coven import lab_parts as parts
 from coven.demo_hosts import bytes_from
 from coven.lab import ADDRESS, IN, OUT, Lab, LabError, Place
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = parts.ROOT
 PACKAGE = ROOT / "packages" / "l7-firewall"
-COVEN = str(Path(sys.executable).parent / "coven")
+COVEN = parts.COVEN
 URL = "http://127.0.0.1:8080"
 SERVER = ADDRESS["server"]
 FILES = {"page.html": 10_000, "picture.jpg": 1_000_000, "archive.zip": 16_000_000}
@@ -95,23 +95,8 @@ def _what(answer: Any) -> str:
 
 @contextlib.contextmanager
 def agent(lab: Lab, folder: Path) -> Iterator[Api]:
-    """`coven serve` in the appliance, its state in the folder."""
-    state, log = folder / "state", folder / "agent.log"
-    with log.open("w") as errors:
-        words = [COVEN, "serve", "--state", str(state)]
-        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": errors}
-        serving = lab.appliance.spawn(*words, **streams)
-    assert serving.stdout
-    try:
-        ready, _, _ = select.select([serving.stdout], [], [], 20)
-        if not ready or not serving.stdout.readline():
-            raise DemoError(f"the agent did not start: {log.read_text().strip()}")
+    with parts.agent(lab, folder) as state:
         yield Api(lab.appliance, state)
-    finally:
-        serving.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            serving.wait(10)
-        serving.stdout.close()
 
 
 @contextlib.contextmanager
@@ -119,7 +104,7 @@ def firewall(api: Api, folder: Path) -> Iterator[str]:
     """The VNF, from package to STARTED; taken down again at the end."""
     name = f"demo-{os.getpid()}"
     archive = folder / "l7-firewall.zip"
-    subprocess.run([COVEN, "pack", str(PACKAGE), "-o", str(archive)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*COVEN, "pack", str(PACKAGE), "-o", str(archive)], check=True, stdout=subprocess.DEVNULL)
     package = api.ask("POST", "/v1/packages", file=archive)
     api.ask("POST", "/v1/vnfs", {"name": name, "package": package["id"]})
     done: list[Callable[[], Any]] = [lambda: api.ask("DELETE", f"/v1/vnfs/{name}")]
@@ -143,22 +128,15 @@ def server(lab: Lab, folder: Path) -> Iterator[dict[str, str]]:
         content = (bytes_from(100 + number, 65_536) * (size // 65_536 + 1))[:size]
         (files / name).write_bytes(content)
         hashes[name] = hashlib.sha256(content).hexdigest()
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    made += ["-days", "2", "-subj", "/CN=server", "-addext", f"subjectAltName=IP:{SERVER}"]
-    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    (folder / "tls.pem").write_text(key.read_text() + certificate.read_text())
-    words = [sys.executable, "-m", "coven.demo_hosts", "server", str(files)]
-    serving = lab.server.spawn(*words, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    iperf = lab.server.spawn("iperf3", "-s", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        if serving.stdout is None or serving.stdout.readline().strip() != "ready":
-            raise DemoError("the demo's server did not start")
-        yield hashes
-    finally:
-        for process in (serving, iperf):
-            process.kill()
-            process.wait()
+    parts.certificate(folder)
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with parts.web_server(lab, files):
+        iperf = lab.server.spawn("iperf3", "-s", **quiet)
+        try:
+            yield hashes
+        finally:
+            iperf.kill()
+            iperf.wait()
 
 
 def fetch(client: Place, hashes: dict[str, str], folder: Path) -> list[report.Check]:
@@ -235,7 +213,7 @@ def captured(folder: Path) -> int:
     report.line("  For real traffic:  sudo make demo")
     source, target, figures = folder / "in.pcap", folder / "out.pcap", folder / "figures.json"
     report.write_capture(source)
-    words = [COVEN, "run", str(PACKAGE), "--in", str(source), "--out", str(target), "--json", str(figures)]
+    words = [*COVEN, "run", str(PACKAGE), "--in", str(source), "--out", str(target), "--json", str(figures)]
     done = subprocess.run(words, check=False)
     if not figures.exists():
         raise DemoError(f"coven run ended with status {done.returncode}")

@@ -1,6 +1,6 @@
 """The two hosts of the demo: `python -m coven.demo_hosts server FOLDER` and `... client SERVER`.
 
-The server offers FOLDER over HTTP (80) and HTTPS (443) and answers every UDP message to port 3478 with
+The server offers FOLDER over HTTP (80, 8080) and HTTPS (443) and answers every UDP message to port 3478 with
 itself. The client speaks as Skype did, and as others do, and prints as JSON which of them got through.
 
 Source of the fingerprints: S. Ehlert, S. Petgang, "Analysis and Signature of Skype VoIP Session Traffic",
@@ -21,6 +21,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+HTTP_PORTS = (80, 8080)
 UDP_PORT = 3478
 PATIENCE = 1.0  #: seconds that the client waits for an answer
 
@@ -56,12 +57,13 @@ class QuietTls(Quiet):
 def serve(folder: Path) -> None:
     """Serve until killed. FOLDER/../tls.pem holds key and certificate. Prints `ready` once it listens."""
     handler = partial(Files, directory=str(folder))
-    plain, secure = Quiet(("", 80), handler), QuietTls(("", 443), handler)
+    plain = [Quiet(("", port), handler) for port in HTTP_PORTS]
+    secure = QuietTls(("", 443), handler)
     secure.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     secure.context.load_cert_chain(folder.parent / "tls.pem")
     echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     echo.bind(("", UDP_PORT))
-    for server in (plain, secure):
+    for server in (*plain, secure):
         threading.Thread(target=server.serve_forever, daemon=True).start()
     print("ready", flush=True)
     while True:

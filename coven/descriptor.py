@@ -10,10 +10,11 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from coven import nsh_fields
 from coven.chains import Bypass, Chain, ChainReader, Drop, Graph, Way, read_target
 from coven.errors import Mistake, Refused, suggest
 from coven.filters import compile_match
-from coven.model import Descriptor, Port, Rule, ServicePath, Vnfc
+from coven.model import Descriptor, Encap, NextHop, Port, Rule, ServicePath, Vnfc
 from coven.reading import Reader
 from coven.settings import Config, load_schema, schema_mistakes
 from coven.yaml12 import MAX_BYTES, Node, read, show
@@ -24,7 +25,9 @@ __all__ = [
     "Chain",
     "Descriptor",
     "Drop",
+    "Encap",
     "Graph",
+    "NextHop",
     "Port",
     "Rule",
     "ServicePath",
@@ -49,7 +52,6 @@ LANGUAGES = ("c", "python", "click", "java", "javascript", "exec")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+~-]{0,63}")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*( (AND|OR|WITH) [A-Za-z0-9][A-Za-z0-9.+-]*)*")
 _LIB = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
-_HEX32 = re.compile(r"[0-9a-fA-F]{32}")
 
 _FIELDS = (
     "name",
@@ -64,6 +66,8 @@ _FIELDS = (
     "chains",
     "classifier",
     "paths",
+    "next_hops",
+    "oam",
     "indicators",
 )
 _VNFC_FIELDS = (
@@ -179,7 +183,9 @@ class _DescriptorReader(Reader):
                 )
         self._chains(root, entries, result)
         self._rules(get("classifier"), result)
-        self._paths(get("paths"), result)
+        result.paths = nsh_fields.read_paths(self, get("paths"), result.chains)
+        result.next_hops = nsh_fields.read_next_hops(self, get("next_hops"), result.ports)
+        result.oam = nsh_fields.read_oam(self, get("oam"))
         self._indicators(get("indicators"), result)
         return result
 
@@ -190,15 +196,7 @@ class _DescriptorReader(Reader):
         return value
 
     def _port(self, name: str, number: int, node: Node, at: tuple[int, int]) -> Port:
-        place = f"ports.{name}"
-        entries = self.map(node, place, ("nsh",))
-        if "nsh" not in entries:
-            return Port(name, number)
-        return Port(
-            name,
-            number,
-            self.choice(entries["nsh"], f"{place}.nsh", "none", ("none", "ethernet", "vxlan-gpe")),
-        )
+        return nsh_fields.read_port(self, name, number, node)
 
     def _vnfc(self, name: str, number: int, node: Node, at: tuple[int, int]) -> Vnfc:
         place = f"vnfcs.{name}"
@@ -352,15 +350,6 @@ class _DescriptorReader(Reader):
                 root.keys["chains"], "chains", f"{graphs} graphs", f"at most {C.SEG_GRAPHS} (chains x ports)"
             )
 
-    def _chain_name(self, node: Node | None, place: str, result: Descriptor, at: Node) -> str:
-        if node is None:
-            self.wrong(at, place, "nothing", "the name of a chain", suggest("", result.chains))
-            return ""
-        value = self.string(node, place)
-        if isinstance(node.value, str) and value not in result.chains:
-            self.wrong(node, place, show(value), "the name of a chain", suggest(value, result.chains))
-        return value
-
     def _rules(self, node: Node | None, result: Descriptor) -> None:
         items = self.list(node, "classifier") if node else []
         if node and len(items) > C.SEG_RULES:
@@ -388,51 +377,32 @@ class _DescriptorReader(Reader):
                     item, f"{place}.then", "nothing", "CHAIN | bypass | bypass:PORT | drop", "add then:"
                 )
                 continue
-            then = entries["then"]
-            text = self.string(then, f"{place}.then")
+            then, encap = entries["then"], None
+            at = f"{place}.then"
+            if isinstance(then.value, dict):
+                inner = self.map(then, at, ("chain", "encap"))
+                encap = nsh_fields.read_encap(self, inner.get("encap"), f"{at}.encap")
+                if "chain" not in inner:
+                    self.wrong(then, f"{at}.chain", "nothing", "the name of a chain", "add chain:")
+                    continue
+                then, at = inner["chain"], f"{at}.chain"
+            text = self.string(then, at)
             if not isinstance(then.value, str):
                 continue
             target: str | Bypass | Drop | None = text
             if text not in result.chains:
-                if text.split(":")[0] in ("bypass", "drop"):
-                    target = read_target(self, then, f"{place}.then", text, result.ports)
+                if encap is None and text.split(":")[0] in ("bypass", "drop"):
+                    target = read_target(self, then, at, text, result.ports)
                 else:
                     self.wrong(
                         then,
-                        f"{place}.then",
+                        at,
                         show(text),
                         "CHAIN | bypass | bypass:PORT | drop",
                         suggest(text, result.chains),
                     )
             if target is not None:
-                result.classifier.append(Rule(match or None, port, vlan, target, item.line))
-
-    def _paths(self, node: Node | None, result: Descriptor) -> None:
-        seen: dict[tuple[int, int | None], int] = {}
-        for number, item in enumerate(self.list(node, "paths") if node else []):
-            place = f"paths[{number}]"
-            entries = self.map(item, place, ("spi", "si", "chain", "context"))
-            get = entries.get
-            if "spi" not in entries:
-                self.wrong(item, f"{place}.spi", "nothing", "a service path identifier", "add spi:")
-                continue
-            spi = self.integer(get("spi"), f"{place}.spi", 0, 0, 0xFFFFFF)
-            si = self.integer(get("si"), f"{place}.si", 255, 1, 255) if "si" in entries else None
-            chain = self._chain_name(get("chain"), f"{place}.chain", result, item)
-            context = None
-            if "context" in entries:
-                text = self._matching(get("context"), f"{place}.context", _HEX32, "32 hex digits")
-                context = bytes.fromhex(text) if _HEX32.fullmatch(text) else None
-            if (spi, si) in seen:
-                self.wrong(
-                    item,
-                    place,
-                    f"spi {spi} with the same si again",
-                    "every (SPI, SI) once",
-                    f"it stands in line {seen[spi, si]} already",
-                )
-            seen[spi, si] = item.line
-            result.paths.append(ServicePath(spi, si, chain, context, item.line))
+                result.classifier.append(Rule(match or None, port, vlan, target, item.line, encap))
 
     def _indicators(self, node: Node | None, result: Descriptor) -> None:
         for number, item in enumerate(self.list(node, "indicators") if node else []):

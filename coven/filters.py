@@ -21,6 +21,7 @@ _ffi.cdef(
     char *pcap_geterr(pcap_t *);
     void pcap_freecode(struct bpf_program *);
     void pcap_close(pcap_t *);
+    unsigned int bpf_filter(const struct bpf_insn *, const unsigned char *, unsigned int, unsigned int);
     """
 )
 _DLT_EN10MB, _DLT_RAW = 1, 12
@@ -73,3 +74,10 @@ def compile_match(expression: str) -> Match:
     except ValueError:
         ip = NEVER
     return Match(ethernet, ip)
+
+
+def matches(expression: str, frame: bytes) -> bool:
+    """Whether an Ethernet frame matches. Raises ValueError like `compile_match`."""
+    cells = [{"code": c, "jt": jt, "jf": jf, "k": k} for c, jt, jf, k in compile_match(expression).ethernet]
+    program = _ffi.new("struct bpf_insn[]", cells)
+    return bool(_libpcap().bpf_filter(program, frame, len(frame), len(frame)))

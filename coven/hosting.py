@@ -42,7 +42,7 @@ def instantiate(
     confinement = confine()
     placement = Placement(plan.latency)
     progress("building")
-    mistakes, ready, wiring = _check(plan, descriptor, confinement)
+    mistakes, ready, wiring = check(plan, descriptor, confinement)
     vnf = Vnf(plan, descriptor, loop, journal, logs, NATIVE / "coven-forwarder", placement)
     try:
         if wiring is not None:
@@ -77,7 +77,7 @@ def confine() -> Confinement:
         raise Refused(Mistake(None, None, None, "confinement", problem.found, None, problem.remedy)) from None
 
 
-def _check(
+def check(
     plan: Plan, descriptor: Descriptor, confinement: Confinement
 ) -> tuple[list[Mistake], dict[str, build.Ready], Wiring | None]:
     """What can be known before anything runs: languages, sources, configuration, rules."""

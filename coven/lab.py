@@ -26,6 +26,12 @@ Done = subprocess.CompletedProcess[str]
 
 #: set in the environment of a program that `enter_user_namespace` started again
 INSIDE = "COVEN_LAB_INSIDE"
+#: starts what follows as root of a user namespace
+USER_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "--net", "--")
+#: set in the environment of everything that belongs to a lab left standing: its name
+NAME = "COVEN_LAB"
+#: set in the environment of the process that holds a namespace: the place's name
+HOLDS = "COVEN_LAB_HOLDS"
 
 
 class LabError(Exception):
@@ -46,8 +52,18 @@ def enter_user_namespace(argv: list[str]) -> None:
 
     Raises OSError if `unshare` is not installed.
     """
-    command = ["unshare", "--user", "--map-root-user", "--mount", "--net", "--"]
-    os.execvpe(command[0], [*command, *argv], {**os.environ, INSIDE: "1"})
+    command = [*USER_NAMESPACE, *argv]
+    os.execvpe(command[0], command, {**os.environ, INSIDE: "1"})
+
+
+def enter_command(holder: int, argv: list[str]) -> list[str]:
+    """The command line that runs argv in the namespaces that a process holds, from wherever we are."""
+    words = ["nsenter", f"--target={holder}", "--net", "--mount", f"--wd={os.getcwd()}"]
+    try:
+        other = os.stat(f"/proc/{holder}/ns/user").st_ino != os.stat("/proc/self/ns/user").st_ino
+    except OSError:
+        other = False  # it has ended: nsenter says so
+    return [*words, *(["--user", "--preserve-credentials"] if other else []), *argv]
 
 
 def netns_of(pid: int) -> int | None:
@@ -63,13 +79,13 @@ class Place:
 
     # A sysfs of its own, because /sys/class/net shows the interfaces of the namespace it was mounted in.
     # In a container that hides parts of /sys this is refused; programs then see the outer one.
-    HOLD = "mount -t sysfs none /sys 2>/dev/null; ip link set lo up && echo up && exec cat"
+    HOLD = f"mount -t sysfs none /sys 2>/dev/null; ip link set lo up && echo up && {HOLDS}=$0 exec cat"
 
     def __init__(self, name: str):
         self.name = name
         try:
             self.holder = subprocess.Popen(
-                ["unshare", "--net", "--mount", "sh", "-c", self.HOLD],
+                ["unshare", "--net", "--mount", "sh", "-c", self.HOLD, name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -87,7 +103,7 @@ class Place:
 
     def command(self, argv: list[str]) -> list[str]:
         """The command line that runs argv in here."""
-        return ["nsenter", f"--target={self.pid}", "--net", "--mount", f"--wd={os.getcwd()}", *argv]
+        return enter_command(self.pid, argv)
 
     def run(self, *argv: str, check: bool = True, timeout: float = 60, **kw: Any) -> Done:
         """Run a program to its end, output captured as text. Raises LabError if check and it failed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import ipaddress
 import uuid
 from collections.abc import Mapping
 from copy import deepcopy
@@ -15,12 +16,16 @@ from coven.errors import Mistake, Refused, suggest
 from coven.settings import Config, overlay, schema_mistakes, type_mistakes
 from coven.yaml12 import show
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 @dataclass(frozen=True)
 class Port:
     name: str
     number: int
     nsh: str | None = None  #: none | ethernet | vxlan-gpe; None: proxied when seen
+    trusted: bool = True  #: False: what arrives loses its NSH context
+    addresses: tuple[Address, ...] = ()  #: of ours, one of each version at most: of tunnels, and to answer from
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,15 @@ class Vnfc:
 
 
 @dataclass(frozen=True)
+class Encap:
+    """An NSH header of MD type 1; `context` None is all zeros."""
+
+    spi: int
+    si: int
+    context: bytes | None
+
+
+@dataclass(frozen=True)
 class Rule:
     """A classifier rule: first match wins. What is None matches everything."""
 
@@ -52,6 +66,7 @@ class Rule:
     vlan: int | None
     then: str | Bypass | Drop  #: a chain's name, or what else happens
     line: int = 1
+    encap: Encap | None = None  #: the NSH that its packets leave with
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,21 @@ class ServicePath:
     si: int | None
     chain: str
     context: bytes | None
+    line: int = 1
+
+
+@dataclass(frozen=True)
+class NextHop:
+    """Where packets of a service path go from here; `si` None is every SI."""
+
+    spi: int
+    si: int | None
+    port: str | None  #: None: the port that they leave by anyway
+    transport: str  #: ethernet | vxlan-gpe | none (the path ends)
+    mac: bytes | None = None  #: None: the packet keeps its Ethernet addresses
+    vlan: int | None = None
+    vni: int = 0
+    address: Address | None = None
     line: int = 1
 
 
@@ -81,6 +111,8 @@ class Descriptor:
     chains: dict[str, Chain] = field(default_factory=dict)
     classifier: list[Rule] = field(default_factory=list)
     paths: list[ServicePath] = field(default_factory=list)
+    next_hops: list[NextHop] = field(default_factory=list)
+    oam: str = "drop"  #: OAM packets at VNFCs that are not NSH-aware: drop | bypass
     indicators: list[str] = field(default_factory=list)
 
     @property

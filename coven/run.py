@@ -7,11 +7,12 @@ SIGTERM; then everything is undone and the figures are shown.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,14 @@ from coven.plan import BACKENDS, Plan, PortPlan
 from coven.report import report
 from coven.settings import parse_settings
 from coven.status import not_accounted
+from coven.tracing import Explanation
 from coven.vnf import Vnf
 
 OK, FAILED, USAGE, UNACCOUNTED = 0, 1, 2, 3
 CAPTURES = (".pcap", ".pcapng")
 RUN_PREFIX = "run-"  #: folders of foreground runs, beside those of agents' VNFs
+EXPLAINED = 50  #: captures of fewer packets are explained unless one says otherwise
+SMALL_PACKET = 65536  #: bytes in a capture that a packet takes at most, by and large
 STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing is replaced within that time
 
 
@@ -57,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--latency", choices=("low", "normal"), default="normal", help="low: everything on one core"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, - for stdout")
+    parser.add_argument(
+        "--explain", action=argparse.BooleanOptionalAction, default=None,
+        help=f"a line for each packet: what it was, each VNFC's verdict, why (default: captures of fewer than "
+        f"{EXPLAINED} packets)",
+    )  # fmt: skip
     parser.add_argument("--debug", metavar="VNFC", help="leave it its terminal, and never end it as hung")
 
 
@@ -144,6 +153,11 @@ class Foreground:
         self.logs = Logs(echo=echo)
         self.vnf: Vnf
         self._progress = progress
+        self._after: list[Callable[[], None]] = []
+
+    def after(self, call: Callable[[], None]) -> None:
+        """Call that when everything has ended."""
+        self._after.append(call)
 
     def __enter__(self) -> Foreground:
         try:
@@ -156,6 +170,8 @@ class Foreground:
     def __exit__(self, *_: object) -> None:
         self.vnf.end()
         self.vnf.close()
+        for call in self._after:
+            call()
         self._forget()
 
     def _forget(self) -> None:
@@ -272,7 +288,8 @@ def _run(plan: Plan, arguments: argparse.Namespace) -> int:
             print("forwarding; Ctrl-C ends", file=sys.stderr)
         if arguments.seconds is not None:
             loop.later(arguments.seconds, lambda: ending.append(True))
-        run.forward(lambda: bool(ending))
+        with _explained(run, arguments):
+            run.forward(lambda: bool(ending))
         status = run.status()
         failed = any(host.state == "failed" for host in run.vnf.hosts.values())
     if arguments.json is not None:
@@ -282,6 +299,34 @@ def _run(plan: Plan, arguments: argparse.Namespace) -> int:
     if not_accounted(status):
         return UNACCOUNTED
     return FAILED if failed else OK
+
+
+@contextlib.contextmanager
+def _explained(run: Foreground, arguments: argparse.Namespace) -> Iterator[None]:
+    """Says what becomes of each packet while it forwards: at once if that was asked for; without a word about it,
+    in the end, if there were few."""
+    wanted = arguments.explain
+    if wanted is None and run.plan.capture and arguments.json != Path("-"):
+        sizes = [Path(port.read).stat().st_size for port in run.plan.ports.values() if port.read]
+        wanted = None if sum(sizes) <= EXPLAINED * SMALL_PACKET else False
+    elif wanted is None:
+        wanted = False
+    if wanted is False:
+        yield
+        return
+    stream = sys.stderr if arguments.json == Path("-") else sys.stdout
+    lines: list[str] = []
+    say = (lambda line: print(line, file=stream, flush=True)) if wanted else lines.append
+    explanation = Explanation(run.vnf, run.loop, say)
+    try:
+        yield
+        explanation.finish()
+        if lines and explanation.packets < EXPLAINED:
+            print("\n".join(lines))
+        if wanted or (lines and explanation.packets < EXPLAINED):
+            print(file=stream)
+    finally:
+        run.after(explanation.close)
 
 
 def _write_json(path: Path, status: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from coven.ports import OpenPort, close_ports, frame_size, open_ports
 from coven.status import PortFacts, document
 from coven.watchdog import Watchdog
 from coven.wiring import HopState, PortState, Wiring
-from itf.segment import C, Config, Forwarder, Pool
+from itf.segment import C, Config, Forwarder, Pool, Trace
 
 READY_SECONDS = 5.0  #: the forwarder takes a new wiring up much quicker
 DRAIN_SECONDS = 3.0  #: it drains for 0.5 s at most, then counts what is left
@@ -59,6 +59,7 @@ class Vnf:
         self.hosts: dict[str, HostProcess] = {}
         self.ports: dict[str, OpenPort] = {}
         self.facts: dict[str, PortFacts] = {}
+        self.trace: tuple[Trace, int] | None = None
         self._mistakes: list[Mistake] = []
         self._ended = self._ending = False
         self._busy = False
@@ -241,6 +242,8 @@ class Vnf:
 
     def _send_everything(self) -> None:
         """All that the wiring names, ahead of a forwarder's first look at it."""
+        if self.trace is not None:
+            self._send_trace()
         for name in self.ports:
             if self.wiring.ports[name].kind != C.PORT_NONE:
                 self._send_port(name)
@@ -255,6 +258,17 @@ class Vnf:
     def _send_hop(self, host: HostProcess) -> None:
         assert host.hop is not None
         self.process.send(C.MESSAGE_HOP, host.number, host.generation, (host.hop.fd, host.bell))
+
+    def trace_to(self, trace: Trace, bell: int) -> None:
+        """From the next epoch on: write what becomes of each packet into `trace`, ring the eventfd `bell` (one that
+        does not block). Both stay the caller's, and are kept open as long as the VNF is."""
+        self.trace = trace, bell
+        self._send_trace()
+
+    def _send_trace(self) -> None:
+        assert self.trace is not None
+        trace, bell = self.trace
+        self.process.send(C.MESSAGE_TRACE, fds=(trace.fd, bell))
 
     def _forwarder_said(self, kind: int, index: int, generation: int, what: str) -> None:
         if kind == C.MESSAGE_READY:

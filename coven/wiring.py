@@ -14,6 +14,7 @@ from coven.chains import Bypass, Drop, Graph, Way
 from coven.descriptor import Descriptor, Rule
 from coven.errors import Mistake, Refused
 from coven.filters import Match, compile_match
+from coven.service_paths import ServicePaths
 from itf.segment import REASONS, C, ffi, put_text
 
 QUOTA_LEAST = 2048  #: frames that a hop may have at once, at least
@@ -63,6 +64,7 @@ class Wiring:
         """`read`, `written`: the capture ports that packets come from, and whose leaving packets are kept."""
         self.descriptor = descriptor
         self.rules = self._compile_rules()
+        self.service_paths = ServicePaths(descriptor)
         self.lockstep = joins(descriptor, read, written)
         self.ports = {name: PortState() for name in descriptor.ports}
         self.hops = {name: HopState() for name in descriptor.vnfcs}
@@ -128,6 +130,7 @@ class Wiring:
         self._fill_hops(slot)
         self._fill_graphs(slot)
         self._fill_rules(slot)
+        self.service_paths.fill(slot, self._graphs)
 
     def _fill_ports(self, slot: Any) -> None:
         for number, (name, state) in enumerate(self.ports.items()):
@@ -194,6 +197,7 @@ class Wiring:
                 ip_at = at - len(match.ip)
                 places = (ip_at - len(match.ethernet), len(match.ethernet), ip_at, len(match.ip))
             ports = self._rule_ports(rule)
+            encap = self.service_paths.fill_encap(slot, rule)
             for group in [[port] for port in ports] if self._split(rule) else [ports]:
                 cell = slot.rule[row]
                 row += 1
@@ -207,6 +211,7 @@ class Wiring:
                     cell.target = self._stage(rule.then.target or self._other(group[0])) - C.STAGE_PORT
                 else:
                     cell.action, cell.target = C.RULE_CHAIN, chains.index(rule.then)
+                    cell.encap = encap
         slot.rules = row
 
 
@@ -247,5 +252,7 @@ def same_topology(one: Any, other: Any) -> bool:
     """Whether packets find the same way in both: then a slot may be written while some still follow it."""
     return all(
         bytes(ffi.buffer(getattr(one, table))) == bytes(ffi.buffer(getattr(other, table)))
-        for table in ("rule", "graph_of", "first", "graph_port", "next", "emit_graph", "insn")
+        for table in (
+            "rule", "graph_of", "first", "graph_port", "next", "emit_graph", "insn", "nsh_port", "next_hop", "encap",
+        )
     )

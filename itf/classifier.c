@@ -83,6 +83,10 @@ static uint16_t classify(struct stage *s, const struct wiring *w, uint32_t ref)
 		return rule->target == STAGE_NONE ? other_port(w, priv->port) : (uint16_t)(STAGE_PORT + rule->target);
 	if (rule->action == RULE_CHAIN) {
 		priv->graph = w->graph_of[rule->target][priv->port];
+		if (rule->encap != 0 && rule->encap <= SEG_RULES) {
+			priv->encap = rule->encap;
+			memcpy(f->record[ref].context, w->encap[rule->encap - 1].context, sizeof r->context);
+		}
 		if (priv->graph < w->graphs && w->first[priv->graph] != STAGE_DROP)
 			return w->first[priv->graph];
 	}

@@ -47,6 +47,10 @@ void control_read(struct forwarder *fw)
 			came.count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 			memcpy(came.fds, CMSG_DATA(c), came.count * sizeof(int));
 		}
+		if ((size_t)got == sizeof m && m.kind == MESSAGE_TRACE) {
+			trace_take_up(fw, came.fds, came.count);
+			continue;
+		}
 		struct pending *where = NULL;
 		if ((size_t)got == sizeof m && m.kind == MESSAGE_HOP && m.index < SEG_HOPS)
 			where = &fw->pending_hop[m.index];
@@ -209,6 +213,8 @@ void control_take_up(struct forwarder *fw)
 		take_up_hop(fw, n, &w->hop[n]);
 	for (unsigned n = 0; n < SEG_PORTS; n++) {
 		take_up_port(fw, n, &w->port[n]);
+		fw->ports[n].before = fabric->keeping && (w->nsh_port[n].flags & NSH_PORT_ON) ? fabric->keeping->leave
+											      : NULL;
 		fw->line[n] = main_line(w, n);
 	}
 	cell_store(&fabric->header->epoch, epoch);
@@ -227,4 +233,6 @@ void control_close(struct forwarder *fw)
 		stage_stop(fw, &fw->ports[n]);
 	for (unsigned n = 0; n < SEG_HOPS; n++)
 		stage_stop(fw, &fw->hops[n]);
+	if (fw->fabric.stage[STAGE_NSH] != NULL)
+		fw->nsh.ops->close(&fw->nsh);
 }

@@ -35,6 +35,8 @@ static void flush(struct forwarder *fw)
 		if (s->ops->flush)
 			s->ops->flush(s);
 	}
+	if (TRACED(&fw->fabric.frames) && !fw->fabric.frames.trace_rung)
+		trace_ring(fw);
 }
 
 static unsigned live_turn(struct forwarder *fw, bool *waiting)
@@ -239,6 +241,20 @@ static void give_up_privileges(void)
 	syscall(SYS_capset, &header, none);
 }
 
+/* The NSH processor, if it is linked in. */
+static void prepare_nsh(struct forwarder *fw)
+{
+	char why[SEG_WHY];
+	for (unsigned i = 0; fw->ops[i] != NULL; i++) {
+		if (strcmp(fw->ops[i]->kind, "nsh") != 0)
+			continue;
+		fw->nsh = (struct stage){ .ops = fw->ops[i], .fabric = &fw->fabric, .id = STAGE_NSH,
+					  .in = &fw->fabric.frames.stats[PLACE_NSH], .watched = -1 };
+		if (fw->nsh.ops->open(&fw->nsh, NULL, 0, why, sizeof why) == 0)
+			fw->fabric.stage[STAGE_NSH] = &fw->nsh;
+	}
+}
+
 static void prepare(struct forwarder *fw)
 {
 	struct fabric *fabric = &fw->fabric;
@@ -252,6 +268,7 @@ static void prepare(struct forwarder *fw)
 	fw->classifier = (struct stage){ .ops = &classifier_stage, .fabric = fabric, .id = STAGE_CLASSIFIER,
 					 .in = &fabric->frames.stats[PLACE_CLASSIFIER], .watched = -1 };
 	fabric->stage[STAGE_CLASSIFIER] = &fw->classifier;
+	prepare_nsh(fw);
 	fw->sleep_all = epoll_create1(EPOLL_CLOEXEC);
 	fw->sleep_hops = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = fw->control };

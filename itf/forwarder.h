@@ -2,7 +2,7 @@
  *
  * It parses nothing and has no capability: the keeper hands it objects and sockets, writes the wiring and
  * moves the epoch. forwarder.c is the loop, control.c takes wiring up, account.c publishes figures,
- * capture.c is the loop's other clock.
+ * capture.c is the loop's other clock, trace.c tells what becomes of each packet to whoever asked.
  */
 #ifndef ITF_FORWARDER_H
 #define ITF_FORWARDER_H
@@ -20,9 +20,11 @@ struct forwarder {
 	int sleep_all;   /* epoll: control, ports, hops */
 	int sleep_hops;  /* epoll: control and hops, when ports wait for a hop */
 	const struct stage_ops *const *ops; /* NULL-terminated: what is linked in */
-	struct stage hops[SEG_HOPS], ports[SEG_PORTS], classifier;
+	struct stage hops[SEG_HOPS], ports[SEG_PORTS], classifier, nsh;
 	struct pending pending_hop[SEG_HOPS], pending_port[SEG_PORTS];
 	uint32_t line[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */
+	int trace_bell;    /* eventfd of the trace's reader, while there is a trace */
+	size_t trace_size;
 	bool ended;      /* the keeper is gone */
 	bool dirty;      /* something moved since the last publication */
 	uint64_t publish_at, account_at, drain_until, switched_at;
@@ -43,6 +45,10 @@ void account_start(struct forwarder *fw, bool again);
 void account_publish(struct forwarder *fw);
 unsigned account_in_flight(struct forwarder *fw);
 void account_write_off(struct forwarder *fw);
+
+/* trace.c: descriptors of a trace object and its reader's eventfd (none: no more of it); ring that. */
+void trace_take_up(struct forwarder *fw, const int *fds, unsigned count);
+void trace_ring(struct forwarder *fw);
 
 /* capture.c: one turn in capture mode; false once everything has ended. */
 bool capture_turn(struct forwarder *fw, unsigned *moved);

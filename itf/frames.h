@@ -28,6 +28,9 @@ struct frames {
 	struct place_stats *stats; /* live figures, by place */
 	uint32_t *spare;   /* stack of free frames */
 	uint32_t spares;
+	struct trace_header *trace; /* NULL: nobody asked */
+	struct trace_record *trace_records;
+	bool trace_rung;   /* the reader knows of all records */
 	uint64_t now;      /* ns, one read for each turn of the loop; in capture mode the capture's time */
 };
 
@@ -60,16 +63,24 @@ static inline void frame_free(struct frames *f, uint32_t ref)
 	f->spare[f->spares++] = ref;
 }
 
+#define TRACED(f) __builtin_expect((f)->trace != NULL, 0)
+#include "trace.h"
+
 static inline void frame_drop(struct frames *f, uint32_t ref, unsigned place, unsigned reason)
 {
 	f->stats[place].dropped[reason]++;
+	if (TRACED(f))
+		trace_dropped(f, ref, place, reason);
 	frame_free(f, ref);
 }
 
 static inline void frames_drop(struct frames *f, const uint32_t *refs, unsigned n, unsigned place, unsigned reason)
 {
 	f->stats[place].dropped[reason] += n;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		if (TRACED(f))
+			trace_dropped(f, refs[i], place, reason);
 		frame_free(f, refs[i]);
+	}
 }
 #endif

@@ -101,6 +101,8 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 static void pass_by(struct stage *s, const uint32_t *refs, unsigned n)
 {
 	s->in->forwarded += n;
+	for (unsigned i = 0; i < n && TRACED(&s->fabric->frames); i++)
+		trace_verdict(&s->fabric->frames, refs[i], PLACE_HOP + s->number, VERDICT_NONE, 0);
 	for (unsigned i = 0; i < n; i++)
 		stage_hand(s->fabric, packet_wiring(s->fabric, refs[i])->next[s->fabric->frames.priv[refs[i]].graph]
 			   [s->number][0], &refs[i], 1);
@@ -142,6 +144,8 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 			r->time_ns = f->priv[refs[i]].time_ns;
 		bytes += r->len;
 	}
+	if (w->aware && s->fabric->keeping)
+		s->fabric->keeping->show(s->fabric, refs, take);
 	s->in->bytes_in += bytes;
 	hop->has += take;
 	ring_put(&hop->to, refs, take);
@@ -171,6 +175,10 @@ static bool adopt(struct stage *s, uint32_t ref, const struct frame_record *r)
 	*priv = (struct frame_private){ .time_ns = fabric->frames.now, .epoch = (uint16_t)fabric->epoch,
 					.graph = graph, .port = port,
 					.link = r->link <= LINK_OTHER ? r->link : LINK_OTHER };
+	uint32_t from = __atomic_load_n(&fabric->frames.record[ref].cloned_from, __ATOMIC_RELAXED) - 1;
+	if ((r->flags & FRAME_CLONED) && fabric->keeping && from < fabric->frames.count &&
+	    fabric->frames.owner[from] == OWNER_HOP + s->number)
+		fabric->keeping->clone(fabric, ref, from);
 	return graph < w->graphs;
 }
 
@@ -235,7 +243,10 @@ static uint16_t take_back(struct stage *s, uint32_t ref)
 			frame_free(f, ref);
 			return STAGE_IDS;
 		}
-		if (!adopt(s, ref, &r)) {
+		bool has_way = adopt(s, ref, &r);
+		if (TRACED(f))
+			trace_number(f, ref, TRACE_MADE, place, r.flags & FRAME_CLONED);
+		if (!has_way) {
 			frame_drop(f, ref, place, REASON_bad_verdict);
 			return STAGE_IDS;
 		}
@@ -249,6 +260,8 @@ static uint16_t take_back(struct stage *s, uint32_t ref)
 			frame_drop(f, ref, place, REASON_bad_verdict);
 			return STAGE_IDS;
 		}
+		if (TRACED(f))
+			trace_verdict(f, ref, place, VERDICT_FORWARD, target);
 		f->owner[ref] = OWNER_ARRIVING + f->priv[ref].port;
 		stats->forwarded++;
 		stats->bytes_out += r.len;
@@ -258,6 +271,8 @@ static uint16_t take_back(struct stage *s, uint32_t ref)
 		frame_drop(f, ref, place, drop_reason(hop, r.arg));
 		return STAGE_IDS;
 	case VERDICT_CONSUME:
+		if (TRACED(f))
+			trace_verdict(f, ref, place, VERDICT_CONSUME, 0);
 		stats->consumed++;
 		frame_free(f, ref);
 		return STAGE_IDS;
@@ -282,13 +297,14 @@ static unsigned hop_poll(struct stage *s, unsigned budget)
 	unsigned n = ring_take(&hop->from, refs, budget < SEG_HOST_BURST ? budget : SEG_HOST_BURST);
 	if (n == 0)
 		return 0;
+	const struct keeping_ops *keeping = wired(s)->aware ? s->fabric->keeping : NULL;
 	for (unsigned i = 0; i < n; i++) {
 		if (i + PREFETCH < n && refs[i + PREFETCH] < f->count) {
 			__builtin_prefetch(&f->record[refs[i + PREFETCH]]);
 			__builtin_prefetch(&f->priv[refs[i + PREFETCH]]);
 		}
 		uint16_t to = take_back(s, refs[i]);
-		if (to == STAGE_IDS)
+		if (to == STAGE_IDS || (keeping && !keeping->read_back(s->fabric, refs[i])))
 			continue;
 		if (burst_n == SEG_BURST || (burst_n > 0 && to != target)) {
 			stage_hand(s->fabric, target, burst, burst_n);
@@ -388,6 +404,8 @@ void hop_forget(struct stage *s, unsigned reason)
 	for (uint32_t i = 0; i < f->count; i++) {
 		if (f->owner[i] == OWNER_HOP + s->number) {
 			f->stats[PLACE_HOP + s->number].dropped[reason]++;
+			if (TRACED(f))
+				trace_dropped(f, i, PLACE_HOP + s->number, reason);
 			f->record[i].flags &= ~(FRAME_ORIGINATED | FRAME_CLONED);
 			if (reason == REASON_shutdown)
 				f->owner[i] = OWNER_SPARE + s->number;

@@ -5,12 +5,13 @@
  * offsets or indices and never pointers, and every cell has one writer, named beside it: F the
  * forwarder, H the VNFC host, K the keeper.
  *
- * Four kinds of object, each a sealed memfd with a descriptor of its own:
+ * Five kinds of object, each a sealed memfd with a descriptor of its own:
  *
  *   pool       frames, their shared records, their NSH areas       mapped by F, K and every H
  *   hop-N      rings, doorbell and cells of one VNFC                mapped by F, K and that H only
  *   forwarder  owners, private records, statistics                  mapped by F and K (and readers)
  *   config     two slots of wiring and the epoch that picks one     written by K, read-only elsewhere
+ *   trace      what became of each packet, while somebody asks      mapped by F and K
  */
 
 #pragma once
@@ -28,6 +29,9 @@ enum {
 	SEG_INSNS = 8192, /* classic BPF instructions of all rules together */
 	SEG_NAME = 32,
 	SEG_WHY = 96,
+
+	SEG_PATHS = 256,    /* NSH service paths */
+	SEG_NEXT_HOPS = 64, /* of service paths */
 
 	SEG_BURST = 64,       /* packets that stages hand on together */
 	SEG_HOST_BURST = 256, /* waiting packets that a VNFC host may be handed at once */
@@ -64,9 +68,9 @@ enum {
 	PLACES = 68,
 };
 
-/* Drop reasons 0..31 are the platform's (the table with names and explanations is reasons.h), the
+/* Drop reasons 0..63 are the platform's (the table with names and explanations is reasons.h), the
  * ones that a VNFC declares follow. */
-enum { REASON_DECLARED = 32, REASONS = 96 };
+enum { REASON_DECLARED = 64, REASONS = 128 };
 
 enum link_type { LINK_ETHERNET = 0, LINK_IP = 1 /* bare IPv4 or IPv6 */, LINK_OTHER = 2 };
 
@@ -109,7 +113,8 @@ struct frame_record {
 	uint8_t context[16]; /* NSH context, MD type 1, network order */
 	uint16_t nsh_len;  /* bytes in the NSH area, 0 if none */
 	uint16_t reserved16;
-	uint32_t reserved[3];
+	uint32_t cloned_from; /* FRAME_CLONED: 1 + the frame that it was copied from; 0: not said */
+	uint32_t reserved[2];
 };
 
 /* Who has a frame. The owner array in the forwarder object (writer F) is the truth that `in flight` is
@@ -134,10 +139,14 @@ struct frame_private {
 	uint8_t link;
 	uint16_t nsh_len;   /* saved NSH header, 0 none */
 	uint16_t outer_len; /* saved outer headers before it */
-	uint16_t reserved16;
+	uint8_t outer_ip;   /* offset of the IP header in them, 0: NSH lay on Ethernet */
+	uint8_t outer_reserved;
 	uint32_t saved_spi_si; /* as it came in */
 	uint8_t context[16];   /* as it came in */
-	uint32_t reserved[4];
+	uint16_t encap;        /* 1 + the encapsulation that a rule said, 0 none */
+	uint16_t reserved16;
+	uint32_t number;       /* of arrival, given while there is a trace; 0 none */
+	uint32_t reserved[2];
 };
 
 /* Saved headers of a packet whose NSH was stripped (writer F). */
@@ -271,6 +280,10 @@ struct port_memory { /* what a backend must know again after a forwarder's resta
 	uint64_t word[16];
 };
 
+struct nsh_path_stats { /* writer F: what came in by a service path; the bytes are the inner packets' */
+	uint64_t packets, bytes;
+};
+
 enum forwarder_state { FORWARDER_STARTING = 0, FORWARDER_RUNNING = 1, FORWARDER_DRAINING = 2, FORWARDER_DONE = 3 };
 
 struct forwarder_header {
@@ -291,6 +304,7 @@ struct forwarder_header {
 	struct port_memory memory[SEG_PORTS];
 	struct statistics live;      /* F's working figures: never read these for a sum */
 	struct statistics published; /* consistent at an even, unchanged sequence */
+	struct nsh_path_stats nsh_path[SEG_PATHS]; /* by struct nsh_path's `counter` */
 };
 
 /* ---- config ---------------------------------------------------------------------------------- */
@@ -334,12 +348,61 @@ struct rule {
 	uint16_t vlan;  /* VLAN id, or VLAN_ANY */
 	uint16_t action;
 	uint16_t target; /* RULE_BYPASS: port number or STAGE_NONE for the other one; RULE_CHAIN: chain number */
-	uint16_t reserved;
+	uint16_t encap;  /* RULE_CHAIN: 1 + index in `encap` of the NSH that it leaves with, 0 none */
 	/* classic BPF, offsets and lengths in instructions; length 0: matches everything */
 	uint32_t ethernet_at, ethernet_len, ip_at, ip_len;
 };
 
 struct bpf_insn_cell { uint16_t code; uint8_t jt, jf; uint32_t k; };
+
+/* ---- NSH: a place in a service path is SPI << 8 | SI */
+
+enum nsh_transport { NSH_PLAIN = 0 /* none: the path ends */, NSH_ETHERNET = 1, NSH_VXLAN_GPE = 2 };
+enum nsh_port_flag {
+	NSH_PORT_ON = 1,        /* NSH is looked for in what arrives, put back on what leaves */
+	NSH_PORT_VXLAN_GPE = 2, /* in VXLAN-GPE too */
+	NSH_PORT_UNTRUSTED = 4, /* what arrives loses its context */
+	NSH_PORT_IP4 = 8,       /* ip4 is this port's address */
+	NSH_PORT_IP6 = 16,
+};
+enum nsh_flag {
+	NSH_OAM_BYPASS = 1, /* packets with the O bit pass by unaware VNFCs, else they are dropped */
+	NSH_ANY_PATH = 2,   /* no path is stated: the classifier decides */
+};
+enum { NSH_SAME_PORT = 0xff };
+
+struct nsh_port {
+	uint32_t flags; /* enum nsh_port_flag */
+	uint8_t ip4[4], ip6[16];
+	uint32_t reserved[2];
+};
+
+struct nsh_path { /* sorted by spi_si */
+	uint32_t spi_si; /* SI 0: every SI that has no path of its own */
+	uint16_t chain;
+	uint16_t counter; /* its figures in forwarder.nsh_path: stays when others come and go */
+	uint8_t has_context;
+	uint8_t reserved[7];
+	uint8_t context[16]; /* what VNFCs see when the packet brings none */
+};
+
+struct nsh_next_hop { /* sorted by spi_si, as above */
+	uint32_t spi_si;
+	uint8_t transport; /* enum nsh_transport */
+	uint8_t port;      /* number, or NSH_SAME_PORT: the one that the packet leaves by anyway */
+	uint8_t has_mac;   /* else NSH_ETHERNET keeps the addresses that the packet has */
+	uint8_t ip6;       /* address holds an IPv6 one */
+	uint16_t vlan;     /* VLAN id, or VLAN_UNTAGGED */
+	uint8_t mac[6];
+	uint32_t vni;
+	uint8_t address[16]; /* NSH_VXLAN_GPE */
+	uint32_t reserved[2];
+};
+
+struct nsh_encap { /* what a classifier rule encapsulates in: MD type 1 */
+	uint32_t spi_si;
+	uint8_t context[16];
+};
 
 struct wiring {
 	uint32_t epoch;
@@ -355,6 +418,14 @@ struct wiring {
 	uint16_t next[SEG_GRAPHS][SEG_HOPS][SEG_OUTPUTS]; /* stage id; STAGE_NONE: hop not in that graph */
 	uint8_t emit_graph[SEG_HOPS][SEG_PORTS]; /* graph that a packet made by hop, as if from port, follows */
 	struct bpf_insn_cell insn[SEG_INSNS];
+	uint32_t paths, next_hops, encaps; /* how many */
+	uint32_t nsh_flags;                /* enum nsh_flag */
+	struct nsh_port nsh_port[SEG_PORTS];
+	struct nsh_path path[SEG_PATHS];
+	struct nsh_next_hop next_hop[SEG_NEXT_HOPS];
+	struct nsh_encap encap[SEG_RULES];
+	uint8_t graph_aware[SEG_GRAPHS];  /* every VNFC in it is NSH-aware */
+	uint16_t graph_exit[SEG_GRAPHS];  /* stage id where its first outputs lead to in the end */
 };
 
 struct config_header {
@@ -376,9 +447,49 @@ enum forwarder_message_kind {
 	MESSAGE_ERROR = 4, /* F -> K: text; index = stage id */
 	MESSAGE_DONE = 5,  /* F -> K: drained, or the captures have ended */
 	MESSAGE_KICK = 6,  /* K -> F: look at the config object */
+	MESSAGE_TRACE = 7, /* K -> F: write a trace; fds: trace object, eventfd. Without fds: no more */
 };
 
 struct forwarder_message {
 	uint32_t kind, index, generation, fds;
 	char text[240];
+};
+
+/* ---- trace ----------------------------------------------------------------------------------------
+ *
+ * Not there unless somebody asked. F appends records and never waits: a reader that is slower than the packets
+ * finds that `written` has run away from it by more than `slots`, and has lost the records in between. */
+
+enum trace_event {
+	TRACE_ARRIVED = 1, /* came in by the port of `place` (PLACE_ARRIVING + n) */
+	TRACE_MADE = 2,    /* made, or with FRAME_CLONED in `arg` copied, by the hop of `place` */
+	TRACE_VERDICT = 3, /* the hop of `place` gave it back: FORWARD (arg: the stage that it goes to) or CONSUME;
+			    * NONE: it passed by a VNFC that was down */
+	TRACE_DROPPED = 4, /* at `place`, for the reason `arg` */
+	TRACE_LEAVING = 5, /* handed to the port of `place` (PLACE_LEAVING + n) to be sent */
+};
+enum { TRACE_SNAP = 96 };
+
+struct trace_record { /* 128 bytes */
+	uint64_t time_ns;
+	uint32_t packet; /* number of arrival; what hops make is numbered along */
+	uint32_t len;    /* bytes, as it is now */
+	uint16_t place;  /* PLACE_* + number */
+	uint16_t arg;
+	uint8_t event;   /* enum trace_event */
+	uint8_t verdict; /* enum verdict */
+	uint8_t link;    /* enum link_type */
+	uint8_t snap_len;
+	uint64_t reserved;
+	uint8_t snap[TRACE_SNAP]; /* its first bytes: ARRIVED, MADE, LEAVING, and drops of what never got a frame */
+};
+
+struct trace_header { /* K, but for the two cells of F */
+	uint32_t magic, abi_major, abi_minor, slots; /* a power of two */
+	uint64_t size;
+	uint64_t records; /* offset of struct trace_record[slots] */
+	uint64_t written; /* F: records, ever; number i lies in slot i mod slots */
+	uint32_t packets; /* F: numbers given */
+	uint32_t clock_mode; /* enum clock_mode */
+	uint32_t reserved[4];
 };

@@ -201,3 +201,39 @@ class Config(SegmentObject):
 
     def slot(self, epoch: int) -> Any:
         return self.at("struct wiring", self.head.slot[epoch & 1])
+
+
+class Trace(SegmentObject):
+    """What became of each packet, record by record; the oldest are forgotten. `slots`: a power of two."""
+
+    head: Any
+
+    @classmethod
+    def make(cls, slots: int, clock_mode: int) -> Trace:
+        records = page_up(ffi.sizeof("struct trace_header"))
+        obj = cls.create("trace", records + slots * ffi.sizeof("struct trace_record"))
+        assert isinstance(obj, Trace)
+        obj.head = head = _header(obj, "struct trace_header")
+        head.slots, head.records, head.clock_mode = slots, records, clock_mode
+        return obj
+
+    def read(self, position: int) -> tuple[list[Any], int, int]:
+        """Records from `position` on: copies (struct trace_record), the next position, how many were lost."""
+        slots, written = self.head.slots, self.head.written
+        first = max(position, written - slots + 1) if written >= slots else position
+        size = ffi.sizeof("struct trace_record")
+        copies = bytearray((written - first) * size)
+        source = self.at("char", self.head.records)
+        at = first
+        while at < written:  # in one piece up to where the slots begin anew
+            count = min(written - at, slots - at % slots)
+            start = (at - first) * size
+            copies[start : start + count * size] = ffi.buffer(source + at % slots * size, count * size)
+            at += count
+        # what was written over while it was copied is no record
+        late = max(0, min(self.head.written - slots + 1, written) - first)
+        records = [
+            ffi.from_buffer("struct trace_record *", copies[start : start + size])
+            for start in range(late * size, len(copies), size)
+        ]
+        return records, written, first + late - position

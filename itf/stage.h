@@ -14,6 +14,19 @@
 
 struct stage;
 struct flow_entry;
+struct fabric;
+
+/* What a stage offers that keeps headers of packets beside them while VNFCs have them (NSH). */
+struct keeping_ops {
+	/* Stands before a port that such packets may leave by: takes a burst as the port's own `take` does. */
+	void (*leave)(struct stage *port, const uint32_t *refs, unsigned n);
+	/* A VNFC that wants to see the headers is about to get these packets. */
+	void (*show)(struct fabric *fabric, const uint32_t *refs, unsigned n);
+	/* It gave one back. False: what it made of the headers cannot be, the packet was dropped. */
+	bool (*read_back)(struct fabric *fabric, uint32_t ref);
+	/* A VNFC made `ref` as a copy of `from`, which it has. */
+	void (*clone)(struct fabric *fabric, uint32_t ref, uint32_t from);
+};
 
 /* What the stages of one forwarder share. */
 struct fabric {
@@ -22,6 +35,7 @@ struct fabric {
 	const struct wiring *wiring[2];    /* by the low bit of a packet's epoch */
 	struct forwarder_header *header;
 	struct stage *stage[STAGE_IDS];    /* NULL: not there */
+	const struct keeping_ops *keeping; /* NULL: nobody keeps headers */
 	uint32_t epoch;
 	bool capture; /* time is the captures' */
 	uint64_t capture_until; /* capture mode: a port hands on packets up to this time, no further */
@@ -65,6 +79,8 @@ struct stage {
 	struct place_stats *in;  /* a port's arriving side; a hop's or other stage's only figures */
 	struct place_stats *out; /* a port's leaving side */
 	bool touched;     /* was handed something since the last flush */
+	/* a port: what is handed to it goes here instead, NULL mostly */
+	void (*before)(struct stage *s, const uint32_t *refs, unsigned n);
 	int watched;      /* descriptor in the epoll set, -1 none */
 	void *self;       /* the stage's own memory */
 };
@@ -72,6 +88,8 @@ struct stage {
 static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t *refs, unsigned n)
 {
 	struct stage *s = id < STAGE_IDS ? fabric->stage[id] : NULL;
+	if (TRACED(&fabric->frames))
+		trace_hand(&fabric->frames, id, refs, n);
 	if (s == NULL) {
 		frames_drop(&fabric->frames, refs, n, PLACE_CLASSIFIER,
 			    id == STAGE_DROP ? REASON_rule : REASON_no_route);
@@ -79,7 +97,10 @@ static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t
 		return;
 	}
 	s->touched = true;
-	s->ops->take(s, refs, n);
+	if (__builtin_expect(s->before != NULL, 0))
+		s->before(s, refs, n);
+	else
+		s->ops->take(s, refs, n);
 }
 
 /* The wiring that a packet follows from its arrival to its end, whatever is switched meanwhile. */

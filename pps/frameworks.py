@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from pps.c import CFramework
+from pps.click.framework import ClickFramework
 from pps.python import PythonFramework
 
 
@@ -29,6 +30,7 @@ class Framework(Protocol):
 
 FRAMEWORKS: dict[str, type[Framework]] = {
     "c": CFramework,
+    "click": ClickFramework,
     "python": PythonFramework,
 }
 

@@ -161,10 +161,16 @@ static enum brought bring(struct stage *s, uint64_t until, uint32_t *ref)
 	memory_of(s)[WORD_TAKEN]++;
 	if (s->fabric->capture && c->time_ns > f->now)
 		f->now = c->time_ns; /* no hop's clock is ever ahead of what was read */
-	if (reason < 0)
+	if (reason < 0) {
 		fill(s, *ref, c);
-	else
+		if (TRACED(f)) /* numbered as in the capture, also between packets that cannot come in */
+			trace_arrived(f, *ref);
+	} else {
 		s->in->dropped[reason]++;
+		if (TRACED(f))
+			trace_refused(f, PLACE_ARRIVING + s->number, (unsigned)reason, c->time_ns, c->data, c->len,
+				      p->reader.link);
+	}
 	if (p->reader.error[0] && !p->error_said) {
 		complain(s, "the capture breaks off, the rest of it is lost", p->reader.error);
 		p->error_said = true;

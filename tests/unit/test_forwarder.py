@@ -79,8 +79,8 @@ def test_every_verdict_is_counted_under_its_name(rigs: list[Rig], capture: Path,
     rig.hops[0].head.reasons = 1
     rig.wire(capture, tmp_path / "out.pcap")
     verdicts = [
-        (C.VERDICT_FORWARD, 0), (C.VERDICT_FORWARD, C.OUTPUT_BACK), (C.VERDICT_FORWARD, 7), (C.VERDICT_DROP, 32),
-        (C.VERDICT_DROP, 33), (C.VERDICT_CONSUME, 0), (C.VERDICT_NONE, 0), (77, 0),
+        (C.VERDICT_FORWARD, 0), (C.VERDICT_FORWARD, C.OUTPUT_BACK), (C.VERDICT_FORWARD, 7),
+        (C.VERDICT_DROP, C.REASON_DECLARED), (C.VERDICT_DROP, C.REASON_DECLARED + 1), (C.VERDICT_CONSUME, 0), (C.VERDICT_NONE, 0), (77, 0),
         (C.VERDICT_FORWARD | C.VERDICT_FLOW, 0), (C.VERDICT_DROP, 65535),
     ]  # fmt: skip
     count = 0
@@ -94,8 +94,8 @@ def test_every_verdict_is_counted_under_its_name(rigs: list[Rig], capture: Path,
 
     totals = play(rig, behave)
     hop = rig.forwarder.statistics().place[C.PLACE_HOP]
-    assert (hop.consumed, hop.dropped[32], hop.dropped[6]) == (30, 30, 30)
-    assert hop.dropped[5] == 120  # output 7, reasons 33 and 65535, verdict 77
+    assert (hop.consumed, hop.dropped[C.REASON_DECLARED], hop.dropped[6]) == (30, 30, 30)
+    assert hop.dropped[5] == 120  # output 7, a reason not declared, 65535, verdict 77
     place = rig.forwarder.statistics().place
     assert place[C.PLACE_LEAVING].forwarded == 30 and place[C.PLACE_LEAVING + 1].forwarded == 60
     assert totals["unaccounted"] == 0

@@ -1,0 +1,114 @@
+"""What exercises ask beside a package: answers in a file, compared with what the forwarder does, and figures
+that a student measured, held against wide bounds.
+
+    file: answers.yaml
+    from: see                     questions about this case: `received`, `forwarded`, `dropped`, `packet_N`
+    ratios: {c: [1.5, 5000]}      measured figures: each against the one named `single`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from coven.cases import Case
+from coven.errors import Mistake, Refused
+from coven.yaml12 import Node, read, show
+
+BASE = "single"  #: the figure that others are held against
+
+Points = Iterator[tuple[str, list[str]]]
+
+
+def judge(about: dict[str, Any], package: Path, cases: list[Case]) -> Points:
+    """Each answer: what was asked, and what is wrong with it. `about`: `answers` of lab.yaml."""
+    if not about:
+        return
+    file = str(about["file"])
+    try:
+        root = read((package / file).read_bytes(), file)
+        given = root.plain() or {}
+    except OSError as error:
+        yield file, [str(Mistake(file, None, None, None, error.strerror, "your answers",
+                                 "copy it from the skeleton"))]  # fmt: skip
+        return
+    except Refused as refused:
+        yield file, [str(refused)]
+        return
+    if not isinstance(given, dict):
+        yield file, [str(Mistake(file, 1, None, None, show(given), "KEY: ANSWER, a line each"))]
+        return
+    if "from" in about:
+        case = next(case for case in cases if case.name == about["from"])
+        yield from _facts(root, given, file, _truth(case, about["questions"]))
+    if "ratios" in about:
+        yield from _ratios(root, given, file, about["ratios"])
+
+
+def _truth(case: Case, questions: list[str]) -> dict[str, Any]:
+    expect = case.expect
+    facts: dict[str, Any] = {**expect.counts, "forwarded": expect.forwarded, "dropped": expect.dropped}
+    for number, verdict in enumerate(expect.verdicts or [], 1):
+        facts[f"packet_{number}"] = verdict.removeprefix("drop ").partition(" ")[0]
+    return {question: facts[question] for question in questions}
+
+
+def _facts(root: Node, given: dict[str, Any], file: str, truth: dict[str, Any]) -> Points:
+    for key, right in truth.items():
+        yield f"{key} in {file}", _wrong(root, given, file, key, right)
+
+
+def _wrong(root: Node, given: dict[str, Any], file: str, key: str, right: Any) -> list[str]:
+    """What is wrong with one answer, without giving the right one away."""
+    answer = given.get(key)
+    line = root.at([key]).line if key in given else None
+    if answer is None:
+        text = Mistake(file, line, None, key, "no answer", "one", "fill it in; `coven run --explain` shows it")
+    elif type(answer) is not type(right):
+        text = Mistake(file, line, None, key, show(answer), f"something like {_like(right)}")
+    elif answer != right:
+        hint = "look again at the lines of `coven run --explain`, and at the sum below them"
+        if isinstance(right, dict):
+            names, wanted = set(answer), set(right)
+            amiss = sorted(names - wanted)
+            hint = f"{amiss[0]} is no drop name here" if amiss else hint
+            if not amiss and wanted - names:
+                hint = f"there are {len(wanted)} drop names, you have {len(names)}"
+        text = Mistake(file, line, None, key, show(answer), "another answer", hint)
+    else:
+        return []
+    return [str(text)]
+
+
+def _like(right: Any) -> str:
+    if isinstance(right, dict):
+        return "{gate.some_reason: 2, other.reason: 1}"
+    return "a number" if isinstance(right, int) else "forward, or a drop name such as gate.some_reason"
+
+
+def _ratios(root: Node, given: dict[str, Any], file: str, bounds: dict[str, list[float]]) -> Points:
+    """Figures of one machine against each other: what a machine can do at all is nobody's merit."""
+    figures: dict[str, float] = {}
+    for name in (BASE, *bounds):
+        value = given.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            figures[name] = float(value)
+            continue
+        line = root.at([name]).line if name in given else None
+        yield f"{name} in {file}", [
+            str(Mistake(file, line, None, name, "no figure" if value is None else show(value),
+                        "packets a second", "`coven lab measure .` prints it"))
+        ]  # fmt: skip
+    if len(figures) < 1 + len(bounds):
+        return
+    for name, (low, high) in bounds.items():
+        ratio = figures[name] / figures[BASE]
+        failures = []
+        if not low <= ratio <= high:
+            remedy = "measure all of them again, on a machine that does nothing else"
+            if ratio < low:
+                remedy = f"{name} should be clearly faster than {BASE}: does it look at every packet by itself?"
+            found, expected = f"{ratio:.2f} times {BASE}", f"{low:g} to {high:g} times"
+            failures = [str(Mistake(file, root.at([name]).line, None, name, found, expected, remedy))]
+        yield f"{name} against {BASE} in {file}", failures

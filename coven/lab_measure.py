@@ -1,0 +1,88 @@
+"""`coven lab measure`: how many packets a second each descriptor of a package handles.
+
+Packets come from a capture, so the figure says what the VNFC costs, beside reading and writing the capture:
+good for comparing two ways to write one VNFC, not for saying what an appliance can do on real interfaces.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+import time
+from pathlib import Path
+
+from coven import tables
+from coven.case_packets import ETHERNET, Packet, write_captures
+from coven.cases import descriptors_of
+from coven.descriptor import load
+from coven.errors import Mistake, Refused
+from coven.loop import Loop
+from coven.plan import Plan, PortPlan
+from coven.run import Foreground, make_folder
+from coven.status import not_accounted
+
+ROUNDS = 3  #: the quickest one counts: others are disturbed by what else the machine does
+WARM = 4_000  #: packets of a run of its own: what a start costs is taken off
+UNACCOUNTED = 3
+FLOWS = 64
+FIRST = "single.yaml"  #: what others are held against, where it is there
+
+
+def measure(package: Path, packets: int) -> int:
+    """Print a table: descriptor, packets a second, ratio to the first. Raises Refused."""
+    if packets <= 2 * WARM:
+        mistake = Mistake(None, None, None, "--packets", str(packets), f"more than {2 * WARM}")
+        raise Refused(mistake, title="too few packets to measure anything")
+    rows: list[list[str]] = []
+    with tempfile.TemporaryDirectory(prefix="coven-lab-measure-") as place:
+        captures = []
+        for count in (WARM, packets):
+            folder = Path(place) / str(count)
+            folder.mkdir()
+            captures.append(write_captures(traffic(count), folder, "in")["in"])
+        base = 0.0
+        for descriptor in sorted(descriptors_of(package), key=lambda path: path.name != FIRST):
+            warm, full = (_seconds(descriptor, capture) for capture in captures)
+            if warm is None or full is None:
+                print(f"{descriptor.name}: packets are unaccounted for")
+                return UNACCOUNTED
+            rate = (packets - WARM) / max(full - warm, 1e-6)
+            base = base or rate
+            rows.append([descriptor.stem, f"{rate:.0f}", f"{rate / base:.2f}"])
+    print(tables.table(["descriptor", "packets/s", "ratio"], rows))
+    return 0
+
+
+def traffic(count: int) -> list[Packet]:
+    """TCP and UDP of 64 flows, every eighth packet to port 23, 10 us apart."""
+    ethernet = bytes.fromhex("020000000002 020000000001 0800")
+    made = []
+    for number in range(count):
+        port = 23 if number % 8 == 0 else 80
+        transport = struct.pack("!HHIIBBHHH", 1024 + number % FLOWS, port, number, 0, 0x50, 0x10, 8192, 0, 0)
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, 6, 0, b"\x0a\x14\0\1", b"\x0a\x14\0\2")
+        total = sum(struct.unpack("!10H", ip))
+        total = (total & 0xFFFF) + (total >> 16)
+        ip = ip[:10] + struct.pack("!H", ~total & 0xFFFF) + ip[12:]
+        data = ethernet + ip + transport + b"\0" * 6
+        made.append(Packet("in", number * 10_000, ETHERNET, data, len(data)))
+    return made
+
+
+def _seconds(descriptor: Path, capture: Path) -> float | None:
+    """How long a capture takes, at best; None if packets are unaccounted for."""
+    names = list(load(descriptor).ports)
+    best = float("inf")
+    for _ in range(ROUNDS):
+        ports = {name: PortPlan("pcap", None, str(capture) if name == names[0] else None) for name in names}
+        plan = Plan(
+            name=descriptor.stem, package=descriptor.parent.resolve(), descriptor=descriptor.name,
+            build=make_folder() / "build", ports=ports, instance="measure",
+        )  # fmt: skip
+        with Foreground(plan, Loop()) as run:
+            began = time.monotonic()
+            run.forward(lambda: False)
+            best = min(best, time.monotonic() - began)
+            if not_accounted(run.status()):
+                return None
+    return best

@@ -1,0 +1,45 @@
+"""Drops TCP and UDP to the ports that the configuration blocks; the configuration may change at any time."""
+
+from vnfc import counter, drop, forward, reason, request, state
+
+tcp_blocked = reason("tcp", "TCP to a port that the configuration blocks")
+udp_blocked = reason("udp", "UDP to a port that the configuration blocks")
+seen = counter("blocked", "packets to blocked ports, dropped or (observe: true) only counted", "packets")
+
+tcp_ports = udp_ports = frozenset()
+observe = False
+
+
+def configure(config):
+    """Called before the first packet and at every change, between two packets. The schema has checked types and
+    limits; what only we can tell is refused with ValueError, and then the old configuration stays."""
+    global tcp_ports, udp_ports, observe
+    if not config.observe and 53 in config.udp and 53 in config.tcp:
+        raise ValueError("tcp, udp: found 53 in both, expected DNS to pass by one of them, or observe: true")
+    tcp_ports, udp_ports, observe = frozenset(config.tcp), frozenset(config.udp), config.observe
+
+
+def handle(packet):
+    if packet.tcp and packet.tcp.dport in tcp_ports:
+        return blocked(tcp_blocked, f"tcp {packet.tcp.dport}")
+    if packet.udp and packet.udp.dport in udp_ports:
+        return blocked(udp_blocked, f"udp {packet.udp.dport}")
+    return forward()
+
+
+def blocked(why, port):
+    seen.add()
+    hits = state.setdefault("hits", {})  # survives a restart after a crash
+    hits[port] = hits.get(port, 0) + 1
+    return forward() if observe else drop(why)
+
+
+@request("hits", "packets to blocked ports since the last reset, by port", "packets")
+def hits():
+    return state.get("hits", {})
+
+
+@request("reset", "forget the hits")
+def reset():
+    state.clear()
+    return True

@@ -1,0 +1,45 @@
+"""From the sources of a Click VNFC to C, or to every mistake in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pps.click.elaborate import Expansion
+from pps.click.generate import generate
+from pps.click.graph import Graph
+from pps.click.mistakes import Mistake, Mistakes, Place
+from pps.click.parser import Parser
+from pps.click.scope import Scope
+
+
+def check(
+    sources: Sequence[tuple[str, str]], folder: Path | None = None, parameters: Mapping[str, str] | None = None
+) -> tuple[Graph, list[Mistake]]:
+    """The graph that (file name, text) pairs describe together, and the mistakes in it.
+
+    `folder` is where libraries are looked for, `parameters` override global definitions.
+    """
+    mistakes = Mistakes()
+    scope = Scope()
+    parser = Parser(mistakes, folder)
+    for file, text in sources:
+        parser.parse(text, file, scope)
+    flat = Expansion(mistakes).run(scope, dict(parameters or {}))
+    graph = Graph(mistakes)
+    graph.build(flat)
+    if not graph.elements and not mistakes.found:
+        place = Place(sources[0][0], 1, 1)
+        mistakes.add(place, "no element", "a configuration", "write FromDevice(in) -> ToDevice(out);")
+    return graph, sorted(mistakes.found, key=lambda m: (m.place.file, m.place.line, m.place.column))
+
+
+def compile_files(sources: Sequence[Path], package: Path) -> tuple[str, list[Mistake]]:
+    """C and no mistakes, or no C. File names are given relative to the package."""
+    texts = []
+    for source in sources:
+        name = str(source.relative_to(package)) if source.is_relative_to(package) else str(source)
+        # every byte is a character: configurations may hold any
+        texts.append((name, source.read_bytes().decode("latin-1")))
+    graph, mistakes = check(texts, sources[0].parent)
+    return ("" if mistakes else generate(graph)), mistakes

@@ -1,0 +1,58 @@
+"""Where something is written in a configuration, and what is wrong there. All mistakes are collected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Place:
+    """Lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    place: Place
+    found: str
+    expected: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        parts = (" ".join(part.split()).replace(" | ", " / ") for part in (self.found, self.expected, self.remedy))
+        return f"{self.place}: " + " | ".join(parts)
+
+
+@dataclass
+class Mistakes:
+    """What was found so far; a later step goes on with what made sense."""
+
+    found: list[Mistake] = field(default_factory=list)
+
+    def add(self, place: Place, found: str, expected: str, remedy: str = "") -> None:
+        mistake = Mistake(place, found, expected, remedy)
+        if mistake not in self.found:
+            self.found.append(mistake)
+
+
+class SyntaxMistake(Exception):
+    """The parser cannot go on from here."""
+
+    def __init__(self, place: Place, found: str, expected: str):
+        super().__init__(f"{place}: {found}: expected {expected}")
+        self.mistake = Mistake(place, found, expected)
+
+
+def close_to(word: str, known: Iterable[str]) -> str:
+    """A remedy that names the known word which `word` may have been meant to be, or nothing."""
+    by_folded = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(word.lower(), by_folded, n=1)
+    return f"did you mean {by_folded[near[0]]}?" if near else ""
