@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,12 +36,14 @@ class _Way:
 class Explainer:
     """Feed it records in their order; each packet becomes a line when it ends.
 
-    `ports`, `vnfcs`: names by number.
+    `ports`, `vnfcs`: names by number; of a VNFC also those of its outputs. `platform`: names of other places.
     """
 
-    def __init__(self, ports: Sequence[str], vnfcs: Sequence[str], reasons: Reasons, platform: dict[int, str]):
+    def __init__(
+        self, ports: Sequence[str], vnfcs: Mapping[str, Sequence[str]], reasons: Reasons, platform: dict[int, str]
+    ):
         self.ports = ports
-        self.vnfcs = vnfcs
+        self.vnfcs, self.outputs = list(vnfcs), list(vnfcs.values())
         self.reasons = reasons
         self.platform = platform
         self.arp_dropped: dict[str, int] = {}  #: by VNFC
@@ -90,7 +92,7 @@ class Explainer:
             way.leaving, self._left = self._place(record.place), number
             return []
         name, why = self.reasons(record.place, record.arg)
-        if C.PLACE_HOP <= record.place < C.PLACE_CLASSIFIER and way.arp:
+        if C.PLACE_HOP <= record.place < C.PLACE_CLASSIFIER and record.arg >= C.REASON_DECLARED and way.arp:
             vnfc = self._place(record.place)
             self.arp_dropped[vnfc] = self.arp_dropped.get(vnfc, 0) + 1
         self._left = None
@@ -117,9 +119,16 @@ class Explainer:
             return [self._end(record.packet, [*way.steps, f"{name} consume{held}"])]
         # what it made it also sent: nothing is said twice
         if way.steps or way.came not in (f"made by {name}", f"copied by {name}"):
-            said = "passed by (not running)" if record.verdict == C.VERDICT_NONE else f"forward{held}"
-            way.steps.append(f"{name} {said}")
+            way.steps.append(f"{name} {self._forward(record)}{held}")
         return []
+
+    def _forward(self, record: Any) -> str:
+        if record.verdict == C.VERDICT_NONE:
+            return "passed by (not running)"
+        if record.arg == C.OUTPUT_BACK:
+            return "back"
+        outputs = self.outputs[record.place - C.PLACE_HOP] if record.arg else []
+        return f"forward[{_nth(outputs, record.arg)}]" if record.arg else "forward"
 
     def _end_left(self) -> list[str]:
         number, self._left = self._left, None

@@ -14,7 +14,7 @@ from bench.first import first
 from bench.rig import Dut, Rig, RigError, Sink, Traffic, finish, percentile, rig, wait_ready
 from coven.lab import LabError
 
-WARM = 0.4  #: seconds of traffic before a rate is taken
+WARM = 0.4  #: seconds of traffic before a figure is taken
 DRAIN = 0.3  #: seconds until the last frame has come through
 
 
@@ -104,7 +104,9 @@ def rate(at: Rig, dut: Dut, sink: Sink, traffic: Traffic) -> dict[str, Any]:
 
 
 def latency(at: Rig, dut: Dut, sink: Sink, traffic: Traffic) -> dict[str, Any]:
-    """Microseconds: p50 (the value), p90, p99."""
+    """Microseconds: p50 (the value), p90, p99. Warmed up first: virtual machines compile what they run."""
+    finish(at.send(Traffic(**{**asdict(traffic), "seconds": WARM})))
+    time.sleep(DRAIN)
     before = sink.read("h")["histogram"]
     sent = finish(at.send(traffic))
     time.sleep(DRAIN)

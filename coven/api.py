@@ -14,6 +14,7 @@ from urllib.parse import quote
 import bottle
 
 from coven import web
+from coven.api_paths import ServicePathsApi
 from coven.errors import Mistake, Refused, problem, suggest
 from coven.library import Library
 from coven.lifecycle import Lifecycle
@@ -35,7 +36,7 @@ _PROGRESS = Query("progress", "with wait: answer also when its progress is anoth
 _BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 507)}
 
 
-class Api:
+class Api(ServicePathsApi):
     """What the routes do. `token` None: no authentication (the server allows that on loopback only)."""
 
     def __init__(self, lifecycle: Lifecycle, library: Library, token: str | None):

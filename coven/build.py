@@ -55,6 +55,8 @@ def build_all(
 
 def _build(vnfc: Vnfc, plan: Plan, confinement: Confinement) -> Ready:
     framework = FRAMEWORKS[vnfc.language]()
+    if (choose := getattr(framework, "choose_engine", None)) is not None:
+        choose(vnfc.engine)
     sources = [plan.package / source for source in vnfc.sources]
     folder = plan.build / vnfc.name
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,7 +73,10 @@ def _build(vnfc: Vnfc, plan: Plan, confinement: Confinement) -> Ready:
     if built.ended or built.returncode != 0:
         errors = framework.parse_errors(built.output, plan.package)
         raise Refused(_failure(vnfc, plan, built, errors), title="not built")
-    return Ready(framework.host_command(artifact, vnfc.name), [*visible, folder])
+    command = framework.host_command(artifact, vnfc.name)
+    if (limit := getattr(framework, "limit_heap", None)) is not None:
+        command = limit(command, vnfc.memory_mb)
+    return Ready(command, [*visible, folder])
 
 
 def _run(

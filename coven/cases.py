@@ -348,6 +348,14 @@ def _test(
     return 0 if all(result.ok for result in results) else 1
 
 
+def _runs_here(descriptor: Descriptor) -> bool:
+    """A descriptor of several whose languages this machine lacks (a JDK, Node.js) is passed over aloud."""
+    absent = descriptor.unavailable()
+    if absent:
+        print(f"skip   {Path(descriptor.file).name}: {absent[0].found} ({absent[0].remedy})")
+    return not absent
+
+
 def _plan(cases: Sequence[Case], package: Path, only: Sequence[str]) -> list[tuple[Case, Descriptor]]:
     """Which case runs with which descriptor. Raises Refused with everything that is wrong with any."""
     mistakes: list[Mistake] = []
@@ -372,6 +380,9 @@ def _plan(cases: Sequence[Case], package: Path, only: Sequence[str]) -> list[tup
             mistakes += refused.mistakes
     if mistakes:
         raise Refused(mistakes, title="wrong test cases")
+    if not package.is_file():
+        here = {each.file: _runs_here(each) for each in descriptors}
+        plan = [(case, descriptor) for case, descriptor in plan if here[descriptor.file]]
     if not plan:
         found = f"no case names only what {package.name} has"
         raise Refused(Mistake(str(package), found=found, expected="a case for it"), title="nothing to test")

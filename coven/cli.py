@@ -195,7 +195,8 @@ def _local_commands(p: Parser, full: bool) -> None:
     run = p.add(
         "run",
         "run a package in the foreground, without an agent",
-        "coven run packages/l7-firewall --in eth1 --out eth2\n"
+        "coven run packages/l7-firewall --in eth1 --out eth2 --watch\n"
+        "coven run packages/l7-firewall --in in.pcap --out out.pcap --explain\n"
         "coven run packages/l7-firewall --in in.pcap --out out.pcap --back back.pcap --json result.json",
         agent=False,
     )

@@ -40,6 +40,9 @@ DESCRIPTOR = "vnf.yaml"
 
 _SUFFIXES = {
     ".c": "c",
+    ".cc": "c",
+    ".cpp": "c",
+    ".cxx": "c",
     ".py": "python",
     ".click": "click",
     ".java": "java",
@@ -186,6 +189,7 @@ class _DescriptorReader(Reader):
         result.paths = nsh_fields.read_paths(self, get("paths"), result.chains)
         result.next_hops = nsh_fields.read_next_hops(self, get("next_hops"), result.ports)
         result.oam = nsh_fields.read_oam(self, get("oam"))
+        nsh_fields.check_encaps(self, result)
         self._indicators(get("indicators"), result)
         return result
 

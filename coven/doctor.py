@@ -20,6 +20,7 @@ TAGS = (6, 8)  #: VLAN tags can be read by an XDP program
 PRODUCTS = (
     "coven-forwarder",
     "coven-host-c",
+    "coven-host-exec",
     "coven-launch",
     "libcoven-vns.so",
     "xdp.bpf.o",
@@ -150,7 +151,8 @@ def _namespace_remedy() -> str:
 
 def _software() -> Iterator[Finding]:
     for program, (package, why) in PROGRAMS.items():
-        path = shutil.which(program)
+        # administrators' programs are out of an ordinary user's path
+        path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
         if path:
             yield Finding("ok", program, path)
         else:
@@ -174,6 +176,19 @@ def _software() -> Iterator[Finding]:
         yield Finding("bad", "native build", f"missing: {', '.join(unbuilt)}", "make native")
     else:
         yield Finding("ok", "native build", str(native_build()))
+
+
+def _languages() -> Iterator[Finding]:
+    from pps.frameworks import FRAMEWORKS, missing
+
+    for language in sorted(FRAMEWORKS):
+        if not hasattr(FRAMEWORKS[language], "missing"):
+            continue  # needs nothing but Coven itself
+        absent = missing(language)
+        if absent is None:
+            yield Finding("ok", f"VNFCs in {language}", "can be run")
+        else:
+            yield Finding("note", f"VNFCs in {language}", absent[0], absent[2])
 
 
 def _confinement() -> Iterator[Finding]:
@@ -251,7 +266,7 @@ def examine() -> list[Finding]:
     """Everything that was looked at, in the order in which one would mend it."""
     findings: list[Finding] = []
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
-        _system, _rights, _software, _confinement, _bpf, _interfaces,
+        _system, _rights, _software, _languages, _confinement, _bpf, _interfaces,
     )  # fmt: skip
     for part in parts:
         findings += part()

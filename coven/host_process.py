@@ -105,7 +105,9 @@ class HostProcess:
         self.requests: list[dict[str, Any]] = []
         self.reasons: dict[int, tuple[str, str]] = {}  #: declared: number -> name, explanation
         self.past = Past()
+        self.follows: Hop | None = None  #: until it is ready: the hop object of the process that it takes over from
         self.wanted = False
+        self.on_gone: Callable[[], None] = lambda: None  #: it has ended, and that was wanted
         self.mistakes: list[Mistake] = []
         self._launched: Launched | None = None
         self._talk: Talk | None = None
@@ -169,9 +171,11 @@ class HostProcess:
             seed=self.plan.seed & 0xFFFFFFFF,
             wall_minus_monotonic=time.time_ns() - time.monotonic_ns() if live else 0,
         )  # fmt: skip
-        if before is not None:
-            new, old = self.hop.at("char", self.hop.head.state), before.at("char", before.head.state)
+        known = before or self.follows
+        if known is not None:
+            new, old = self.hop.at("char", self.hop.head.state), known.at("char", known.head.state)
             ffi.memmove(new, old, C.HOP_STATE_BYTES)
+        if before is not None:
             self._retire(before, bell)
         self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -239,10 +243,11 @@ class HostProcess:
         launched.close()
         was, self.state = self.state, "down" if self.wanted else "stopped"
         if not self.wanted:
+            self.on_gone()
             return
         self._why = self._why or describe_status(status)
         self.logs.say(self.name, f"ended: {self._why}")
-        if was == "starting" and self.generation == 1:
+        if was == "starting" and (self.generation == 1 or self.follows is not None):
             self.state = "failed"
             self.observer.host_refused(self, self.mistakes or [self._mistake(self._why)])
             return
@@ -350,6 +355,7 @@ class HostProcess:
         self.requests = [r for r in listed if isinstance(r, dict) and isinstance(r.get("name"), str)] \
             if isinstance(listed, list) else []  # fmt: skip
         self.reasons = declared_reasons(self.head)
+        self.follows = None
         self.observer.host_ready(self)
 
     def _send(self, message: dict[str, Any]) -> bool:
@@ -367,6 +373,16 @@ class HostProcess:
             done(None)
             return
         ring_control(self.head)
+
+    def take_over(self, old: HostProcess) -> None:
+        """Be the next generation of `old`, with its state. To be called before `start`."""
+        self.generation, self.follows, self.restarts = old.generation, old.hop, old.restarts
+
+    def inherit(self, old: HostProcess) -> None:
+        """Count on from what `old`, which is closed, had counted."""
+        for name, value in old.past.metrics.items():
+            self.past.metrics[name] = self.past.metrics.get(name, 0) + value
+        self.past.exceptions += old.past.exceptions
 
     def configure(self, config: dict[str, Any], done: Callable[[list[Mistake]], None]) -> None:
         """Change its configuration; `done` gets the mistakes: with any, the old one stays."""

@@ -54,11 +54,12 @@ def instantiate(
         # named by us alone, so that whoever comes after a dead keeper can remove them
         prefix = f"{os.getpid()}.{secrets.token_hex(4)}."
         journal.write("memory_groups", prefix=prefix)
+        vnf.memory_groups = prefix
         vnf.on_end = lambda: sweep(confinement.controller, prefix)
         configs = descriptor.configured(plan.config)
         vnf.instantiate(
             {
-                name: _host(plan, vnfc, confinement, placement, vnf, ready[name], configs[name], prefix)
+                name: host(plan, vnfc, confinement, vnf, ready[name], configs[name])
                 for name, vnfc in descriptor.vnfcs.items()
             }
         )
@@ -123,15 +124,16 @@ class Started:
             self.lease.release()
 
 
-def _host(
-    plan: Plan, vnfc: Vnfc, confinement: Confinement, placement: Placement, vnf: Vnf, ready: build.Ready,
-    config: dict[str, object], prefix: str,
+def host(
+    plan: Plan, vnfc: Vnfc, confinement: Confinement, vnf: Vnf, ready: build.Ready, config: dict[str, object],
+    version: str = "",
 ) -> HostPlan:  # fmt: skip
+    """How a VNFC's process is started. `version` tells it from another of the same VNFC that is there already."""
     debug = plan.debug == vnfc.name
     return HostPlan(
         vnfc=vnfc,
         quota=quota(vnfc.hold_max),
-        launch=_launcher(plan, vnfc, confinement, placement, ready, prefix, debug),
+        launch=_launcher(plan, vnfc, confinement, vnf.placement, ready, vnf.memory_groups + version, debug),
         config=config,
         ports=vnf.port_messages(),
         confinement=confinement.level.name,

@@ -148,6 +148,7 @@ class Keeper:
             "start": lambda request, reply: vnf.start(self._mistakes_to(reply)),
             "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
             "configure": self._configure,
+            "paths": self._paths,
             "list": self._list,
             "request": self._request,
             "logs": self._logs,
@@ -216,6 +217,15 @@ class Keeper:
             {host.name: request.get("config")}, {**self.vnf.descriptor.config, host.name: host.config}
         )
         host.configure(wanted[host.name], self._mistakes_to(reply))
+
+    def _paths(self, request: dict[str, Any], reply: Reply) -> None:
+        """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""
+        table, segment = self.vnf.wiring.service_paths, self.vnf.segment
+        if request.get("paths") is None:
+            reply({"ok": True, "paths": table.document(segment)})
+            return
+        table.replace(request["paths"], segment)
+        self.vnf.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
 
     def _list(self, request: dict[str, Any], reply: Reply) -> None:
         hosts = [self._host(request)] if request.get("vnfc") is not None else list(self.vnf.hosts.values())

@@ -30,6 +30,8 @@ INSIDE = "COVEN_LAB_INSIDE"
 USER_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount", "--net", "--")
 #: set in the environment of everything that belongs to a lab left standing: its name
 NAME = "COVEN_LAB"
+#: likewise: the runtime folder of whoever built it, which tells labs of the same name apart
+RUN = "COVEN_LAB_RUN"
 #: set in the environment of the process that holds a namespace: the place's name
 HOLDS = "COVEN_LAB_HOLDS"
 

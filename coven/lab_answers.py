@@ -2,7 +2,7 @@
 that a student measured, held against wide bounds.
 
     file: answers.yaml
-    from: see                     questions about this case: `received`, `forwarded`, `dropped`, `packet_N`
+    facts: {received: 12}         questions with their answers
     ratios: {c: [1.5, 5000]}      measured figures: each against the one named `single`
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from coven.cases import Case
 from coven.errors import Mistake, Refused
 from coven.yaml12 import Node, read, show
 
@@ -21,7 +20,7 @@ BASE = "single"  #: the figure that others are held against
 Points = Iterator[tuple[str, list[str]]]
 
 
-def judge(about: dict[str, Any], package: Path, cases: list[Case]) -> Points:
+def judge(about: dict[str, Any], package: Path) -> Points:
     """Each answer: what was asked, and what is wrong with it. `about`: `answers` of lab.yaml."""
     if not about:
         return
@@ -39,24 +38,10 @@ def judge(about: dict[str, Any], package: Path, cases: list[Case]) -> Points:
     if not isinstance(given, dict):
         yield file, [str(Mistake(file, 1, None, None, show(given), "KEY: ANSWER, a line each"))]
         return
-    if "from" in about:
-        case = next(case for case in cases if case.name == about["from"])
-        yield from _facts(root, given, file, _truth(case, about["questions"]))
+    for key, right in about.get("facts", {}).items():
+        yield f"{key} in {file}", _wrong(root, given, file, key, right)
     if "ratios" in about:
         yield from _ratios(root, given, file, about["ratios"])
-
-
-def _truth(case: Case, questions: list[str]) -> dict[str, Any]:
-    expect = case.expect
-    facts: dict[str, Any] = {**expect.counts, "forwarded": expect.forwarded, "dropped": expect.dropped}
-    for number, verdict in enumerate(expect.verdicts or [], 1):
-        facts[f"packet_{number}"] = verdict.removeprefix("drop ").partition(" ")[0]
-    return {question: facts[question] for question in questions}
-
-
-def _facts(root: Node, given: dict[str, Any], file: str, truth: dict[str, Any]) -> Points:
-    for key, right in truth.items():
-        yield f"{key} in {file}", _wrong(root, given, file, key, right)
 
 
 def _wrong(root: Node, given: dict[str, Any], file: str, key: str, right: Any) -> list[str]:
@@ -64,7 +49,8 @@ def _wrong(root: Node, given: dict[str, Any], file: str, key: str, right: Any) -
     answer = given.get(key)
     line = root.at([key]).line if key in given else None
     if answer is None:
-        text = Mistake(file, line, None, key, "no answer", "one", "fill it in; `coven run --explain` shows it")
+        remedy = "fill it in; `coven run --explain` shows it"
+        text = Mistake(file, line, None, key, "no answer", "one", remedy)
     elif type(answer) is not type(right):
         text = Mistake(file, line, None, key, show(answer), f"something like {_like(right)}")
     elif answer != right:
@@ -89,26 +75,26 @@ def _like(right: Any) -> str:
 
 def _ratios(root: Node, given: dict[str, Any], file: str, bounds: dict[str, list[float]]) -> Points:
     """Figures of one machine against each other: what a machine can do at all is nobody's merit."""
-    figures: dict[str, float] = {}
-    for name in (BASE, *bounds):
-        value = given.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            figures[name] = float(value)
-            continue
-        line = root.at([name]).line if name in given else None
-        yield f"{name} in {file}", [
-            str(Mistake(file, line, None, name, "no figure" if value is None else show(value),
-                        "packets a second", "`coven lab measure .` prints it"))
-        ]  # fmt: skip
-    if len(figures) < 1 + len(bounds):
-        return
+    base, wrong = _figure(root, given, file, BASE)
+    yield f"{BASE} in {file}", wrong
     for name, (low, high) in bounds.items():
-        ratio = figures[name] / figures[BASE]
-        failures = []
-        if not low <= ratio <= high:
+        figure, wrong = _figure(root, given, file, name)
+        ratio = figure / base if base else 0.0
+        if base and figure and not low <= ratio <= high:
             remedy = "measure all of them again, on a machine that does nothing else"
             if ratio < low:
-                remedy = f"{name} should be clearly faster than {BASE}: does it look at every packet by itself?"
+                remedy = f"{name} should be clearly faster than {BASE}: does it loop over packets?"
             found, expected = f"{ratio:.2f} times {BASE}", f"{low:g} to {high:g} times"
-            failures = [str(Mistake(file, root.at([name]).line, None, name, found, expected, remedy))]
-        yield f"{name} against {BASE} in {file}", failures
+            wrong = [str(Mistake(file, root.at([name]).line, None, name, found, expected, remedy))]
+        yield f"{name} against {BASE} in {file}", wrong
+
+
+def _figure(root: Node, given: dict[str, Any], file: str, name: str) -> tuple[float, list[str]]:
+    """A measured figure, 0 if there is none, and what is wrong with it."""
+    value = given.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12:
+        return float(value), []
+    line = root.at([name]).line if name in given else None
+    found = "no figure" if value is None else show(value)
+    remedy = "`coven lab measure FOLDER` prints it"
+    return 0.0, [str(Mistake(file, line, None, name, found, "packets a second", remedy))]

@@ -14,6 +14,7 @@ Packets go through the real forwarder from captures, so nothing needs root.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import shutil
 import tempfile
@@ -70,7 +71,7 @@ def exercise(number: int) -> Exercise:
         known = sorted(path.name.partition("-")[0] for path in LABS.glob("*-*") if path.is_dir())
         mistake = Mistake(None, None, None, "N", str(number), ", ".join(known) or f"{LABS} with exercises")
         raise Refused(mistake, title="no such exercise")
-    about = read(folders[0].read_bytes(), str(folders[0])).plain()
+    about: Any = read(folders[0].read_bytes(), str(folders[0])).plain()
     return Exercise(
         number, folders[0].parent.parent, about["title"], about["descriptors"],
         about.get("added", []), about.get("answers", {}),
@@ -151,11 +152,20 @@ def grade(about: Exercise, package: Path) -> Iterator[Grade]:
                 if name in (case.expect.descriptors or [name]):
                     result = run_case(case, copy / name, run_captures)
                     failures = [_shorter(text, copy) for text in result.failures]
+                    if failures and (about_case := _about(case)):
+                        failures.insert(0, about_case)
                     yield Grade(f"{case.name} with {name}", failures)
                     if result.error:
                         break  # it does not build: the other cases would say the same
-        for what, failures in judge(about.answers, package, cases):
+        for what, failures in judge(about.answers, package):
             yield Grade(what, failures)
+
+
+def _about(case: Case) -> str:
+    """What a case is about: the first words of its in.py."""
+    if case.generator is None:
+        return ""
+    return ast.get_docstring(ast.parse(case.generator.read_text())) or ""
 
 
 def _names(about: Exercise, cases: list[Case], path: Path) -> None:

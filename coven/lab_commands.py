@@ -34,7 +34,7 @@ def environment(name: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in ("COVEN_AGENT", "COVEN_TOKEN")}
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     state = str(found.folder_of(name) / "state")
-    return {**kept, "PATH": path, labs.NAME: name, "COVEN_STATE": state}
+    return {**kept, "PATH": path, labs.NAME: name, labs.RUN: str(found.run_folder()), "COVEN_STATE": state}
 
 
 def choose(name: str | None) -> found.Found:
@@ -87,7 +87,7 @@ def up(given: Arguments) -> int:
         found.down(standing)
     found.clear(name)
     _build(name, words)
-    _welcome(name, given.package)
+    _welcome(name, given)
     return 0
 
 
@@ -103,7 +103,8 @@ def _ports(given: Arguments, names: list[str]) -> list[str]:
 
 def _build(name: str, deploy: list[str]) -> None:
     """Start the process that holds the lab and wait until it stands. Raises Refused, nothing left behind."""
-    Places.find().make()
+    if labs.RUN not in os.environ:
+        Places.find().make()
     folder = found.folder_of(name)
     folder.mkdir(mode=0o700)
     request = json.dumps({"folder": str(folder), "deploy": deploy})
@@ -148,11 +149,14 @@ def _swap(lab: found.Found, deploy: list[str]) -> int:
         return checked.returncode
     variables = environment(lab.name)
     present = _listing(lab)
-    words = [[act, vnf["name"]] for vnf in present["vnfs"] for act in ("terminate", "delete")]
-    words += [["delete", "--package", package["id"]] for package in present["packages"]]
-    for each in words:
+    old = [[act, vnf["name"]] for vnf in present["vnfs"] for act in ("terminate", "delete")]
+    old += [["delete", "--package", package["id"]] for package in present["packages"]]
+    for each in old:
         subprocess.run(_coven(lab, each), env=variables, stdout=subprocess.DEVNULL, check=False)
-    done = subprocess.run(_coven(lab, ["deploy", *deploy]), env=variables, check=False)
+    words = _coven(lab, ["deploy", *deploy])
+    done = subprocess.run(words, env=variables, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode == 0:
+        print(f"lab {lab.name}: {deploy[0]} is in its place")
     return done.returncode
 
 
@@ -172,18 +176,19 @@ def _coven(lab: found.Found, words: list[str]) -> list[str]:
     return in_place(lab, "appliance", [*COVEN, *words])
 
 
-def _welcome(name: str, package: str) -> None:
+def _welcome(name: str, given: Arguments) -> None:
     only = "" if len(found.find()) == 1 else f" --lab {name}"
     server = ADDRESS["server"]
     print(f"lab {name} is up: client {ADDRESS['client']} --- {IN} appliance {OUT} --- {server} server")
+    named = f" --name {name}" if given.name else ""
     for words, what in (
         (f"exec{only} client curl -m 3 http://{server}/", "a packet's way through"),
         (f"exec{only} appliance coven stats", "what was dropped, and why"),
         (f"shell{only} client", "a shell there"),
-        (f"up{f' --name {name}'} {shlex.quote(package)}", "again, after a change: swaps the package"),
+        (f"up{named} {shlex.quote(given.package)}", "again, after a change: swaps the package"),
         (f"down {name}", "when you are done"),
     ):
-        print(f"  coven lab {words:48}  {what}")
+        print(f"  coven lab {words:46}  {what}")
 
 
 def down(given: Arguments) -> int:
@@ -245,7 +250,8 @@ def status(given: Arguments) -> int:
                   for place, pid in row["places"].items()]  # fmt: skip
         print(tables.table(["place", "address", "pid"], places))
         for vnf in row["vnfs"]:
-            print(f"  {vnf['name']} ({vnf['package']}) is {vnf['operational_state'] or vnf['instantiation_state']}")
+            state = vnf["operational_state"] or vnf["instantiation_state"]
+            print(f"  {vnf['name']} ({vnf['package']}) is {state}")
         if row["state"] != "up":
             print(f"  {row['why']}\n    coven lab down {row['name']}")
     return 0 if all(row["state"] == "up" for row in rows) else 1
@@ -346,4 +352,4 @@ def add_arguments(lab: argparse.ArgumentParser, backends: tuple[str, ...]) -> No
     one = add("measure", "how many packets a second each descriptor of a package handles, from a capture",
               "coven lab measure my-filter")  # fmt: skip
     one.add_argument("package", metavar="PACKAGE", help="a folder")
-    one.add_argument("--packets", type=int, default=200_000, metavar="N", help="default 200000")
+    one.add_argument("--packets", type=int, default=1 << 20, metavar="N", help="default 1048576")

@@ -19,7 +19,7 @@ from pathlib import Path
 from coven import journal
 from coven.keeper import JOURNAL
 from coven.keepers import remove_directory
-from coven.lab import HOLDS, NAME, PLACES, netns_of
+from coven.lab import HOLDS, NAME, PLACES, RUN, netns_of
 from coven.places import Places
 from pps.memory_group import find_controller, sweep
 
@@ -41,9 +41,14 @@ class Found:
         return "up" if self.stand and len(self.holders) == len(PLACES) else "broken"
 
 
+def run_folder() -> Path:
+    """This user's runtime folder, also for whoever asks from inside a lab, which has a state of its own."""
+    return Path(os.environ.get(RUN) or Places.find().run)
+
+
 def folder_of(name: str) -> Path:
     """Where a lab of this user keeps its state while it stands."""
-    return Places.find().run / f"{FOLDER_PREFIX}{name}"
+    return run_folder() / f"{FOLDER_PREFIX}{name}"
 
 
 def find() -> dict[str, Found]:
@@ -64,6 +69,7 @@ def find() -> dict[str, Found]:
 
 def _marked() -> Iterator[tuple[int, dict[str, str]]]:
     """This user's living processes that carry a lab's name, with what labs put into environments."""
+    ours = str(run_folder())
     for pid in _pids():
         try:
             if os.stat(f"/proc/{pid}").st_uid != os.geteuid():
@@ -72,8 +78,8 @@ def _marked() -> Iterator[tuple[int, dict[str, str]]]:
         except OSError:
             continue
         pairs = (word.decode(errors="replace").partition("=") for word in text.split(b"\0"))
-        words = {key: value for key, _, value in pairs if key in (NAME, HOLDS)}
-        if words.get(NAME):
+        words = {key: value for key, _, value in pairs if key in (NAME, HOLDS, RUN)}
+        if words.get(NAME) and words.get(RUN) == ours:
             yield pid, words
 
 
@@ -130,7 +136,7 @@ def clear(name: str) -> bool:
     Its keepers' interfaces went with its namespaces: of their journals only the cgroups are undone.
     """
     folder = folder_of(name)
-    if not folder.is_dir():
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):  # gone, or in a place that was closed to us
         return False
     for path in (folder / "state" / "run").glob(f"*/{JOURNAL}"):
         with contextlib.suppress(journal.Busy, OSError):
@@ -148,8 +154,11 @@ def _undo_groups(entry: dict[str, object]) -> str | None:
 
 def leftovers() -> list[str]:
     """Names of labs of which only a folder is left."""
-    run = Places.find().run
-    names = [path.name.removeprefix(FOLDER_PREFIX) for path in run.glob(f"{FOLDER_PREFIX}*")]
+    try:
+        folders = [name for name in os.listdir(run_folder()) if name.startswith(FOLDER_PREFIX)]
+    except OSError:
+        return []
+    names = [name.removeprefix(FOLDER_PREFIX) for name in folders]
     standing = find()
     return sorted(name for name in names if name not in standing)
 

@@ -25,7 +25,7 @@ class Port:
     number: int
     nsh: str | None = None  #: none | ethernet | vxlan-gpe; None: proxied when seen
     trusted: bool = True  #: False: what arrives loses its NSH context
-    addresses: tuple[Address, ...] = ()  #: of ours, one of each version at most: of tunnels, and to answer from
+    addresses: tuple[Address, ...] = ()  #: ours, at most one of each version: of tunnels, to answer from
 
 
 @dataclass(frozen=True)
@@ -163,23 +163,16 @@ class Descriptor:
         return result
 
     def unavailable(self) -> list[Mistake]:
-        """The VNFCs whose language or engine this version cannot run."""
-        here = available_languages()
-        return [
-            Mistake(
-                self.file,
-                vnfc.line,
-                None,
-                f"vnfcs.{vnfc.name}.language",
-                vnfc.language,
-                " or ".join(sorted(here)),
-                f"{vnfc.language} is not available in this version",
-            )
-            for vnfc in self.vnfcs.values()
-            if vnfc.language not in here
-        ]
-
-
-def available_languages() -> frozenset[str]:
-    """The languages with a framework in `pps`: its registry says so."""
-    return frozenset(importlib.import_module("pps.frameworks").FRAMEWORKS)
+        """The VNFCs whose language this version, or this machine, cannot run."""
+        mistakes = []
+        frameworks = importlib.import_module("pps.frameworks")
+        for vnfc in self.vnfcs.values():
+            absent = None
+            if vnfc.language not in frameworks.FRAMEWORKS:
+                known = " or ".join(sorted(frameworks.FRAMEWORKS))
+                absent = vnfc.language, known, f"{vnfc.language} is not available in this version"
+            absent = absent or frameworks.missing(vnfc.language)
+            if absent is not None:
+                place = f"vnfcs.{vnfc.name}.language"
+                mistakes.append(Mistake(self.file, vnfc.line, None, place, *absent))
+        return mistakes

@@ -1,7 +1,7 @@
 """What a descriptor says about NSH: `paths`, `next_hops`, `oam`, a port's and a rule's share of it.
 
-Each function reads with a `Reader`, so mistakes gather with the document's others; an operator's new path table
-goes through the same ones.
+Each function reads with a `Reader`, so mistakes gather with the document's others; an operator's new path
+table goes through the same ones.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping
 
+from coven.chains import Graph
 from coven.errors import suggest
-from coven.model import Address, Encap, NextHop, Port, ServicePath
+from coven.model import Address, Descriptor, Encap, NextHop, Port, ServicePath
 from coven.reading import Reader
 from coven.yaml12 import Node, show
 from itf.segment import C
@@ -38,7 +39,9 @@ def read_port(reader: Reader, name: str, number: int, node: Node) -> Port:
         for item in items:
             address = _address(reader, item, f"{place}.address")
             if address is not None and any(address.version == other.version for other in addresses):
-                reader.wrong(item, f"{place}.address", f"a second IPv{address.version} address", "one of each")
+                reader.wrong(
+                    item, f"{place}.address", f"a second IPv{address.version} address", "one of each"
+                )
             elif address is not None:
                 addresses.append(address)
     return Port(name, number, nsh, trusted, tuple(addresses))
@@ -87,11 +90,20 @@ def read_next_hops(reader: Reader, node: Node | None, ports: Mapping[str, Port])
         tunnel = transport == "vxlan-gpe"
         for field, needed in (("mac", tunnel), ("address", tunnel), ("port", tunnel)):
             if needed and field not in entries:
-                reader.wrong(item, f"{place}.{field}", "nothing", f"a {field}: vxlan-gpe needs one", f"add {field}:")
+                reader.wrong(
+                    item, f"{place}.{field}", "nothing", f"a {field}: vxlan-gpe needs one", f"add {field}:"
+                )
         for field in ("address", "vni"):
             if field in entries and not tunnel:
-                reader.wrong(entries[field], f"{place}.{field}", f"{field} with {transport}", "vxlan-gpe only")
-        if tunnel and address and port and all(own.version != address.version for own in ports[port].addresses):
+                reader.wrong(
+                    entries[field], f"{place}.{field}", f"{field} with {transport}", "vxlan-gpe only"
+                )
+        if (
+            tunnel
+            and address
+            and port
+            and all(own.version != address.version for own in ports[port].addresses)
+        ):
             reader.wrong(entries["address"], f"{place}.address", str(address),
                          f"an address that port {port} can send to",
                          f"give ports.{port}.address an IPv{address.version} address")  # fmt: skip
@@ -112,6 +124,31 @@ def read_encap(reader: Reader, node: Node | None, place: str) -> Encap | None:
     spi = reader.integer(entries.get("spi"), f"{place}.spi", 0, 0, SPI_MOST)
     si = reader.integer(entries.get("si"), f"{place}.si", SI_MOST, 1, SI_MOST)
     return Encap(spi, si, _context(reader, entries.get("context"), f"{place}.context"))
+
+
+def leads_out(graph: Graph) -> str:
+    """The port at the end of a graph's main line: every VNFC forwards to its first output."""
+    outputs: dict[str, str] = {}
+    for (vnfc, _), target in graph.next.items():
+        outputs.setdefault(vnfc, target)
+    at = graph.first
+    while at in outputs:
+        at = outputs[at]
+    return at
+
+
+def check_encaps(reader: Reader, descriptor: Descriptor) -> None:
+    """No rule encapsulates what leaves by a port that has no NSH."""
+    for number, rule in enumerate(descriptor.classifier):
+        if rule.encap is None or not isinstance(rule.then, str) or rule.then not in descriptor.chains:
+            continue
+        for port in descriptor.ports if rule.port is None else [rule.port]:
+            way = descriptor.chains[rule.then].graphs.get(port)
+            out = leads_out(way) if isinstance(way, Graph) else None
+            if out is not None and out in descriptor.ports and descriptor.ports[out].nsh == "none":
+                reader.wrong((rule.line, 1), f"classifier[{number}].then.encap",
+                             f"chain {rule.then} from {port} leaves by {out}, which has nsh: none",
+                             "a port with NSH")  # fmt: skip
 
 
 def _place_in_path(

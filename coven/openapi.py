@@ -113,6 +113,12 @@ SCHEMAS: Schema = {
         "vnfc": NAME, "request": TEXT, "args": {"oneOf": [several(ANY), mapping(ANY)], "default": []},
     }, ("vnfc", "request"), closed=True),
     "Answer": record({"vnfc": NAME, "request": TEXT, "value": ANY}),
+    "ServicePaths": record({
+        "paths": several(record({
+            "spi": COUNT, "si": NULL_COUNT, "chain": NAME, "context": NULL_TEXT, "packets": COUNT,
+            "bytes": COUNT,
+        }, ("spi", "chain"), closed=True)),
+    }, ("paths",), closed=True),
     "Document": {"type": "object"},
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LIGHT = frozenset({"c"})  #: languages whose hosts share the forwarder's core
+LIGHT = frozenset({"c", "click"})  #: languages whose hosts share the forwarder's core
 
 
 class Placement:

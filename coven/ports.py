@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
+from coven import port_lease
 from coven.descriptor import Descriptor
 from coven.errors import Mistake, suggest
 from coven.journal import Journal
@@ -96,8 +98,15 @@ def _open(name: str, port: PortPlan, pool: Pool, journal: Journal) -> OpenPort:
     opened: OpenPort
     if port.capture:
         opened = backend.open(name, port.read, port.write)
-    else:
-        opened = backend.open(name, port.interface, pool, journal, take=port.take)
+        return opened
+    assert port.interface is not None
+    with contextlib.ExitStack() as stack:
+        if (lease := port_lease.take(name, port.interface)) is not None:
+            stack.callback(lease.close)
+        live = backend.open(name, port.interface, pool, journal, take=port.take)
+        stack.push(live.undo)  # the interface is as it was before somebody else may have it
+        live.undo = stack.pop_all()
+        opened = live
     return opened
 
 

@@ -66,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a line for each packet: what it was, each VNFC's verdict, why (default: captures of fewer than "
         f"{EXPLAINED} packets)",
     )  # fmt: skip
+    parser.add_argument(
+        "--watch", action="store_true", help="whenever the package is saved: check it, take it up, keep running"
+    )
     parser.add_argument("--debug", metavar="VNFC", help="leave it its terminal, and never end it as hung")
 
 
@@ -263,6 +266,9 @@ def main(arguments: argparse.Namespace) -> int:
                 if arguments.debug is not None and arguments.debug not in descriptor.vnfcs:
                     known = ", ".join(descriptor.vnfcs)
                     raise Refused(Mistake(None, None, None, "--debug", arguments.debug, f"a VNFC: {known}"))
+                if arguments.watch and package.is_zip(Path(arguments.package)):
+                    expected = "a folder or a descriptor file, to be edited"
+                    raise Refused(Mistake(None, None, None, "--watch", "a zip", expected))
             except Refused as refused:
                 print(refused, file=sys.stderr)
                 return USAGE
@@ -271,25 +277,37 @@ def main(arguments: argparse.Namespace) -> int:
                 build=make_folder() / "build", ports=ports, instance=uuid.uuid4().hex, config=settings,
                 latency=arguments.latency, debug=arguments.debug,
             )  # fmt: skip
-            return _run(plan, arguments)
+            loop = Loop()
+            ending: list[bool] = []
+            on_signals(loop, lambda: ending.append(True))
+            if arguments.seconds is not None:
+                loop.later(arguments.seconds, lambda: ending.append(True))
+            if arguments.watch:
+                from coven.watch import watch
+
+                return watch(plan, source.label, arguments, loop, lambda: bool(ending))
+            return run_once(plan, arguments, loop, lambda: bool(ending))
     except Refused as refused:
         print(refused, file=sys.stderr)
         return FAILED
 
 
-def _run(plan: Plan, arguments: argparse.Namespace) -> int:
-    loop = Loop()
-    ending: list[bool] = []
-    on_signals(loop, lambda: ending.append(True))
+def run_once(
+    plan: Plan, arguments: argparse.Namespace, loop: Loop, ended: Callable[[], bool],
+    ready: Callable[[Foreground], None] = lambda _: None,
+) -> int:  # fmt: skip
+    """Run until the captures' end or `ended`, then say what came of it; the exit status. `ready` is called before
+    the first packet. Raises Refused."""
     with Foreground(plan, loop, echo=True) as run:
         if not plan.capture:
             for name, facts in run.vnf.facts.items():
                 print(f"{name}: {facts.interface} ({facts.backend}: {facts.why})", file=sys.stderr)
             print("forwarding; Ctrl-C ends", file=sys.stderr)
-        if arguments.seconds is not None:
-            loop.later(arguments.seconds, lambda: ending.append(True))
+        if arguments.debug is not None:
+            _debugged(run, arguments.debug)
+        ready(run)
         with _explained(run, arguments):
-            run.forward(lambda: bool(ending))
+            run.forward(ended)
         status = run.status()
         failed = any(host.state == "failed" for host in run.vnf.hosts.values())
     if arguments.json is not None:
@@ -299,6 +317,15 @@ def _run(plan: Plan, arguments: argparse.Namespace) -> int:
     if not_accounted(status):
         return UNACCOUNTED
     return FAILED if failed else OK
+
+
+def _debugged(run: Foreground, name: str) -> None:
+    """Time to attach a debugger before the first packet: a Python VNFC stops where its source says breakpoint()."""
+    host = run.vnf.hosts[name]
+    print(f"{name} is process {host.pid}: gdb -p {host.pid}, strace -p {host.pid}", file=sys.stderr)
+    if host.plan.vnfc.language != "python" and sys.stdin.isatty():
+        print("Enter lets packets come", end=" ", file=sys.stderr, flush=True)
+        sys.stdin.readline()
 
 
 @contextlib.contextmanager
@@ -321,12 +348,17 @@ def _explained(run: Foreground, arguments: argparse.Namespace) -> Iterator[None]
     try:
         yield
         explanation.finish()
-        if lines and explanation.packets < EXPLAINED:
-            print("\n".join(lines))
+        if lines and explanation.packets < EXPLAINED:  # in the order of arrival, hints last
+            print("\n".join(sorted(lines, key=_number)))
         if wanted or (lines and explanation.packets < EXPLAINED):
             print(file=stream)
     finally:
         run.after(explanation.close)
+
+
+def _number(line: str) -> int:
+    number = line[:5].strip()
+    return int(number) if number.isdigit() else EXPLAINED
 
 
 def _write_json(path: Path, status: dict[str, Any]) -> None:

@@ -26,15 +26,10 @@ def place_in_path(spi: int, si: int | None) -> int:
     return spi << 8 | (si or 0)
 
 
-def leads_out(graph: Graph) -> str:
-    """The port at the end of a graph's main line: every VNFC forwards to its first output."""
-    outputs: dict[str, str] = {}
-    for (vnfc, _), target in graph.next.items():
-        outputs.setdefault(vnfc, target)
-    at = graph.first
-    while at in outputs:
-        at = outputs[at]
-    return at
+def _without_figures(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {key: value for key, value in row.items() if key not in ("packets", "bytes") and value is not None}
 
 
 class ServicePaths:
@@ -51,7 +46,9 @@ class ServicePaths:
         """A counter for each path: its own for as long as it is there. Returns those that are new."""
         wanted = [(path.spi, path.si) for path in self.paths]
         self._counters = {place: n for place, n in self._counters.items() if place in set(wanted)}
-        free = sorted(set(range(C.SEG_PATHS)) - set(self._counters.values()), key=lambda n: (n in self._base, n))
+        free = sorted(
+            set(range(C.SEG_PATHS)) - set(self._counters.values()), key=lambda n: (n in self._base, n)
+        )
         new = []
         for place in wanted:
             if place not in self._counters:
@@ -63,10 +60,14 @@ class ServicePaths:
         """Take another path table over, as a document says it. Raises Refused with every mistake, then the
         old one stays."""
         reader = Reader(None)
+        if isinstance(wanted, list):  # what `document` gave may come back
+            wanted = [_without_figures(row) for row in wanted]
         node = read(json.dumps(wanted).encode())
         paths = nsh_fields.read_paths(reader, node, self.descriptor.chains)
         if reader.mistakes:
-            mistakes = [Mistake(None, None, None, m.field, m.found, m.expected, m.remedy) for m in reader.mistakes]
+            mistakes = [
+                Mistake(None, None, None, m.field, m.found, m.expected, m.remedy) for m in reader.mistakes
+            ]
             raise Refused(mistakes, title="paths refused")
         self.paths = paths
         for number in self._number():
@@ -152,7 +153,7 @@ class ServicePaths:
         if isinstance(way, Graph):
             vnfcs = {vnfc for vnfc, _ in way.next}
             slot.graph_aware[number] = int(all(self.descriptor.vnfcs[name].nsh == "aware" for name in vnfcs))
-            port = self.descriptor.ports[leads_out(way)]
+            port = self.descriptor.ports[nsh_fields.leads_out(way)]
             slot.graph_exit[number] = C.STAGE_PORT + port.number
         else:  # no VNFC of this graph sees a packet
             slot.graph_aware[number] = 1

@@ -4,6 +4,7 @@
 
 int main(int argc, char **argv)
 {
-	static const struct stage_ops *const linked[] = { &af_xdp_stage, &af_packet_stage, &pcap_stage, &nsh_stage, NULL };
+	static const struct stage_ops *const linked[] = { &af_xdp_stage, &af_packet_stage, &pcap_stage,
+							  &nsh_stage, NULL };
 	return forwarder_main(argc, argv, linked);
 }

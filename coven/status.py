@@ -122,8 +122,8 @@ def document(
         vnfcs[name]["bogus"] = int(cells[place].bogus)
         used.append(place)
     classifier = _place(cells[C.PLACE_CLASSIFIER], drops.take("classifier", cells[C.PLACE_CLASSIFIER]))
-    for name, place in (("nsh", C.PLACE_NSH), ("flow", C.PLACE_FLOW)):
-        drops.take(name, cells[place])
+    nsh = _place(cells[C.PLACE_NSH], drops.take("nsh", cells[C.PLACE_NSH]))
+    drops.take("flow", cells[C.PLACE_FLOW])
     whole: dict[str, Any] = {
         "received": sum(port["received"] for port in shown.values()),
         "originated": sum(int(cells[place].originated) for place in used),
@@ -144,6 +144,7 @@ def document(
         "ports": shown,
         "vnfcs": vnfcs,
         "classifier": classifier,
+        "nsh": nsh,
         "explanations": drops.explanations,
     }
 
@@ -168,4 +169,5 @@ def _vnfc(host: HostProcess) -> dict[str, Any]:
 def not_accounted(status: Mapping[str, Any]) -> bool:
     """Whether law 1 is broken anywhere: for the whole VNF, or at one port or VNFC."""
     places = [*status["ports"].values(), *status["vnfcs"].values(), status["classifier"]]
+    places += [status["nsh"]] if "nsh" in status else []
     return status["unaccounted"] != 0 or any(place["unaccounted"] != 0 for place in places)

@@ -26,8 +26,8 @@ class Explanation:
         self._trace = Trace.make(SLOTS, C.CLOCK_CAPTURE if vnf.capture else C.CLOCK_LIVE)
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._position = 0
-        names = vnf.descriptor
-        self._explainer = Explainer(list(names.ports), list(names.vnfcs), self._reason, PLATFORM)
+        outputs = {name: vnfc.outputs for name, vnfc in vnf.descriptor.vnfcs.items()}
+        self._explainer = Explainer(list(vnf.descriptor.ports), outputs, self._reason, PLATFORM)
         loop.read(self._bell, self._rung)
         vnf.trace_to(self._trace, self._bell)
 

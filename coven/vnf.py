@@ -26,6 +26,7 @@ from coven.placement import Placement
 from coven.plan import Plan
 from coven.ports import OpenPort, close_ports, frame_size, open_ports
 from coven.status import PortFacts, document
+from coven.swap import Swap
 from coven.watchdog import Watchdog
 from coven.wiring import HopState, PortState, Wiring
 from itf.segment import C, Config, Forwarder, Pool, Trace
@@ -53,10 +54,13 @@ class Vnf:
         self.program = program
         self.placement = placement
         self.on_end: Callable[[], None] = lambda: None
+        self.memory_groups = ""  #: what the names of its processes' memory groups begin with
         self.forwarding = False
         self.done = False  #: a capture has ended, or a drain
         self.capture = plan.capture
         self.hosts: dict[str, HostProcess] = {}
+        self.swaps: dict[str, Swap] = {}  #: by VNFC, until the version swapped out has ended
+        self.leaving: list[HostProcess] = []  #: processes that end, and are no hop's any more
         self.ports: dict[str, OpenPort] = {}
         self.facts: dict[str, PortFacts] = {}
         self.trace: tuple[Trace, int] | None = None
@@ -249,13 +253,13 @@ class Vnf:
                 self._send_port(name)
         for host in self.hosts.values():
             if self.wiring.hops[host.name].state == C.HOP_UP:
-                self._send_hop(host)
+                self.send_hop(host)
 
     def _send_port(self, name: str) -> None:
         number, state = self.descriptor.ports[name].number, self.wiring.ports[name]
         self.process.send(C.MESSAGE_PORT, number, state.generation, self.ports[name].fds)
 
-    def _send_hop(self, host: HostProcess) -> None:
+    def send_hop(self, host: HostProcess) -> None:
         assert host.hop is not None
         self.process.send(C.MESSAGE_HOP, host.number, host.generation, (host.hop.fd, host.bell))
 
@@ -276,6 +280,10 @@ class Vnf:
         elif kind == C.MESSAGE_ERROR:
             self.logs.say(stage_name(index, self.wiring), what)
             self.epochs.error(index, what)
+        elif kind == C.MESSAGE_SWAPPED:
+            swap = next((s for s in self.swaps.values() if s.old.number == index), None)
+            if swap is not None and swap.old.generation == generation:
+                swap.finish()
         elif kind == C.MESSAGE_DONE:
             self.done = True
             self._drained()
@@ -305,14 +313,15 @@ class Vnf:
     # hosts
 
     def host_ready(self, host: HostProcess) -> None:
-        self.wiring.hops[host.name] = HopState(C.HOP_UP, host.generation)
-        self._send_hop(host)
+        previous = self.wiring.hops[host.name].previous
+        self.wiring.hops[host.name] = HopState(C.HOP_UP, host.generation, previous=previous)
+        self.send_hop(host)
         if self.epochs.epoch > 0:
             self.epochs.move()
 
     def host_lost(self, host: HostProcess, reason: int) -> None:
-        before = self.wiring.hops[host.name].generation
-        self.wiring.hops[host.name] = HopState(C.HOP_DOWN, before, reason)
+        before = self.wiring.hops[host.name]
+        self.wiring.hops[host.name] = HopState(C.HOP_DOWN, before.generation, reason, before.previous)
         if self.epochs.epoch > 0:
             self.epochs.move()
         if host.plan.vnfc.on_failure == "stop":
@@ -328,6 +337,21 @@ class Vnf:
             host.start()
         except (OSError, Refused) as problem:
             self.logs.say(host.name, f"cannot be started: {problem}")
+
+    def swap(self, plan: HostPlan, answer: Answer) -> None:
+        """Put another version of a VNFC in the place of the one that runs; see `coven.swap`."""
+        name = plan.vnfc.name
+        if name in self.swaps:
+            answer([_busy()])
+            return
+
+        def done(mistakes: list[Mistake]) -> None:
+            if mistakes:
+                self.swaps.pop(name, None)
+            answer(mistakes)
+
+        self.swaps[name] = Swap(self, self.hosts[name], plan, done)
+        self.swaps[name].start()
 
     # going down
 
@@ -349,9 +373,11 @@ class Vnf:
         self._ended = True
         if self._watchdog is not None:
             self._watchdog.stop()
-        for host in self.hosts.values():
+        every = [*self.hosts.values(), *self.leaving, *(h for s in self.swaps.values() for h in (s.old, s.new))]
+        for host in every:
             host.stop()
-        self.loop.run_until(lambda: all(host.finished for host in self.hosts.values()), 10)
+        self.loop.run_until(lambda: all(host.finished for host in every), 10)
+        self.leaving = [host for host in every if host not in self.hosts.values()]
         if hasattr(self, "process"):
             self.process.end()
         close_ports(self.ports)
@@ -359,7 +385,7 @@ class Vnf:
 
     def close(self) -> None:
         """Let go of the segment; figures cannot be read any more."""
-        for host in self.hosts.values():
+        for host in [*self.hosts.values(), *self.leaving]:
             host.close()
         for name in ("pool", "segment", "config"):
             held = getattr(self, name, None)

@@ -15,6 +15,10 @@ from coven.loop import Loop
 from itf.segment import C, Forwarder
 
 HUNG_SECONDS = 1.0
+HUNG_WHY = (
+    f"no progress for {HUNG_SECONDS:g} s with packets waiting: an endless loop, or too much work for one packet "
+    "(coven run --debug VNFC leaves it alone, for a debugger to look)"
+)
 EXCEPTIONS, EXCEPTIONS_SECONDS = 1000, 10.0  #: more in that time and the VNFC counts as failed
 LOOK_SECONDS, IDLE_SECONDS = 0.25, 0.5  #: between two looks
 
@@ -67,7 +71,7 @@ class Watchdog:
         if seen.since is None or progress != seen.progress:
             seen.progress, seen.since = progress, now
         elif now - seen.since >= HUNG_SECONDS:
-            host.kill(HUNG, f"no progress for {HUNG_SECONDS:g} s with packets waiting")
+            host.kill(HUNG, HUNG_WHY)
         return True
 
     def _has_work(self, host: HostProcess) -> bool:

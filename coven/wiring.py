@@ -52,6 +52,7 @@ class HopState:
     state: int = C.HOP_DOWN
     generation: int = 0
     lost_reason: int = _DIED
+    previous: int = 0  #: the generation that it takes over from, as long as that one finishes what it has
 
 
 class Wiring:
@@ -150,6 +151,7 @@ class Wiring:
             cell, state = slot.hop[number], self.hops[name]
             put_text(cell.name, name)
             cell.state, cell.generation, cell.lost_reason = state.state, state.generation, state.lost_reason
+            cell.previous = state.previous
             cell.quota, cell.queue_max = quota(vnfc.hold_max), QUEUE_MOST
             cell.on_failure, cell.outputs = _ON_FAILURE[vnfc.on_failure], len(vnfc.outputs)
             cell.aware = int(vnfc.nsh == "aware")
@@ -253,6 +255,7 @@ def same_topology(one: Any, other: Any) -> bool:
     return all(
         bytes(ffi.buffer(getattr(one, table))) == bytes(ffi.buffer(getattr(other, table)))
         for table in (
-            "rule", "graph_of", "first", "graph_port", "next", "emit_graph", "insn", "nsh_port", "next_hop", "encap",
+            "rule", "graph_of", "first", "graph_port", "next", "emit_graph", "insn", "nsh_port",
+            "next_hop", "encap",
         )
     )

@@ -12,7 +12,7 @@ static unsigned place_of(uint16_t owner)
 	case OWNER_LEAVING:
 		return number < SEG_PORTS ? PLACE_LEAVING + number : PLACES;
 	case OWNER_HOP:
-		return number < SEG_HOPS ? PLACE_HOP + number : PLACES;
+		return number < SEG_HOPS + HOP_PREVIOUS ? PLACE_HOP + number % SEG_HOPS : PLACES;
 	default:
 		return PLACES;
 	}
@@ -102,13 +102,15 @@ void account_write_off(struct forwarder *fw)
 		uint64_t drops = 0;
 		for (unsigned r = 0; r < REASONS; r++)
 			drops += s->dropped[r];
-		difference += (int64_t)(s->originated + s->cloned) - (int64_t)(s->consumed + drops + s->in_flight);
+		difference +=
+			(int64_t)(s->originated + s->cloned) - (int64_t)(s->consumed + drops + s->in_flight);
 		if (arriving)
 			difference += (int64_t)s->received;
 		if (leaving)
 			difference -= (int64_t)s->forwarded;
 		/* each place's own equation: what it took in and has neither kept nor ended, it handed on */
-		uint64_t in = s->received + s->originated + s->cloned, out = s->consumed + drops + s->in_flight;
+		uint64_t in = s->received + s->originated + s->cloned,
+			 out = s->consumed + drops + s->in_flight;
 		if (leaving)
 			s->received = s->forwarded + out;
 		else
@@ -117,7 +119,8 @@ void account_write_off(struct forwarder *fw)
 	struct place_stats *first = &stats[PLACE_ARRIVING];
 	if (difference >= 0) {
 		first->dropped[REASON_forwarder_lost] += (uint64_t)difference;
-		first->forwarded -= first->forwarded < (uint64_t)difference ? first->forwarded : (uint64_t)difference;
+		first->forwarded -=
+			first->forwarded < (uint64_t)difference ? first->forwarded : (uint64_t)difference;
 	} else {
 		first->received += (uint64_t)-difference;
 		first->forwarded += (uint64_t)-difference;

@@ -63,7 +63,8 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 		struct stage *s = fabric->stage[STAGE_HOP + n];
 		if (s == NULL)
 			continue;
-		quiet = hop_quiet(s) && quiet; /* before the poll: what it gave back is then still in its ring */
+		quiet = hop_quiet(s) &&
+			quiet; /* before the poll: what it gave back is then still in its ring */
 		*moved += s->ops->poll(s, SEG_HOST_BURST);
 		congested = congested || hop_congested(s);
 	}

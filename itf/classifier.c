@@ -12,7 +12,8 @@ static unsigned vlan_bytes(const uint8_t *data, uint32_t len, uint16_t *vlan)
 {
 	unsigned at = 12;
 	*vlan = VLAN_UNTAGGED;
-	while (at + 6 <= len && ((data[at] == 0x81 && data[at + 1] == 0) || (data[at] == 0x88 && data[at + 1] == 0xa8))) {
+	while (at + 6 <= len &&
+	       ((data[at] == 0x81 && data[at + 1] == 0) || (data[at] == 0x88 && data[at + 1] == 0xa8))) {
 		if (at == 12)
 			*vlan = (uint16_t)((data[14] << 8 | data[15]) & 0xfff);
 		at += 4;
@@ -20,8 +21,8 @@ static unsigned vlan_bytes(const uint8_t *data, uint32_t len, uint16_t *vlan)
 	return at - 12;
 }
 
-static bool expression_matches(const struct wiring *w, const struct rule *rule, uint8_t link, const uint8_t *data,
-			       uint32_t len)
+static bool expression_matches(const struct wiring *w, const struct rule *rule, uint8_t link,
+			       const uint8_t *data, uint32_t len)
 {
 	uint32_t at = link == LINK_ETHERNET ? rule->ethernet_at : rule->ip_at;
 	uint32_t count = link == LINK_ETHERNET ? rule->ethernet_len : rule->ip_len;
@@ -32,7 +33,8 @@ static bool expression_matches(const struct wiring *w, const struct rule *rule, 
 	return bpf_filter((const struct bpf_insn *)&w->insn[at], data, len, len) != 0;
 }
 
-static const struct rule *first_match(const struct wiring *w, unsigned port, uint8_t link, uint8_t *data, uint32_t len)
+static const struct rule *first_match(const struct wiring *w, unsigned port, uint8_t link, uint8_t *data,
+				      uint32_t len)
 {
 	uint8_t addresses[12];
 	uint16_t vlan = VLAN_UNTAGGED;
@@ -80,7 +82,8 @@ static uint16_t classify(struct stage *s, const struct wiring *w, uint32_t ref)
 		return STAGE_NONE;
 	}
 	if (rule->action == RULE_BYPASS)
-		return rule->target == STAGE_NONE ? other_port(w, priv->port) : (uint16_t)(STAGE_PORT + rule->target);
+		return rule->target == STAGE_NONE ? other_port(w, priv->port)
+						  : (uint16_t)(STAGE_PORT + rule->target);
 	if (rule->action == RULE_CHAIN) {
 		priv->graph = w->graph_of[rule->target][priv->port];
 		if (rule->encap != 0 && rule->encap <= SEG_RULES) {

@@ -29,7 +29,9 @@ void control_read(struct forwarder *fw)
 			struct cmsghdr align;
 		} ancillary;
 		struct iovec io = { &m, sizeof m };
-		struct msghdr msg = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &ancillary,
+		struct msghdr msg = { .msg_iov = &io,
+				      .msg_iovlen = 1,
+				      .msg_control = &ancillary,
 				      .msg_controllen = sizeof ancillary };
 		ssize_t got = recvmsg(fw->control, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (got < 0 && errno == EINTR)
@@ -81,11 +83,12 @@ static void watch(struct forwarder *fw, struct stage *s, bool hop)
 	s->watched = fd;
 }
 
-static void stage_stop(struct forwarder *fw, struct stage *s)
+void stage_stop(struct forwarder *fw, struct stage *s)
 {
 	if (s->ops == NULL || s->generation == 0)
 		return;
-	if (s->watched >= 0) { /* the keeper has a copy of the descriptor: closing ours would not end the watch */
+	if (s->watched >=
+	    0) { /* the keeper has a copy of the descriptor: closing ours would not end the watch */
 		epoll_ctl(fw->sleep_all, EPOLL_CTL_DEL, s->watched, NULL);
 		epoll_ctl(fw->sleep_hops, EPOLL_CTL_DEL, s->watched, NULL);
 		s->watched = -1;
@@ -95,12 +98,14 @@ static void stage_stop(struct forwarder *fw, struct stage *s)
 	s->generation = 0;
 }
 
-static bool stage_start(struct forwarder *fw, struct stage *s, struct pending *p, uint32_t generation, bool hop)
+static bool stage_start(struct forwarder *fw, struct stage *s, struct pending *p, uint32_t generation,
+			bool hop)
 {
 	char why[sizeof((struct forwarder_message *)0)->text] = "its descriptors have not come";
 	unsigned count = p->count;
 	p->count = 0; /* the stage owns them now, whatever comes of it */
-	if (count == 0 || p->generation != generation || s->ops->open(s, p->fds, count, why, sizeof why) < 0) {
+	if (count == 0 || p->generation != generation ||
+	    s->ops->open(s, p->fds, count, why, sizeof why) < 0) {
 		control_say(fw, MESSAGE_ERROR, s->id, generation, why);
 		return false;
 	}
@@ -112,8 +117,9 @@ static bool stage_start(struct forwarder *fw, struct stage *s, struct pending *p
 
 static const struct stage_ops *backend(struct forwarder *fw, unsigned kind)
 {
-	static const char *const name[] = { [PORT_AF_XDP] = "af_xdp", [PORT_AF_PACKET] = "af_packet",
-					    [PORT_PCAP] = "pcap" };
+	static const char *const name[] = {
+		[PORT_AF_XDP] = "af_xdp", [PORT_AF_PACKET] = "af_packet", [PORT_PCAP] = "pcap"
+	};
 	for (unsigned i = 0; fw->ops[i] != NULL && kind < sizeof name / sizeof name[0] && name[kind]; i++)
 		if (strcmp(fw->ops[i]->kind, name[kind]) == 0)
 			return fw->ops[i];
@@ -128,15 +134,25 @@ static void take_up_hop(struct forwarder *fw, unsigned n, const struct hop_wirin
 	s->id = STAGE_HOP + n;
 	s->in = &fw->fabric.frames.stats[PLACE_HOP + n];
 	fw->fabric.stage[s->id] = w->state == HOP_NONE ? NULL : s;
+	if (fw->previous[n].generation != 0 && fw->previous[n].generation != w->previous)
+		swap_end(fw, n, REASON_shutdown);
+	if (w->previous == 0 && fw->orphans & 1u << n) {
+		hop_forget(s, n + HOP_PREVIOUS, REASON_shutdown, false);
+		fw->orphans &= ~(1u << n);
+	}
 	if (s->generation == wanted && w->state != HOP_DOWN)
 		return;
-	if (s->generation != 0) {
+	bool swap = s->generation != 0 && s->generation == w->previous && w->state == HOP_UP;
+	if (swap) {
+		swap_begin(fw, n);
+	} else if (s->generation != 0) {
 		s->ops->poll(s, SEG_HOST_BURST); /* what it finished before it went is good */
 		stage_stop(fw, s);
-		hop_forget(s, w->lost_reason < REASONS ? w->lost_reason : REASON_died);
+		hop_forget(s, n, w->lost_reason < REASONS ? w->lost_reason : REASON_died, false);
 	}
-	if (wanted != 0 && w->state != HOP_DOWN)
-		stage_start(fw, s, &fw->pending_hop[n], wanted, true);
+	if (wanted != 0 && w->state != HOP_DOWN && stage_start(fw, s, &fw->pending_hop[n], wanted, true) &&
+	    swap)
+		hop_follow(s, &fw->previous[n]);
 }
 
 static void port_forget(struct forwarder *fw, unsigned n)
@@ -213,8 +229,9 @@ void control_take_up(struct forwarder *fw)
 		take_up_hop(fw, n, &w->hop[n]);
 	for (unsigned n = 0; n < SEG_PORTS; n++) {
 		take_up_port(fw, n, &w->port[n]);
-		fw->ports[n].before = fabric->keeping && (w->nsh_port[n].flags & NSH_PORT_ON) ? fabric->keeping->leave
-											      : NULL;
+		fw->ports[n].before = fabric->keeping && (w->nsh_port[n].flags & NSH_PORT_ON)
+					      ? fabric->keeping->leave
+					      : NULL;
 		fw->line[n] = main_line(w, n);
 	}
 	cell_store(&fabric->header->epoch, epoch);
@@ -231,8 +248,10 @@ void control_close(struct forwarder *fw)
 	account_publish(fw);
 	for (unsigned n = 0; n < SEG_PORTS; n++)
 		stage_stop(fw, &fw->ports[n]);
-	for (unsigned n = 0; n < SEG_HOPS; n++)
+	for (unsigned n = 0; n < SEG_HOPS; n++) {
 		stage_stop(fw, &fw->hops[n]);
+		stage_stop(fw, &fw->previous[n]);
+	}
 	if (fw->fabric.stage[STAGE_NSH] != NULL)
 		fw->nsh.ops->close(&fw->nsh);
 }

@@ -31,7 +31,7 @@ static void flush(struct forwarder *fw)
 		struct stage *s = fw->fabric.stage[id];
 		if (s == NULL || !s->touched)
 			continue;
-		s->touched = false;
+		s->touched = false; /* unless it puts something off */
 		if (s->ops->flush)
 			s->ops->flush(s);
 	}
@@ -43,19 +43,24 @@ static unsigned live_turn(struct forwarder *fw, bool *waiting)
 {
 	struct fabric *fabric = &fw->fabric;
 	unsigned moved = 0;
+	fabric->pressed = false;
 	fabric->frames.now = clock_ns(CLOCK_MONOTONIC);
 	for (unsigned n = 0; n < SEG_HOPS; n++) {
 		struct stage *s = fabric->stage[STAGE_HOP + n];
 		if (s != NULL)
 			moved += s->ops->poll(s, SEG_HOST_BURST);
 	}
+	if (fw->swapping != 0)
+		moved += swap_poll(fw);
 	for (unsigned n = 0; n < SEG_PORTS; n++) {
 		struct stage *s = fabric->stage[STAGE_PORT + n];
 		if (s == NULL)
 			continue;
 		bool hold = held_back(fw, n);
 		*waiting = *waiting || hold;
-		moved += s->ops->poll(s, hold || fabric->draining ? 0 : PORT_BUDGET);
+		unsigned brought = s->ops->poll(s, hold || fabric->draining ? 0 : PORT_BUDGET);
+		fabric->pressed = fabric->pressed || brought == PORT_BUDGET;
+		moved += brought;
 	}
 	return moved;
 }
@@ -63,7 +68,7 @@ static unsigned live_turn(struct forwarder *fw, bool *waiting)
 /* Ask every stage to ring; true if one has work already. */
 static bool arm(struct forwarder *fw)
 {
-	bool ready = false;
+	bool ready = swap_arm(fw);
 	for (unsigned id = 0; id < STAGE_IDS; id++) {
 		struct stage *s = fw->fabric.stage[id];
 		bool stage_ready = false;
@@ -85,6 +90,8 @@ static int timeout_ms(struct forwarder *fw, bool waiting)
 		return 1;
 	if (fw->dirty)
 		until = fw->publish_at;
+	if (fw->swapping & ~fw->swapped && until > now + 20000000)
+		until = now + 20000000; /* then its packets have waited long enough */
 	if (fw->fabric.draining && fw->fabric.header->state != FORWARDER_DONE && until > now + 1000000)
 		until = now + 1000000;
 	if (waiting && until > now + 5000000)
@@ -117,6 +124,7 @@ static void sleep_until_work(struct forwarder *fw, bool waiting)
 		if (s != NULL && s->ops->disarm)
 			s->ops->disarm(s);
 	}
+	swap_disarm(fw);
 }
 
 /* Everything that is still somewhere when the VNF stops is dropped by the name `shutdown`. */
@@ -127,8 +135,10 @@ static void finish(struct forwarder *fw)
 		if (fw->fabric.stage[STAGE_PORT + n] && fw->ports[n].ops->account)
 			fw->ports[n].ops->account(&fw->ports[n]);
 	for (unsigned n = 0; n < SEG_HOPS; n++)
-		if (fw->hops[n].in != NULL)
-			hop_forget(&fw->hops[n], REASON_shutdown);
+		if (fw->hops[n].in != NULL) {
+			hop_forget(&fw->hops[n], n, REASON_shutdown, true);
+			hop_forget(&fw->hops[n], n + HOP_PREVIOUS, REASON_shutdown, true);
+		}
 	for (uint32_t i = 0; i < f->count; i++)
 		if ((f->owner[i] & 0xff00) == OWNER_ARRIVING)
 			frame_drop(f, i, PLACE_ARRIVING + (f->owner[i] & 0xff), REASON_shutdown);
@@ -149,8 +159,10 @@ static void housekeeping(struct forwarder *fw)
 			if (fabric->stage[STAGE_PORT + n] && fw->ports[n].ops->account)
 				fw->ports[n].ops->account(&fw->ports[n]);
 	}
-	if (fw->dirty && now >= fw->publish_at) {
-		account_publish(fw);
+	if (now >= fw->publish_at) {
+		control_read(fw); /* under load nobody sleeps, and the keeper may be gone */
+		if (fw->dirty)
+			account_publish(fw);
 		fw->publish_at = now + 10000000;
 	}
 }
@@ -208,7 +220,8 @@ static bool map_segment(struct forwarder *fw, const int fds[3])
 	struct pool_header *pool = map_object(fds[0], PROT_READ | PROT_WRITE, sizeof *pool, &size);
 	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own, &size);
 	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config, &size);
-	if (pool == NULL || own == NULL || config == NULL || own->frames != pool->frames || pool->frames % 4 != 0)
+	if (pool == NULL || own == NULL || config == NULL || own->frames != pool->frames ||
+	    pool->frames % 4 != 0)
 		return false;
 	f->pool = (uint8_t *)pool;
 	f->data = f->pool + pool->data;
@@ -248,8 +261,11 @@ static void prepare_nsh(struct forwarder *fw)
 	for (unsigned i = 0; fw->ops[i] != NULL; i++) {
 		if (strcmp(fw->ops[i]->kind, "nsh") != 0)
 			continue;
-		fw->nsh = (struct stage){ .ops = fw->ops[i], .fabric = &fw->fabric, .id = STAGE_NSH,
-					  .in = &fw->fabric.frames.stats[PLACE_NSH], .watched = -1 };
+		fw->nsh = (struct stage){ .ops = fw->ops[i],
+					  .fabric = &fw->fabric,
+					  .id = STAGE_NSH,
+					  .in = &fw->fabric.frames.stats[PLACE_NSH],
+					  .watched = -1 };
 		if (fw->nsh.ops->open(&fw->nsh, NULL, 0, why, sizeof why) == 0)
 			fw->fabric.stage[STAGE_NSH] = &fw->nsh;
 	}
@@ -261,12 +277,16 @@ static void prepare(struct forwarder *fw)
 	bool again = fabric->header->state != FORWARDER_STARTING;
 	fabric->frames.now = fabric->capture ? 0 : clock_ns(CLOCK_MONOTONIC);
 	account_start(fw, again);
+	fw->orphans = again ? UINT32_MAX : 0;
 	for (unsigned n = 0; n < SEG_HOPS; n++)
 		fw->hops[n] = (struct stage){ .fabric = fabric, .number = n, .watched = -1 };
 	for (unsigned n = 0; n < SEG_PORTS; n++)
 		fw->ports[n] = (struct stage){ .fabric = fabric, .number = n, .watched = -1 };
-	fw->classifier = (struct stage){ .ops = &classifier_stage, .fabric = fabric, .id = STAGE_CLASSIFIER,
-					 .in = &fabric->frames.stats[PLACE_CLASSIFIER], .watched = -1 };
+	fw->classifier = (struct stage){ .ops = &classifier_stage,
+					 .fabric = fabric,
+					 .id = STAGE_CLASSIFIER,
+					 .in = &fabric->frames.stats[PLACE_CLASSIFIER],
+					 .watched = -1 };
 	fabric->stage[STAGE_CLASSIFIER] = &fw->classifier;
 	prepare_nsh(fw);
 	fw->sleep_all = epoll_create1(EPOLL_CLOEXEC);

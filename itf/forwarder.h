@@ -16,17 +16,22 @@ struct pending { /* descriptors that came ahead of the wiring that names them */
 
 struct forwarder {
 	struct fabric fabric;
-	int control;     /* SOCK_SEQPACKET to the keeper */
-	int sleep_all;   /* epoll: control, ports, hops */
-	int sleep_hops;  /* epoll: control and hops, when ports wait for a hop */
+	int control;			    /* SOCK_SEQPACKET to the keeper */
+	int sleep_all;			    /* epoll: control, ports, hops */
+	int sleep_hops;			    /* epoll: control and hops, when ports wait for a hop */
 	const struct stage_ops *const *ops; /* NULL-terminated: what is linked in */
 	struct stage hops[SEG_HOPS], ports[SEG_PORTS], classifier, nsh;
+	struct stage previous[SEG_HOPS]; /* generation 0: none */
+	uint32_t swapping;		 /* bit per hop that has one */
+	uint32_t orphans;		 /* hops whose predecessor an earlier forwarder may have had */
+	uint32_t swapped;		 /* of them, those that have given everything back */
 	struct pending pending_hop[SEG_HOPS], pending_port[SEG_PORTS];
-	uint32_t line[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */
-	int trace_bell;    /* eventfd of the trace's reader, while there is a trace */
+	uint32_t line
+		[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */
+	int trace_bell;	     /* eventfd of the trace's reader, while there is a trace */
 	size_t trace_size;
-	bool ended;      /* the keeper is gone */
-	bool dirty;      /* something moved since the last publication */
+	bool ended; /* the keeper is gone */
+	bool dirty; /* something moved since the last publication */
 	uint64_t publish_at, account_at, drain_until, switched_at;
 	uint64_t last_packet; /* capture mode: time of the last packet read */
 };
@@ -46,6 +51,16 @@ void account_publish(struct forwarder *fw);
 unsigned account_in_flight(struct forwarder *fw);
 void account_write_off(struct forwarder *fw);
 
+/* swap.c: a hop's next generation takes over while the one before finishes what it has. */
+void swap_begin(struct forwarder *fw, unsigned hop);
+void swap_end(struct forwarder *fw, unsigned hop, unsigned reason);
+unsigned swap_poll(struct forwarder *fw);
+bool swap_arm(struct forwarder *fw);
+void swap_disarm(struct forwarder *fw);
+
+/* control.c, for swap.c */
+void stage_stop(struct forwarder *fw, struct stage *s);
+
 /* trace.c: descriptors of a trace object and its reader's eventfd (none: no more of it); ring that. */
 void trace_take_up(struct forwarder *fw, const int *fds, unsigned count);
 void trace_ring(struct forwarder *fw);
@@ -57,5 +72,8 @@ bool capture_turn(struct forwarder *fw, unsigned *moved);
 bool hop_congested(struct stage *hop);
 bool hop_quiet(struct stage *hop);
 uint64_t hop_advance(struct stage *hop, uint64_t clock);
-void hop_forget(struct stage *hop, unsigned reason);
+void hop_forget(struct stage *hop, unsigned tag, unsigned reason, bool alive);
+void hop_retire(struct stage *hop);
+void hop_follow(struct stage *hop, struct stage *before);
+uint32_t hop_has(struct stage *hop);
 #endif

@@ -17,21 +17,21 @@ enum reason {
 };
 
 struct frames {
-	uint8_t *pool;  /* pool object */
-	uint8_t *data;  /* frame 0 */
+	uint8_t *pool; /* pool object */
+	uint8_t *data; /* frame 0 */
 	uint32_t count, frame_size, frame_shift;
 	struct frame_record *record;
-	uint8_t *nsh;   /* FRAME_NSH_AREA bytes a frame */
+	uint8_t *nsh; /* FRAME_NSH_AREA bytes a frame */
 	uint16_t *owner;
 	struct frame_private *priv;
 	struct frame_saved *saved;
 	struct place_stats *stats; /* live figures, by place */
-	uint32_t *spare;   /* stack of free frames */
+	uint32_t *spare;	   /* stack of free frames */
 	uint32_t spares;
 	struct trace_header *trace; /* NULL: nobody asked */
 	struct trace_record *trace_records;
-	bool trace_rung;   /* the reader knows of all records */
-	uint64_t now;      /* ns, one read for each turn of the loop; in capture mode the capture's time */
+	bool trace_rung; /* the reader knows of all records */
+	uint64_t now;	 /* ns, one read for each turn of the loop; in capture mode the capture's time */
 };
 
 static inline uint8_t *frame_start(const struct frames *f, uint32_t ref)
@@ -74,7 +74,8 @@ static inline void frame_drop(struct frames *f, uint32_t ref, unsigned place, un
 	frame_free(f, ref);
 }
 
-static inline void frames_drop(struct frames *f, const uint32_t *refs, unsigned n, unsigned place, unsigned reason)
+static inline void frames_drop(struct frames *f, const uint32_t *refs, unsigned n, unsigned place,
+			       unsigned reason)
 {
 	f->stats[place].dropped[reason] += n;
 	for (unsigned i = 0; i < n; i++) {

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include "forwarder.h"
 
-enum { SPARES_FIRST = 16, SPARES_BUSY = 128 }; /* must stay within segment.py's SPARES */
+enum { SPARES_FIRST = 64, SPARES_BUSY = 512 }; /* must stay within segment.py's SPARES */
 enum { PREFETCH = 4 };
 
 static const uint64_t STALL_NS = 20000000; /* a hop that does not move holds ports up no longer than this */
@@ -20,7 +20,10 @@ struct hop {
 	size_t size;
 	int bell; /* eventfd: in the forwarder's epoll set, never read */
 	struct ring_end to, from, spare;
-	uint32_t has;      /* packets of ours that it has */
+	uint32_t has;	    /* packets of ours that it has */
+	uint16_t tag;	    /* what OWNER_HOP and OWNER_SPARE are added to for its frames: see swap.c */
+	struct hop *before; /* its predecessor, while that has packets which came before ours */
+	uint64_t before_until;
 	uint32_t spares_wanted;
 	uint32_t seen_tail; /* of its end of `to`, to tell whether it moves */
 	uint64_t moved_at;
@@ -42,7 +45,8 @@ static void refill(struct stage *s)
 	uint32_t waiting = ring_waiting(&hop->spare), refs[SPARES_BUSY];
 	if (waiting >= hop->spares_wanted / 2 + 1)
 		return;
-	uint32_t n = frames_take(&s->fabric->frames, refs, hop->spares_wanted - waiting, OWNER_SPARE + s->number);
+	uint32_t n =
+		frames_take(&s->fabric->frames, refs, hop->spares_wanted - waiting, OWNER_SPARE + hop->tag);
 	ring_put(&hop->spare, refs, n);
 	ring_publish(&hop->spare);
 	hop->spares_wanted = SPARES_BUSY; /* it uses them: have more ready from now on */
@@ -64,7 +68,8 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 	uint32_t slots = h->ring_slots;
 	uint64_t size = (uint64_t)status.st_size, bytes = 4ull * slots;
 	if (h->magic != SEG_MAGIC || h->abi_major != SEG_ABI_MAJOR || slots < 2 || (slots & (slots - 1)) ||
-	    bytes > size || h->to_vnfc > size - bytes || h->from_vnfc > size - bytes || h->spare > size - bytes) {
+	    bytes > size || h->to_vnfc > size - bytes || h->from_vnfc > size - bytes ||
+	    h->spare > size - bytes) {
 		snprintf(why, why_size, "the hop object is not one of this ABI");
 		munmap(h, status.st_size);
 		return -1;
@@ -86,15 +91,18 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 		ring_publish(&hop->to);
 		bell_wake(&h->host_asleep);
 	}
-	ring_open(&hop->from, (uint32_t *)(base + h->from_vnfc), slots, &h->from_vnfc_tail, &h->from_vnfc_head);
+	ring_open(&hop->from, (uint32_t *)(base + h->from_vnfc), slots, &h->from_vnfc_tail,
+		  &h->from_vnfc_head);
 	ring_open(&hop->spare, (uint32_t *)(base + h->spare), slots, &h->spare_head, &h->spare_tail);
 	for (uint32_t i = 0; i < f->count; i++) /* not zero only after a forwarder's restart */
 		hop->has += f->owner[i] == OWNER_HOP + s->number;
+	hop->tag = s->number;
 	hop->spares_wanted = SPARES_FIRST;
 	hop->moved_at = f->now;
 	s->self = hop;
 	s->in = &f->stats[PLACE_HOP + s->number];
 	refill(s);
+	hop->spares_wanted = SPARES_FIRST; /* until it uses some */
 	return 0;
 }
 
@@ -104,8 +112,10 @@ static void pass_by(struct stage *s, const uint32_t *refs, unsigned n)
 	for (unsigned i = 0; i < n && TRACED(&s->fabric->frames); i++)
 		trace_verdict(&s->fabric->frames, refs[i], PLACE_HOP + s->number, VERDICT_NONE, 0);
 	for (unsigned i = 0; i < n; i++)
-		stage_hand(s->fabric, packet_wiring(s->fabric, refs[i])->next[s->fabric->frames.priv[refs[i]].graph]
-			   [s->number][0], &refs[i], 1);
+		stage_hand(s->fabric,
+			   packet_wiring(s->fabric, refs[i])
+				   ->next[s->fabric->frames.priv[refs[i]].graph][s->number][0],
+			   &refs[i], 1);
 }
 
 static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
@@ -137,7 +147,7 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	uint64_t bytes = 0;
 	for (unsigned i = 0; i < take; i++) {
 		struct frame_record *r = &f->record[refs[i]];
-		f->owner[refs[i]] = OWNER_HOP + s->number;
+		f->owner[refs[i]] = OWNER_HOP + hop->tag;
 		r->verdict = VERDICT_NONE;
 		r->graph = f->priv[refs[i]].graph;
 		if (s->fabric->capture)
@@ -152,12 +162,27 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	PUT(hop->header) = hop->to.mine;
 }
 
+/* Would packets overtake others that a predecessor has yet to give back? */
+static bool must_wait(struct stage *s, struct hop *hop)
+{
+	if (hop->before == NULL)
+		return false;
+	if (hop->before->has > hop->before->header->held && s->fabric->frames.now < hop->before_until)
+		return true;
+	hop->before = NULL;
+	return false;
+}
+
 static void hop_flush(struct stage *s)
 {
 	struct hop *hop = s->self;
-	if (hop == NULL)
+	if (hop == NULL || must_wait(s, hop))
 		return;
 	ring_publish(&hop->to);
+	if (s->fabric->pressed && ring_waiting(&hop->to) < SEG_HOST_BURST) {
+		s->touched = true; /* on a shared core, waking it now would make its burst a short one */
+		return;
+	}
 	if (__atomic_load_n(&hop->header->host_asleep, __ATOMIC_RELAXED))
 		s->in->wakeups++;
 	bell_wake(&hop->header->host_asleep);
@@ -172,12 +197,14 @@ static bool adopt(struct stage *s, uint32_t ref, const struct frame_record *r)
 	uint8_t port = r->port < SEG_PORTS ? r->port : 0, graph = r->graph;
 	if (!(r->flags & FRAME_CLONED) || graph >= w->graphs || w->next[graph][s->number][0] == STAGE_NONE)
 		graph = w->emit_graph[s->number][port];
-	*priv = (struct frame_private){ .time_ns = fabric->frames.now, .epoch = (uint16_t)fabric->epoch,
-					.graph = graph, .port = port,
+	*priv = (struct frame_private){ .time_ns = fabric->frames.now,
+					.epoch = (uint16_t)fabric->epoch,
+					.graph = graph,
+					.port = port,
 					.link = r->link <= LINK_OTHER ? r->link : LINK_OTHER };
 	uint32_t from = __atomic_load_n(&fabric->frames.record[ref].cloned_from, __ATOMIC_RELAXED) - 1;
 	if ((r->flags & FRAME_CLONED) && fabric->keeping && from < fabric->frames.count &&
-	    fabric->frames.owner[from] == OWNER_HOP + s->number)
+	    fabric->frames.owner[from] == OWNER_HOP + ((struct hop *)s->self)->tag)
 		fabric->keeping->clone(fabric, ref, from);
 	return graph < w->graphs;
 }
@@ -200,8 +227,10 @@ static unsigned drop_reason(const struct hop *hop, uint16_t reason)
 	if (reason == REASON_no_verdict || reason == REASON_exception || reason == REASON_hold_full ||
 	    reason == REASON_bad_verdict)
 		return reason;
-	return reason >= REASON_DECLARED && reason < REASONS && reason - REASON_DECLARED < (int)hop->header->reasons
-		       ? reason : REASON_bad_verdict;
+	return reason >= REASON_DECLARED && reason < REASONS &&
+			       reason - REASON_DECLARED < (int)hop->header->reasons
+		       ? reason
+		       : REASON_bad_verdict;
 }
 
 /* Capture mode: a packet goes on at the time when the VNFC let it go, by the VNFC's own clock: ours may be
@@ -223,8 +252,8 @@ static uint16_t take_back(struct stage *s, uint32_t ref)
 	struct place_stats *stats = s->in;
 	uint32_t place = PLACE_HOP + s->number;
 	bool made = false;
-	if (ref >= f->count || f->owner[ref] != OWNER_HOP + s->number) {
-		if (ref >= f->count || f->owner[ref] != OWNER_SPARE + s->number) {
+	if (ref >= f->count || f->owner[ref] != OWNER_HOP + hop->tag) {
+		if (ref >= f->count || f->owner[ref] != OWNER_SPARE + hop->tag) {
 			stats->bogus++;
 			return STAGE_IDS;
 		}
@@ -256,12 +285,13 @@ static uint16_t take_back(struct stage *s, uint32_t ref)
 	switch (r.verdict & ~VERDICT_FLOW) {
 	case VERDICT_FORWARD: {
 		uint16_t target = target_of(s, ref, r.arg);
-		if (target == STAGE_IDS || r.len == 0 || r.data > f->frame_size || r.len > f->frame_size - r.data) {
+		if (target == STAGE_IDS || r.len == 0 || r.data > f->frame_size ||
+		    r.len > f->frame_size - r.data) {
 			frame_drop(f, ref, place, REASON_bad_verdict);
 			return STAGE_IDS;
 		}
 		if (TRACED(f))
-			trace_verdict(f, ref, place, VERDICT_FORWARD, target);
+			trace_verdict(f, ref, place, VERDICT_FORWARD, r.arg);
 		f->owner[ref] = OWNER_ARRIVING + f->priv[ref].port;
 		stats->forwarded++;
 		stats->bytes_out += r.len;
@@ -366,7 +396,8 @@ bool hop_congested(struct stage *s)
 		hop->seen_tail = hop->to.theirs;
 		hop->moved_at = s->fabric->frames.now;
 	}
-	if (waiting < SEG_HOST_BURST) {
+	/* capture mode: few at a time, so that a VNFC that makes packets never runs out of frames for them */
+	if (waiting < (s->fabric->capture ? SEG_BURST : SEG_HOST_BURST)) {
 		if (waiting == 0)
 			hop->moved_at = s->fabric->frames.now;
 		return false;
@@ -395,31 +426,66 @@ uint64_t hop_advance(struct stage *s, uint64_t clock)
 	return clock;
 }
 
-/* Count whatever the VNFC had as dropped for this reason. A process that still runs (shutdown) may yet write
- * to its frames, so those stay with it until it gives them back; a dead one's return to the pool. */
-void hop_forget(struct stage *s, unsigned reason)
+/* Count whatever the VNFC (its frames have this tag) had as dropped for this reason. A process that is alive may yet
+ * write to its frames, so those stay with it until it gives them back; a dead one's return to the pool. */
+void hop_forget(struct stage *s, unsigned tag, unsigned reason, bool alive)
 {
 	struct frames *f = &s->fabric->frames;
 	struct hop *hop = s->self;
 	for (uint32_t i = 0; i < f->count; i++) {
-		if (f->owner[i] == OWNER_HOP + s->number) {
+		if (f->owner[i] == OWNER_HOP + tag) {
 			f->stats[PLACE_HOP + s->number].dropped[reason]++;
 			if (TRACED(f))
 				trace_dropped(f, i, PLACE_HOP + s->number, reason);
 			f->record[i].flags &= ~(FRAME_ORIGINATED | FRAME_CLONED);
-			if (reason == REASON_shutdown)
-				f->owner[i] = OWNER_SPARE + s->number;
+			if (alive)
+				f->owner[i] = (uint16_t)(OWNER_SPARE + tag);
 			else
 				frame_free(f, i);
-		} else if (f->owner[i] == OWNER_SPARE + s->number && reason != REASON_shutdown) {
+		} else if (f->owner[i] == OWNER_SPARE + tag && !alive) {
 			frame_free(f, i);
 		}
 	}
-	if (hop != NULL)
+	if (hop != NULL && tag == s->number)
 		hop->has = 0;
 }
 
+/* Its frames are now those of a predecessor: what it has it finishes, nothing more comes to it. */
+void hop_retire(struct stage *s)
+{
+	struct frames *f = &s->fabric->frames;
+	struct hop *hop = s->self;
+	hop->tag = (uint16_t)(s->number + HOP_PREVIOUS);
+	for (uint32_t i = 0; i < f->count; i++)
+		if (f->owner[i] == OWNER_HOP + s->number || f->owner[i] == OWNER_SPARE + s->number)
+			f->owner[i] += HOP_PREVIOUS;
+}
+
+/* Packets wait for those that came before them and are with the predecessor, but for those that it holds. */
+void hop_follow(struct stage *s, struct stage *before)
+{
+	struct hop *hop = s->self;
+	hop->before = before != NULL ? before->self : NULL;
+	hop->before_until = s->fabric->frames.now + STALL_NS;
+	if (before == NULL)
+		hop_flush(s);
+}
+
+/* Packets that it has. */
+uint32_t hop_has(struct stage *s)
+{
+	struct hop *hop = s->self;
+	return hop != NULL ? hop->has : 0;
+}
+
 const struct stage_ops hop_stage = {
-	.kind = "hop", .open = hop_open, .poll = hop_poll, .take = hop_take, .flush = hop_flush, .arm = hop_arm,
-	.disarm = hop_disarm, .deadline = hop_deadline, .close = hop_close,
+	.kind = "hop",
+	.open = hop_open,
+	.poll = hop_poll,
+	.take = hop_take,
+	.flush = hop_flush,
+	.arm = hop_arm,
+	.disarm = hop_disarm,
+	.deadline = hop_deadline,
+	.close = hop_close,
 };

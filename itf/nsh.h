@@ -14,30 +14,36 @@
 #include "headers.h"
 
 enum {
-	NSH_BASE = 8,       /* bytes before the context */
-	NSH_CONTEXT = 16,   /* bytes of it, MD type 1 */
+	NSH_BASE = 8,	  /* bytes before the context */
+	NSH_CONTEXT = 16, /* bytes of it, MD type 1 */
 	NSH_MD1_SIZE = 24,
 	NSH_MOST = 63 * 4,  /* the longest header that there can be */
 	NSH_TTL_FIRST = 63, /* what a classifier begins with (section 2.2) */
 	NSH_TTL_MASK = 0x0fc0,
-	NSH_TLV = 4,        /* bytes of a TLV before its value */
+	NSH_TLV = 4, /* bytes of a TLV before its value */
 };
 
-enum nsh_next { NSH_NEXT_IP4 = 1, NSH_NEXT_IP6 = 2, NSH_NEXT_ETHERNET = 3, NSH_NEXT_NSH = 4, NSH_NEXT_MPLS = 5 };
+enum nsh_next {
+	NSH_NEXT_IP4 = 1,
+	NSH_NEXT_IP6 = 2,
+	NSH_NEXT_ETHERNET = 3,
+	NSH_NEXT_NSH = 4,
+	NSH_NEXT_MPLS = 5
+};
 
 enum nsh_fault {
 	NSH_GOOD,
 	NSH_FAULT_VERSION,
 	NSH_FAULT_MD_TYPE,
 	NSH_FAULT_LENGTH, /* against the MD type, or against the bytes that are there */
-	NSH_FAULT_TLV,    /* one reaches beyond the header */
+	NSH_FAULT_TLV,	  /* one reaches beyond the header */
 };
 
 struct PACKET_WIRE nsh_header {
 	uint16_t ver_ttl_length; /* version 2 bits, O, U, TTL 6, length in words 6 */
-	uint8_t md_type;         /* in the low four bits */
-	uint8_t next;            /* enum nsh_next */
-	uint32_t spi_si;         /* SPI << 8 | SI */
+	uint8_t md_type;	 /* in the low four bits */
+	uint8_t next;		 /* enum nsh_next */
+	uint32_t spi_si;	 /* SPI << 8 | SI */
 };
 
 static inline unsigned nsh_version(const uint8_t *at)
@@ -108,7 +114,7 @@ static inline uint8_t *nsh_context(uint8_t *at)
 struct nsh_tlv {
 	uint16_t md_class; /* IANA's "NSH MD class" */
 	uint8_t type;
-	uint8_t len;       /* bytes of the value, padding not counted */
+	uint8_t len; /* bytes of the value, padding not counted */
 	uint8_t *value;
 };
 
@@ -132,7 +138,8 @@ static inline bool nsh_tlv_next(uint8_t *at, uint32_t size, uint32_t *offset, st
 }
 
 /* The first TLV of that class and type; false if there is none. */
-static inline bool nsh_tlv_find(uint8_t *at, uint32_t size, uint16_t md_class, uint8_t type, struct nsh_tlv *tlv)
+static inline bool nsh_tlv_find(uint8_t *at, uint32_t size, uint16_t md_class, uint8_t type,
+				struct nsh_tlv *tlv)
 {
 	uint32_t offset = NSH_BASE;
 	if (size < NSH_BASE || nsh_md_type(at) != 2)
@@ -150,11 +157,12 @@ static inline void nsh_set_size(uint8_t *at, uint32_t size)
 
 /* Append a TLV with len (at most 127) bytes of value to an MD type 2 header that lies in `room` bytes. Returns
  * the header's new size, 0 if there is no room for it or it is not such a header. */
-static inline uint32_t nsh_tlv_add(uint8_t *at, uint32_t room, uint16_t md_class, uint8_t type, const void *value,
-				   uint8_t len)
+static inline uint32_t nsh_tlv_add(uint8_t *at, uint32_t room, uint16_t md_class, uint8_t type,
+				   const void *value, uint8_t len)
 {
 	uint32_t size = nsh_size(at), padded = NSH_TLV + ((len + 3u) & ~3u);
-	if (nsh_md_type(at) != 2 || len > 127 || size < NSH_BASE || size + padded > NSH_MOST || size + padded > room)
+	if (nsh_md_type(at) != 2 || len > 127 || size < NSH_BASE || size + padded > NSH_MOST ||
+	    size + padded > room)
 		return 0;
 	memset(at + size, 0, padded);
 	store16(at + size, md_class);
@@ -163,6 +171,16 @@ static inline uint32_t nsh_tlv_add(uint8_t *at, uint32_t room, uint16_t md_class
 	memcpy(at + size + NSH_TLV, value, len);
 	nsh_set_size(at, size + padded);
 	return size + padded;
+}
+
+/* Take a TLV that was found out of a header of `size` bytes. Returns the header's new size. */
+static inline uint32_t nsh_tlv_cut(uint8_t *at, uint32_t size, const struct nsh_tlv *tlv)
+{
+	uint32_t padded = NSH_TLV + ((tlv->len + 3u) & ~3u);
+	uint8_t *head = tlv->value - NSH_TLV, *behind = head + padded;
+	memmove(head, behind, (size_t)(at + size - behind));
+	nsh_set_size(at, size - padded);
+	return size - padded;
 }
 
 /* ---- whole headers --------------------------------------------------------------------------------------- */
@@ -195,7 +213,8 @@ static inline enum nsh_fault nsh_check(const uint8_t *at, uint32_t len)
 }
 
 /* Write a header with MD type 1, all unassigned bits zero; context NULL: no metadata, all zeros. */
-static inline void nsh_put_md1(uint8_t *at, unsigned ttl, unsigned next, uint32_t spi_si, const uint8_t *context)
+static inline void nsh_put_md1(uint8_t *at, unsigned ttl, unsigned next, uint32_t spi_si,
+			       const uint8_t *context)
 {
 	store16(at, (uint16_t)((ttl & 63) << 6 | NSH_MD1_SIZE / 4));
 	at[2] = 1;

@@ -20,7 +20,7 @@
 struct ring_end {
 	uint32_t *slots;
 	uint32_t mask;
-	uint32_t mine;   /* my position */
+	uint32_t mine;	 /* my position */
 	uint32_t theirs; /* the other's, as last seen */
 	struct ring_cell *my_cell;
 	const struct ring_cell *their_cell;
@@ -50,8 +50,8 @@ static inline void cell_store64(uint64_t *cell, uint64_t value)
 static inline void ring_open(struct ring_end *r, uint32_t *slots, uint32_t count, struct ring_cell *my_cell,
 			     const struct ring_cell *their_cell)
 {
-	*r = (struct ring_end){ slots, count - 1, my_cell->position, cell_load(&their_cell->position), my_cell,
-				their_cell };
+	*r = (struct ring_end){ slots,	 count - 1, my_cell->position, cell_load(&their_cell->position),
+				my_cell, their_cell };
 }
 
 /* Producer: room for how many. A position that cannot be (further than the ring is long) reads as full. */

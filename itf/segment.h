@@ -18,7 +18,7 @@
 
 enum {
 	SEG_MAGIC = 0x4e564f43, /* "COVN", little endian */
-	SEG_ABI_MAJOR = 1,      /* an unknown major is refused by name */
+	SEG_ABI_MAJOR = 1,	/* an unknown major is refused by name */
 	SEG_ABI_MINOR = 0,
 
 	SEG_PORTS = 16,
@@ -33,7 +33,7 @@ enum {
 	SEG_PATHS = 256,    /* NSH service paths */
 	SEG_NEXT_HOPS = 64, /* of service paths */
 
-	SEG_BURST = 64,       /* packets that stages hand on together */
+	SEG_BURST = 64,	      /* packets that stages hand on together */
 	SEG_HOST_BURST = 256, /* waiting packets that a VNFC host may be handed at once */
 
 	FRAME_HEADROOM = 384, /* bytes before what arrives */
@@ -46,8 +46,8 @@ enum { FRAME_INDEX_MASK = 0x00ffffff, FRAME_POOL_SHIFT = 24 };
 
 /* Stage ids. Ports first, then hops, then the platform's own places. */
 enum {
-	STAGE_PORT = 0,   /* + port number: that port's leaving side */
-	STAGE_HOP = 16,   /* + hop number */
+	STAGE_PORT = 0, /* + port number: that port's leaving side */
+	STAGE_HOP = 16, /* + hop number */
 	STAGE_CLASSIFIER = 48,
 	STAGE_NSH = 49,
 	STAGE_FLOW = 50,
@@ -61,7 +61,7 @@ enum {
 enum {
 	PLACE_ARRIVING = 0, /* + port number */
 	PLACE_LEAVING = 16, /* + port number */
-	PLACE_HOP = 32,     /* + hop number */
+	PLACE_HOP = 32,	    /* + hop number */
 	PLACE_CLASSIFIER = 64,
 	PLACE_NSH = 65,
 	PLACE_FLOW = 66,
@@ -79,8 +79,9 @@ enum verdict {
 	VERDICT_FORWARD = 1,
 	VERDICT_DROP = 2,
 	VERDICT_CONSUME = 3,
-	VERDICT_HOLD = 4,  /* never seen by the forwarder: a held frame is one not given back */
-	VERDICT_FLOW = 128 /* or-ed: for the whole flow (accepted, applied per packet until the flow table comes) */
+	VERDICT_HOLD = 4, /* never seen by the forwarder: a held frame is one not given back */
+	VERDICT_FLOW =
+		128 /* or-ed: for the whole flow (accepted, applied per packet until the flow table comes) */
 };
 
 /* flags of a shared record */
@@ -97,21 +98,21 @@ enum { OFFSET_NONE = 0xffff };
 /* The shared record, 64 bytes: what a frame says of itself to the VNFC that has it. Untrusted: the
  * forwarder reads it once after a hop and checks every field before use. */
 struct frame_record {
-	uint32_t data;     /* offset of the first byte from the start of the frame */
-	uint32_t len;      /* bytes */
-	uint8_t link;      /* enum link_type */
-	uint8_t verdict;   /* enum verdict; the forwarder sets VERDICT_NONE before a hop */
-	uint8_t port;      /* number of the port it came in by */
-	uint8_t flags;     /* FRAME_* */
-	uint16_t arg;      /* FORWARD: output number or OUTPUT_BACK; DROP: reason id */
-	uint16_t l3;       /* offset of the IP header from `data`, or OFFSET_NONE */
-	uint16_t l4;       /* offset of the transport header from `data`, or OFFSET_NONE */
-	uint8_t l4_proto;  /* IP protocol number, 0 if no l4 */
-	uint8_t graph;     /* which graph the packet is in: a clone copies it */
-	uint32_t mark;     /* never leaves the VNF */
-	uint64_t time_ns;  /* when it came in: CLOCK_MONOTONIC, or the capture's time */
+	uint32_t data;	     /* offset of the first byte from the start of the frame */
+	uint32_t len;	     /* bytes */
+	uint8_t link;	     /* enum link_type */
+	uint8_t verdict;     /* enum verdict; the forwarder sets VERDICT_NONE before a hop */
+	uint8_t port;	     /* number of the port it came in by */
+	uint8_t flags;	     /* FRAME_* */
+	uint16_t arg;	     /* FORWARD: output number or OUTPUT_BACK; DROP: reason id */
+	uint16_t l3;	     /* offset of the IP header from `data`, or OFFSET_NONE */
+	uint16_t l4;	     /* offset of the transport header from `data`, or OFFSET_NONE */
+	uint8_t l4_proto;    /* IP protocol number, 0 if no l4 */
+	uint8_t graph;	     /* which graph the packet is in: a clone copies it */
+	uint32_t mark;	     /* never leaves the VNF */
+	uint64_t time_ns;    /* when it came in: CLOCK_MONOTONIC, or the capture's time */
 	uint8_t context[16]; /* NSH context, MD type 1, network order */
-	uint16_t nsh_len;  /* bytes in the NSH area, 0 if none */
+	uint16_t nsh_len;    /* bytes in the NSH area, 0 if none */
 	uint16_t reserved16;
 	uint32_t cloned_from; /* FRAME_CLONED: 1 + the frame that it was copied from; 0: not said */
 	uint32_t reserved[2];
@@ -121,20 +122,23 @@ struct frame_record {
  * counted from: kind in the high byte, port or hop number in the low one. */
 enum owner {
 	OWNER_FREE = 0x000,
-	OWNER_FILL = 0x100,    /* + port: with the kernel, waiting for a packet to arrive: holds none */
-	OWNER_SPARE = 0x200,   /* + hop: given to a VNFC to make packets in: holds none */
+	OWNER_FILL = 0x100,	/* + port: with the kernel, waiting for a packet to arrive: holds none */
+	OWNER_SPARE = 0x200,	/* + hop: given to a VNFC to make packets in: holds none */
 	OWNER_ARRIVING = 0x300, /* + port: in the forwarder's own hands, no stage has taken it yet */
-	OWNER_HOP = 0x400,     /* + hop: waiting for, at, or held by a VNFC */
+	OWNER_HOP =
+		0x400, /* + hop: waiting for, at, or held by a VNFC; + HOP_PREVIOUS: by what it takes over from */
 	OWNER_LEAVING = 0x500, /* + port: given to the port, not yet confirmed as sent */
 };
+
+enum { HOP_PREVIOUS = SEG_HOPS }; /* added to a hop's number in owners */
 
 /* The private record, 64 bytes (writer F; no VNFC maps it). */
 struct frame_private {
 	uint64_t time_ns;
-	uint32_t flow;     /* index of the flow entry, 0 none */
-	uint16_t epoch;    /* low bits of the epoch whose wiring it follows */
+	uint32_t flow;	/* index of the flow entry, 0 none */
+	uint16_t epoch; /* low bits of the epoch whose wiring it follows */
 	uint8_t graph;
-	uint8_t port;      /* ingress port */
+	uint8_t port;	   /* ingress port */
 	uint8_t direction; /* 0 as first seen in the flow, 1 reply */
 	uint8_t link;
 	uint16_t nsh_len;   /* saved NSH header, 0 none */
@@ -143,9 +147,9 @@ struct frame_private {
 	uint8_t outer_reserved;
 	uint32_t saved_spi_si; /* as it came in */
 	uint8_t context[16];   /* as it came in */
-	uint16_t encap;        /* 1 + the encapsulation that a rule said, 0 none */
+	uint16_t encap;	       /* 1 + the encapsulation that a rule said, 0 none */
 	uint16_t reserved16;
-	uint32_t number;       /* of arrival, given while there is a trace; 0 none */
+	uint32_t number; /* of arrival, given while there is a trace; 0 none */
 	uint32_t reserved[2];
 };
 
@@ -162,9 +166,9 @@ struct pool_header {
 	uint32_t frames;     /* number of frames */
 	uint32_t frame_size; /* bytes, a power of two: 2048 or 4096 */
 	uint64_t records;    /* offset of struct frame_record[frames] */
-	uint64_t nsh;        /* offset of uint8_t[frames][FRAME_NSH_AREA] */
-	uint64_t data;       /* offset of the frames, page aligned: the UMEM */
-	uint64_t size;       /* of the object */
+	uint64_t nsh;	     /* offset of uint8_t[frames][FRAME_NSH_AREA] */
+	uint64_t data;	     /* offset of the frames, page aligned: the UMEM */
+	uint64_t size;	     /* of the object */
 	uint64_t reserved[2];
 };
 
@@ -192,9 +196,9 @@ struct hop_metric_cell { /* writer H */
 	char unit[16];
 	uint32_t kind; /* enum hop_metric, 0 unused */
 	uint32_t reserved;
-	uint64_t value;                /* counter; a gauge holds a double's bits */
-	uint64_t count;                /* histogram */
-	uint64_t sum_bits;             /* histogram: a double's bits */
+	uint64_t value;		       /* counter; a gauge holds a double's bits */
+	uint64_t count;		       /* histogram */
+	uint64_t sum_bits;	       /* histogram: a double's bits */
 	uint64_t buckets[HOP_BUCKETS]; /* histogram: powers of two, bucket i counts values < 2^i */
 };
 
@@ -210,18 +214,18 @@ struct hop_header {
 	uint32_t hold_max;
 	uint32_t clock_mode; /* enum clock_mode */
 	uint32_t outputs;
-	uint32_t seed;       /* of the VNFC's random numbers; fixed in tests */
-	uint64_t state;      /* offset of HOP_STATE_BYTES of VNFC_STATE, carried over a restart by K */
+	uint32_t seed;	/* of the VNFC's random numbers; fixed in tests */
+	uint64_t state; /* offset of HOP_STATE_BYTES of VNFC_STATE, carried over a restart by K */
 	uint64_t wall_minus_monotonic; /* ns: what makes wall() out of now() (capture mode: 0) */
 	char name[SEG_NAME];
 	uint32_t reserved_k[2];
 
-	struct ring_cell to_vnfc_head;   /* F */
-	struct ring_cell to_vnfc_tail;   /* H */
+	struct ring_cell to_vnfc_head;	 /* F */
+	struct ring_cell to_vnfc_tail;	 /* H */
 	struct ring_cell from_vnfc_head; /* H */
 	struct ring_cell from_vnfc_tail; /* F */
-	struct ring_cell spare_head;     /* F */
-	struct ring_cell spare_tail;     /* H */
+	struct ring_cell spare_head;	 /* F */
+	struct ring_cell spare_tail;	 /* H */
 
 	/* Doorbells. host_asleep is the futex: H sets it to 1 before it sleeps; whoever brings work sets it
 	 * back to 0 and wakes. forwarder_asleep is set by F; H then writes the hop's eventfd. */
@@ -229,16 +233,17 @@ struct hop_header {
 	uint32_t reserved_d[31];
 	uint32_t forwarder_asleep; /* F */
 	uint32_t reserved_e[31];
-	uint32_t control;   /* K adds 1 for each message it wrote to the control socket, then wakes the host */
+	uint32_t control; /* K adds 1 for each message it wrote to the control socket, then wakes the host */
 	uint32_t reserved_f[31];
 
 	/* H's own cells */
-	uint64_t progress;  /* grows with every packet and every run of a timer or request */
-	uint64_t deadline;  /* next timer, ns of the hop's clock; UINT64_MAX none */
+	uint64_t progress;   /* grows with every packet and every run of a timer or request */
+	uint64_t deadline;   /* next timer, ns of the hop's clock; UINT64_MAX none */
 	uint64_t clock_seen; /* capture mode: everything due up to here was run */
-	uint32_t phase;     /* enum hop_phase */
-	uint32_t held;      /* frames the VNFC holds */
-	uint64_t busy_since; /* ns CLOCK_MONOTONIC, when the current configure/init/request began, 0 if none */
+	uint32_t phase;	     /* enum hop_phase */
+	uint32_t held;	     /* frames the VNFC holds */
+	uint64_t
+		busy_since; /* ns CLOCK_MONOTONIC, when the current configure/init/request began, 0 if none */
 	uint32_t reasons;   /* declared */
 	uint32_t metrics;   /* declared */
 	uint64_t exceptions;
@@ -261,12 +266,12 @@ struct place_stats {
 	uint64_t received;   /* packets that came to this place */
 	uint64_t originated; /* made here */
 	uint64_t cloned;
-	uint64_t forwarded;  /* handed on; at a port's leaving side: sent, as the kernel confirmed */
+	uint64_t forwarded; /* handed on; at a port's leaving side: sent, as the kernel confirmed */
 	uint64_t consumed;
-	uint64_t in_flight;  /* counted from the owners when published */
+	uint64_t in_flight; /* counted from the owners when published */
 	uint64_t bytes_in, bytes_out;
 	uint64_t bursts, wakeups;
-	uint64_t bogus;      /* references in a hop's ring that were not that hop's to give: ignored */
+	uint64_t bogus; /* references in a hop's ring that were not that hop's to give: ignored */
 	uint64_t reserved;
 	uint64_t dropped[REASONS];
 };
@@ -284,26 +289,31 @@ struct nsh_path_stats { /* writer F: what came in by a service path; the bytes a
 	uint64_t packets, bytes;
 };
 
-enum forwarder_state { FORWARDER_STARTING = 0, FORWARDER_RUNNING = 1, FORWARDER_DRAINING = 2, FORWARDER_DONE = 3 };
+enum forwarder_state {
+	FORWARDER_STARTING = 0,
+	FORWARDER_RUNNING = 1,
+	FORWARDER_DRAINING = 2,
+	FORWARDER_DONE = 3
+};
 
 struct forwarder_header {
 	uint32_t magic, abi_major, abi_minor, frames;
 	uint64_t owners;   /* offset of uint16_t[frames] */
 	uint64_t privates; /* offset of struct frame_private[frames] */
-	uint64_t saved;    /* offset of struct frame_saved[frames] */
+	uint64_t saved;	   /* offset of struct frame_saved[frames] */
 	uint64_t size;
-	uint32_t state;          /* enum forwarder_state */
-	uint32_t epoch;          /* applied */
-	uint32_t oldest_epoch;   /* of any packet in flight: a slot is free to write once nobody follows it */
-	uint32_t estimated;      /* 1 after a forwarder died and K wrote the difference off */
-	uint64_t heartbeat;      /* loop iterations, for the watchdog */
-	uint64_t loops_idle;     /* times it slept */
-	uint64_t clock;          /* capture mode: now */
-	uint32_t sequence;       /* odd while `published` is being written */
+	uint32_t state;	       /* enum forwarder_state */
+	uint32_t epoch;	       /* applied */
+	uint32_t oldest_epoch; /* of any packet in flight: a slot is free to write once nobody follows it */
+	uint32_t estimated;    /* 1 after a forwarder died and K wrote the difference off */
+	uint64_t heartbeat;    /* loop iterations, for the watchdog */
+	uint64_t loops_idle;   /* times it slept */
+	uint64_t clock;	       /* capture mode: now */
+	uint32_t sequence;     /* odd while `published` is being written */
 	uint32_t reserved[13];
 	struct port_memory memory[SEG_PORTS];
-	struct statistics live;      /* F's working figures: never read these for a sum */
-	struct statistics published; /* consistent at an even, unchanged sequence */
+	struct statistics live;			   /* F's working figures: never read these for a sum */
+	struct statistics published;		   /* consistent at an even, unchanged sequence */
 	struct nsh_path_stats nsh_path[SEG_PATHS]; /* by struct nsh_path's `counter` */
 };
 
@@ -313,15 +323,15 @@ enum port_kind { PORT_NONE = 0, PORT_AF_XDP = 1, PORT_AF_PACKET = 2, PORT_PCAP =
 
 struct port_wiring {
 	char name[SEG_NAME];
-	uint32_t kind; /* enum port_kind */
+	uint32_t kind;	     /* enum port_kind */
 	uint32_t generation; /* changes when the port must be opened anew */
 	uint32_t mtu;
 	uint32_t ifindex;
 	uint32_t queues;
-	uint32_t enter;      /* stage id that arriving packets are handed to: STAGE_CLASSIFIER, STAGE_NSH */
+	uint32_t enter; /* stage id that arriving packets are handed to: STAGE_CLASSIFIER, STAGE_NSH */
 	uint8_t mac[6];
 	uint8_t has_mac;
-	uint8_t link;        /* enum link_type */
+	uint8_t link;	       /* enum link_type */
 	uint32_t parameter[8]; /* the backend's own, described in its file */
 };
 
@@ -330,14 +340,17 @@ enum on_failure { FAILURE_RESTART = 0, FAILURE_BYPASS = 1, FAILURE_STOP = 2 };
 
 struct hop_wiring {
 	char name[SEG_NAME];
-	uint32_t state;      /* enum hop_state */
+	uint32_t state;	     /* enum hop_state */
 	uint32_t generation; /* of the hop object */
-	uint32_t quota;      /* frames that it may have at once */
+	uint32_t quota;	     /* frames that it may have at once */
 	uint32_t queue_max;  /* of them, waiting in its ring: beyond, drop NAME.full */
 	uint32_t on_failure; /* enum on_failure */
-	uint32_t lost_reason; /* what its frames are counted as when the generation changes: died, hung, shutdown */
-	uint32_t aware;      /* NSH */
+	uint32_t
+		lost_reason; /* what its frames are counted as when the generation changes: died, hung, shutdown */
+	uint32_t aware;	     /* NSH */
 	uint32_t outputs;
+	uint32_t
+		previous; /* generation that it takes over from, as long as that one has packets to finish; 0 none */
 };
 
 enum rule_action { RULE_CHAIN = 1, RULE_BYPASS = 2, RULE_DROP = 3 };
@@ -345,24 +358,29 @@ enum { VLAN_ANY = 0xffff, VLAN_UNTAGGED = 0xfffe };
 
 struct rule {
 	uint32_t ports; /* bit per ingress port */
-	uint16_t vlan;  /* VLAN id, or VLAN_ANY */
+	uint16_t vlan;	/* VLAN id, or VLAN_ANY */
 	uint16_t action;
-	uint16_t target; /* RULE_BYPASS: port number or STAGE_NONE for the other one; RULE_CHAIN: chain number */
-	uint16_t encap;  /* RULE_CHAIN: 1 + index in `encap` of the NSH that it leaves with, 0 none */
+	uint16_t
+		target; /* RULE_BYPASS: port number or STAGE_NONE for the other one; RULE_CHAIN: chain number */
+	uint16_t encap; /* RULE_CHAIN: 1 + index in `encap` of the NSH that it leaves with, 0 none */
 	/* classic BPF, offsets and lengths in instructions; length 0: matches everything */
 	uint32_t ethernet_at, ethernet_len, ip_at, ip_len;
 };
 
-struct bpf_insn_cell { uint16_t code; uint8_t jt, jf; uint32_t k; };
+struct bpf_insn_cell {
+	uint16_t code;
+	uint8_t jt, jf;
+	uint32_t k;
+};
 
 /* ---- NSH: a place in a service path is SPI << 8 | SI */
 
 enum nsh_transport { NSH_PLAIN = 0 /* none: the path ends */, NSH_ETHERNET = 1, NSH_VXLAN_GPE = 2 };
 enum nsh_port_flag {
-	NSH_PORT_ON = 1,        /* NSH is looked for in what arrives, put back on what leaves */
+	NSH_PORT_ON = 1,	/* NSH is looked for in what arrives, put back on what leaves */
 	NSH_PORT_VXLAN_GPE = 2, /* in VXLAN-GPE too */
 	NSH_PORT_UNTRUSTED = 4, /* what arrives loses its context */
-	NSH_PORT_IP4 = 8,       /* ip4 is this port's address */
+	NSH_PORT_IP4 = 8,	/* ip4 is this port's address */
 	NSH_PORT_IP6 = 16,
 };
 enum nsh_flag {
@@ -377,7 +395,7 @@ struct nsh_port {
 	uint32_t reserved[2];
 };
 
-struct nsh_path { /* sorted by spi_si */
+struct nsh_path {	 /* sorted by spi_si */
 	uint32_t spi_si; /* SI 0: every SI that has no path of its own */
 	uint16_t chain;
 	uint16_t counter; /* its figures in forwarder.nsh_path: stays when others come and go */
@@ -389,10 +407,10 @@ struct nsh_path { /* sorted by spi_si */
 struct nsh_next_hop { /* sorted by spi_si, as above */
 	uint32_t spi_si;
 	uint8_t transport; /* enum nsh_transport */
-	uint8_t port;      /* number, or NSH_SAME_PORT: the one that the packet leaves by anyway */
+	uint8_t port;	   /* number, or NSH_SAME_PORT: the one that the packet leaves by anyway */
 	uint8_t has_mac;   /* else NSH_ETHERNET keeps the addresses that the packet has */
-	uint8_t ip6;       /* address holds an IPv6 one */
-	uint16_t vlan;     /* VLAN id, or VLAN_UNTAGGED */
+	uint8_t ip6;	   /* address holds an IPv6 one */
+	uint16_t vlan;	   /* VLAN id, or VLAN_UNTAGGED */
 	uint8_t mac[6];
 	uint32_t vni;
 	uint8_t address[16]; /* NSH_VXLAN_GPE */
@@ -412,42 +430,44 @@ struct wiring {
 	struct port_wiring port[SEG_PORTS];
 	struct hop_wiring hop[SEG_HOPS];
 	struct rule rule[SEG_RULES];
-	uint8_t graph_of[SEG_RULES][SEG_PORTS]; /* [chain][ingress port] -> graph, 255 none */
-	uint16_t first[SEG_GRAPHS];             /* stage id */
-	uint8_t graph_port[SEG_GRAPHS];         /* the graph's ingress port */
+	uint8_t graph_of[SEG_RULES][SEG_PORTS];		  /* [chain][ingress port] -> graph, 255 none */
+	uint16_t first[SEG_GRAPHS];			  /* stage id */
+	uint8_t graph_port[SEG_GRAPHS];			  /* the graph's ingress port */
 	uint16_t next[SEG_GRAPHS][SEG_HOPS][SEG_OUTPUTS]; /* stage id; STAGE_NONE: hop not in that graph */
-	uint8_t emit_graph[SEG_HOPS][SEG_PORTS]; /* graph that a packet made by hop, as if from port, follows */
+	uint8_t emit_graph[SEG_HOPS]
+			  [SEG_PORTS]; /* graph that a packet made by hop, as if from port, follows */
 	struct bpf_insn_cell insn[SEG_INSNS];
 	uint32_t paths, next_hops, encaps; /* how many */
-	uint32_t nsh_flags;                /* enum nsh_flag */
+	uint32_t nsh_flags;		   /* enum nsh_flag */
 	struct nsh_port nsh_port[SEG_PORTS];
 	struct nsh_path path[SEG_PATHS];
 	struct nsh_next_hop next_hop[SEG_NEXT_HOPS];
 	struct nsh_encap encap[SEG_RULES];
-	uint8_t graph_aware[SEG_GRAPHS];  /* every VNFC in it is NSH-aware */
-	uint16_t graph_exit[SEG_GRAPHS];  /* stage id where its first outputs lead to in the end */
+	uint8_t graph_aware[SEG_GRAPHS]; /* every VNFC in it is NSH-aware */
+	uint16_t graph_exit[SEG_GRAPHS]; /* stage id where its first outputs lead to in the end */
 };
 
 struct config_header {
 	uint32_t magic, abi_major, abi_minor, reserved0;
 	uint64_t size;
-	uint64_t slot[2];  /* offsets of struct wiring */
-	uint32_t epoch;    /* K; the wiring in force is slot[epoch & 1] */
+	uint64_t slot[2]; /* offsets of struct wiring */
+	uint32_t epoch;	  /* K; the wiring in force is slot[epoch & 1] */
 	uint32_t clock_mode;
-	uint32_t drain;    /* K: 1 = take nothing more from ports, finish what is in flight, then DONE */
+	uint32_t drain; /* K: 1 = take nothing more from ports, finish what is in flight, then DONE */
 	uint32_t reserved[5];
 };
 
 /* ---- keeper <-> forwarder, SOCK_SEQPACKET with descriptors -------------------------------------- */
 
 enum forwarder_message_kind {
-	MESSAGE_HOP = 1,   /* index, generation; fds: hop object, eventfd */
-	MESSAGE_PORT = 2,  /* index, generation; fds: as the backend's file says */
-	MESSAGE_READY = 3, /* F -> K: serving `generation` = epoch */
-	MESSAGE_ERROR = 4, /* F -> K: text; index = stage id */
-	MESSAGE_DONE = 5,  /* F -> K: drained, or the captures have ended */
-	MESSAGE_KICK = 6,  /* K -> F: look at the config object */
-	MESSAGE_TRACE = 7, /* K -> F: write a trace; fds: trace object, eventfd. Without fds: no more */
+	MESSAGE_HOP = 1,     /* index, generation; fds: hop object, eventfd */
+	MESSAGE_PORT = 2,    /* index, generation; fds: as the backend's file says */
+	MESSAGE_READY = 3,   /* F -> K: serving `generation` = epoch */
+	MESSAGE_ERROR = 4,   /* F -> K: text; index = stage id */
+	MESSAGE_DONE = 5,    /* F -> K: drained, or the captures have ended */
+	MESSAGE_KICK = 6,    /* K -> F: look at the config object */
+	MESSAGE_TRACE = 7,   /* K -> F: write a trace; fds: trace object, eventfd. Without fds: no more */
+	MESSAGE_SWAPPED = 8, /* F -> K: the previous generation of hop `index` has no packets any more */
 };
 
 struct forwarder_message {
@@ -462,8 +482,8 @@ struct forwarder_message {
 
 enum trace_event {
 	TRACE_ARRIVED = 1, /* came in by the port of `place` (PLACE_ARRIVING + n) */
-	TRACE_MADE = 2,    /* made, or with FRAME_CLONED in `arg` copied, by the hop of `place` */
-	TRACE_VERDICT = 3, /* the hop of `place` gave it back: FORWARD (arg: the stage that it goes to) or CONSUME;
+	TRACE_MADE = 2,	   /* made, or with FRAME_CLONED in `arg` copied, by the hop of `place` */
+	TRACE_VERDICT = 3, /* the hop of `place` gave it back: FORWARD (arg: the output) or CONSUME;
 			    * NONE: it passed by a VNFC that was down */
 	TRACE_DROPPED = 4, /* at `place`, for the reason `arg` */
 	TRACE_LEAVING = 5, /* handed to the port of `place` (PLACE_LEAVING + n) to be sent */
@@ -473,23 +493,24 @@ enum { TRACE_SNAP = 96 };
 struct trace_record { /* 128 bytes */
 	uint64_t time_ns;
 	uint32_t packet; /* number of arrival; what hops make is numbered along */
-	uint32_t len;    /* bytes, as it is now */
-	uint16_t place;  /* PLACE_* + number */
+	uint32_t len;	 /* bytes, as it is now */
+	uint16_t place;	 /* PLACE_* + number */
 	uint16_t arg;
-	uint8_t event;   /* enum trace_event */
+	uint8_t event;	 /* enum trace_event */
 	uint8_t verdict; /* enum verdict */
-	uint8_t link;    /* enum link_type */
+	uint8_t link;	 /* enum link_type */
 	uint8_t snap_len;
 	uint64_t reserved;
-	uint8_t snap[TRACE_SNAP]; /* its first bytes: ARRIVED, MADE, LEAVING, and drops of what never got a frame */
+	uint8_t snap
+		[TRACE_SNAP]; /* its first bytes: ARRIVED, MADE, LEAVING, and drops of what never got a frame */
 };
 
-struct trace_header { /* K, but for the two cells of F */
+struct trace_header {				     /* K, but for the two cells of F */
 	uint32_t magic, abi_major, abi_minor, slots; /* a power of two */
 	uint64_t size;
-	uint64_t records; /* offset of struct trace_record[slots] */
-	uint64_t written; /* F: records, ever; number i lies in slot i mod slots */
-	uint32_t packets; /* F: numbers given */
+	uint64_t records;    /* offset of struct trace_record[slots] */
+	uint64_t written;    /* F: records, ever; number i lies in slot i mod slots */
+	uint32_t packets;    /* F: numbers given */
 	uint32_t clock_mode; /* enum clock_mode */
 	uint32_t reserved[4];
 };

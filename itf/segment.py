@@ -24,7 +24,7 @@ ffi.cdef("\n".join(line for line in (HERE / "segment.h").read_text().splitlines(
 C: Any = ffi.dlopen(None)
 
 PAGE = mmap.PAGESIZE
-SPARES = 128  #: frames that wait at a hop for its VNFC to make packets in
+SPARES = 512  #: frames that wait at a hop for its VNFC to make packets in
 NEVER = 2**64 - 1
 
 

@@ -32,14 +32,15 @@ struct keeping_ops {
 struct fabric {
 	struct frames frames;
 	const struct config_header *config;
-	const struct wiring *wiring[2];    /* by the low bit of a packet's epoch */
+	const struct wiring *wiring[2]; /* by the low bit of a packet's epoch */
 	struct forwarder_header *header;
-	struct stage *stage[STAGE_IDS];    /* NULL: not there */
+	struct stage *stage[STAGE_IDS];	   /* NULL: not there */
 	const struct keeping_ops *keeping; /* NULL: nobody keeps headers */
 	uint32_t epoch;
-	bool capture; /* time is the captures' */
+	bool capture;		/* time is the captures' */
 	uint64_t capture_until; /* capture mode: a port hands on packets up to this time, no further */
 	bool draining;
+	bool pressed; /* a port had a whole burst: more is waiting, so a hop need not be woken for less than one */
 };
 
 struct stage_ops {
@@ -73,16 +74,16 @@ struct stage_ops {
 struct stage {
 	const struct stage_ops *ops;
 	struct fabric *fabric;
-	uint16_t id;      /* STAGE_* + number */
-	uint16_t number;  /* port or hop number */
+	uint16_t id;	 /* STAGE_* + number */
+	uint16_t number; /* port or hop number */
 	uint32_t generation;
-	struct place_stats *in;  /* a port's arriving side; a hop's or other stage's only figures */
+	struct place_stats *in;	 /* a port's arriving side; a hop's or other stage's only figures */
 	struct place_stats *out; /* a port's leaving side */
-	bool touched;     /* was handed something since the last flush */
+	bool touched;		 /* was handed something since the last flush */
 	/* a port: what is handed to it goes here instead, NULL mostly */
 	void (*before)(struct stage *s, const uint32_t *refs, unsigned n);
-	int watched;      /* descriptor in the epoll set, -1 none */
-	void *self;       /* the stage's own memory */
+	int watched; /* descriptor in the epoll set, -1 none */
+	void *self;  /* the stage's own memory */
 };
 
 static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t *refs, unsigned n)

@@ -14,8 +14,8 @@ static struct trace_header *map_trace(int fd, size_t *size)
 	if (t == MAP_FAILED)
 		return NULL;
 	uint64_t bytes = (uint64_t)t->slots * sizeof(struct trace_record);
-	if (t->magic == SEG_MAGIC && t->abi_major == SEG_ABI_MAJOR && t->slots != 0 && !(t->slots & (t->slots - 1)) &&
-	    bytes <= *size && t->records <= *size - bytes)
+	if (t->magic == SEG_MAGIC && t->abi_major == SEG_ABI_MAJOR && t->slots != 0 &&
+	    !(t->slots & (t->slots - 1)) && bytes <= *size && t->records <= *size - bytes)
 		return t;
 	munmap(t, *size);
 	return NULL;

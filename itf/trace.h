@@ -12,12 +12,14 @@
 #define TRACE_TAP __attribute__((cold, noinline, unused)) static
 
 /* What a reader is told of next; room for it is made by forgetting the oldest. */
-static inline struct trace_record *trace_next(struct frames *f, uint32_t packet, unsigned event, unsigned place)
+static inline struct trace_record *trace_next(struct frames *f, uint32_t packet, unsigned event,
+					      unsigned place)
 {
 	struct trace_header *t = f->trace;
 	struct trace_record *r = &f->trace_records[t->written & (t->slots - 1)];
-	*r = (struct trace_record){ .time_ns = f->now, .packet = packet, .place = (uint16_t)place,
-				    .event = (uint8_t)event };
+	*r = (struct trace_record){
+		.time_ns = f->now, .packet = packet, .place = (uint16_t)place, .event = (uint8_t)event
+	};
 	f->trace_rung = false;
 	return r;
 }
@@ -69,8 +71,8 @@ TRACE_TAP void trace_arrived(struct frames *f, uint32_t ref)
 }
 
 /* A packet that ended before it had a frame. */
-TRACE_TAP void trace_refused(struct frames *f, unsigned place, unsigned reason, uint64_t time_ns, const uint8_t *data,
-				 uint32_t len, unsigned link)
+TRACE_TAP void trace_refused(struct frames *f, unsigned place, unsigned reason, uint64_t time_ns,
+			     const uint8_t *data, uint32_t len, unsigned link)
 {
 	struct trace_record *r = trace_next(f, ++f->trace->packets, TRACE_DROPPED, place);
 	r->time_ns = time_ns;

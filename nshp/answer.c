@@ -43,7 +43,8 @@ static bool unanswerable(const uint8_t *data, uint32_t len, const struct frame_r
 	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
-static uint32_t put_answer4(uint8_t *ip, const uint8_t *their, uint32_t quoted, const struct nsh_port *own, uint32_t mtu)
+static uint32_t put_answer4(uint8_t *ip, const uint8_t *their, uint32_t quoted, const struct nsh_port *own,
+			    uint32_t mtu)
 {
 	uint8_t *icmp = ip + sizeof(struct ip4_header);
 	uint32_t len = sizeof(struct ip4_header) + sizeof(struct icmp_header) + quoted;
@@ -60,7 +61,8 @@ static uint32_t put_answer4(uint8_t *ip, const uint8_t *their, uint32_t quoted, 
 	return len;
 }
 
-static uint32_t put_answer6(uint8_t *ip, const uint8_t *their, uint32_t quoted, const struct nsh_port *own, uint32_t mtu)
+static uint32_t put_answer6(uint8_t *ip, const uint8_t *their, uint32_t quoted, const struct nsh_port *own,
+			    uint32_t mtu)
 {
 	uint8_t *icmp = ip + sizeof(struct ip6_header);
 	memset(ip, 0, sizeof(struct ip6_header) + sizeof(struct icmp_header));
@@ -87,7 +89,8 @@ bool answer_too_long(struct fabric *fabric, uint32_t ref, uint32_t over)
 		return false;
 	packet_parse(data, r.len, &r); /* what VNFCs left of it, whatever they say */
 	bool six = r.flags & FRAME_IPV6;
-	if (r.l3 == OFFSET_NONE || !(own->flags & (six ? NSH_PORT_IP6 : NSH_PORT_IP4)) || unanswerable(data, r.len, &r))
+	if (r.l3 == OFFSET_NONE || !(own->flags & (six ? NSH_PORT_IP6 : NSH_PORT_IP4)) ||
+	    unanswerable(data, r.len, &r))
 		return false;
 	uint32_t there = packet_ip_end(data, r.len, &r) - r.l3, l2 = r.l3;
 	uint32_t header = six ? sizeof(struct ip6_header) : sizeof(struct ip4_header);
@@ -105,10 +108,14 @@ bool answer_too_long(struct fabric *fabric, uint32_t ref, uint32_t over)
 	memcpy(ip + header + sizeof(struct icmp_header), data + l2, quoted);
 	uint32_t len = l2 + (six ? put_answer6(ip, data + l2, quoted, own, there - over)
 				 : put_answer4(ip, data + l2, quoted, own, there - over));
-	f->record[answer] = (struct frame_record){ .data = FRAME_HEADROOM, .len = len, .link = LINK_ETHERNET,
-						   .port = priv->port, .time_ns = priv->time_ns };
-	f->priv[answer] = (struct frame_private){ .time_ns = priv->time_ns, .epoch = priv->epoch, .port = priv->port,
-						  .link = LINK_ETHERNET };
+	f->record[answer] = (struct frame_record){ .data = FRAME_HEADROOM,
+						   .len = len,
+						   .link = LINK_ETHERNET,
+						   .port = priv->port,
+						   .time_ns = priv->time_ns };
+	f->priv[answer] = (struct frame_private){
+		.time_ns = priv->time_ns, .epoch = priv->epoch, .port = priv->port, .link = LINK_ETHERNET
+	};
 	packet_parse(to, len, &f->record[answer]);
 	packet_fix_checksums(to, len, &f->record[answer]);
 	f->stats[PLACE_NSH].originated++;

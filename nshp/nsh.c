@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include "nshp/nshp.h"
 
-enum { AHEAD = 4 };
+enum { AHEAD = 8 };
 
 static const uint8_t reason_of[] = {
 	[NSH_FAULT_VERSION] = REASON_nsh_version,
@@ -36,19 +36,18 @@ static bool all_zero(const uint8_t *bytes)
 	return (halves[0] | halves[1]) == 0;
 }
 
-/* Give the VNFCs their context: the packet's own, or its path's. */
-static void set_context(struct frame_record *r, struct frame_private *priv, struct frame_saved *saved,
-			const struct nsh_path *path, bool untrusted)
+/* Give the VNFCs their context: the packet's own (its header still lies where it came), or its path's. */
+static inline void set_context(struct frame_record *r, struct frame_private *priv, struct frame_saved *saved,
+			       const uint8_t *header, const struct nsh_path *path, bool untrusted)
 {
-	uint8_t *context = nsh_context(saved->nsh);
-	if (untrusted && context) {
-		memset(context, 0, NSH_CONTEXT);
+	if (nsh_md_type(header) == 1 && !untrusted) {
+		memcpy(r->context, header + NSH_BASE, NSH_CONTEXT);
+	} else if (nsh_md_type(header) == 1) {
+		memset(saved->nsh + NSH_BASE, 0, NSH_CONTEXT);
 	} else if (untrusted) { /* the TLVs go */
 		nsh_set_size(saved->nsh, NSH_BASE);
 		priv->nsh_len = NSH_BASE;
 	}
-	if (context)
-		memcpy(r->context, context, NSH_CONTEXT);
 	if (path != NULL && path->has_context && all_zero(r->context))
 		memcpy(r->context, path->context, NSH_CONTEXT);
 	memcpy(priv->context, r->context, NSH_CONTEXT);
@@ -75,24 +74,46 @@ static void pass_on(struct fabric *fabric, uint32_t ref)
 	out->ops->take(out, &ref, 1);
 }
 
+struct known { /* the path that was looked up last; SI 0 was refused before */
+	uint32_t spi_si;
+	const struct nsh_path *path;
+	uint64_t packets, bytes; /* of it, not yet in its figures */
+};
+
+static void count_path(struct fabric *fabric, struct known *known)
+{
+	if (known->packets == 0)
+		return;
+	struct nsh_path_stats *stats = &fabric->header->nsh_path[known->path->counter % SEG_PATHS];
+	cell_store64(&stats->packets, stats->packets + known->packets);
+	cell_store64(&stats->bytes, stats->bytes + known->bytes);
+	known->packets = known->bytes = 0;
+}
+
 /* A packet with an NSH header: where it goes, or STAGE_NONE if that is done already. */
-static uint16_t arrive(struct fabric *fabric, const struct wiring *w, uint32_t ref, uint32_t at, uint8_t ip)
+static uint16_t arrive(struct fabric *fabric, const struct wiring *w, uint32_t ref, uint32_t at, uint8_t ip,
+		       uint32_t end, struct known *known)
 {
 	struct frames *f = &fabric->frames;
 	struct frame_record *r = &f->record[ref];
 	struct frame_private *priv = &f->priv[ref];
 	const uint8_t *header = frame_bytes(f, ref) + at;
-	int reason = refused(header, r->len - at);
+	int reason = refused(header, end - at);
 	if (reason >= 0) {
 		frame_drop(f, ref, PLACE_NSH, (unsigned)reason);
 		return STAGE_NONE;
 	}
 	uint32_t spi_si = nsh_spi_si(header);
 	bool oam = nsh_oam(header), untrusted = w->nsh_port[priv->port].flags & NSH_PORT_UNTRUSTED;
-	const struct nsh_path *path = w->paths > 0 ? path_find(w, spi_si) : NULL;
+	const struct nsh_path *path = known->path;
+	if (spi_si != known->spi_si) { /* mostly a burst has one path */
+		count_path(fabric, known);
+		path = known->path = w->paths > 0 ? path_find(w, spi_si) : NULL;
+		known->spi_si = spi_si;
+	}
 	unsigned graph = w->graph_of[path ? path->chain : 0][priv->port];
-	proxy_strip(fabric, ref, at, ip);
-	set_context(r, priv, &f->saved[ref], path, untrusted);
+	proxy_strip(fabric, ref, at, ip, end);
+	set_context(r, priv, &f->saved[ref], header, path, untrusted);
 	if (path == NULL) {
 		if (w->next_hops > 0 && next_hop_find(w, spi_si) != NULL) {
 			pass_on(fabric, ref);
@@ -105,9 +126,8 @@ static uint16_t arrive(struct fabric *fabric, const struct wiring *w, uint32_t r
 		if (!oam || graph >= w->graphs || w->graph_aware[graph])
 			return STAGE_CLASSIFIER;
 	} else {
-		struct nsh_path_stats *stats = &fabric->header->nsh_path[path->counter % SEG_PATHS];
-		cell_store64(&stats->packets, stats->packets + 1);
-		cell_store64(&stats->bytes, stats->bytes + r->len);
+		known->packets++;
+		known->bytes += r->len;
 	}
 	priv->graph = (uint8_t)graph;
 	uint16_t to = graph < w->graphs ? enter(w, graph, oam) : STAGE_NONE;
@@ -121,6 +141,7 @@ static inline void prefetch(const struct frames *f, const uint32_t *refs, unsign
 	if (i + AHEAD < n) {
 		__builtin_prefetch(f->saved[refs[i + AHEAD]].outer, 1);
 		__builtin_prefetch(f->saved[refs[i + AHEAD]].nsh, 1);
+		__builtin_prefetch(frame_start(f, refs[i + AHEAD]) + FRAME_HEADROOM + 64); /* inner headers */
 	}
 }
 
@@ -137,6 +158,26 @@ static void go_on(struct fabric *fabric, struct onward *o)
 	o->n = 0;
 }
 
+/* By far the most where NSH is not used: untagged, and of another kind. */
+static inline bool plain(const struct nsh_port *port, const uint8_t *data, const struct frame_record *r)
+{
+	if (port->flags & NSH_PORT_VXLAN_GPE || r->link != LINK_ETHERNET ||
+	    r->len < sizeof(struct eth_header))
+		return false;
+	uint16_t type = load16(data + 12);
+	return type != ETHER_NSH && !packet_is_tag(type);
+}
+
+/* How many of these begin a burst that nobody here has to look at. */
+static unsigned plain_ones(const struct frames *f, const struct nsh_port *port, const uint32_t *refs,
+			   unsigned n)
+{
+	unsigned i = 0;
+	while (i < n && plain(port, frame_bytes(f, refs[i]), &f->record[refs[i]]))
+		i++;
+	return i;
+}
+
 static void nsh_take(struct stage *s, const uint32_t *refs, unsigned n)
 {
 	struct fabric *fabric = s->fabric;
@@ -146,18 +187,25 @@ static void nsh_take(struct stage *s, const uint32_t *refs, unsigned n)
 	/* a burst comes from one port and follows one wiring */
 	const struct wiring *w = packet_wiring(fabric, refs[0]);
 	const struct nsh_port *port = &w->nsh_port[f->priv[refs[0]].port];
-	struct onward o = { .n = 0, .to = STAGE_CLASSIFIER };
+	if (plain_ones(f, port, refs, n) == n) {
+		stage_hand(fabric, STAGE_CLASSIFIER, refs, n);
+		return;
+	}
+	struct onward o;
+	struct known known = { .path = NULL };
 	uint64_t seen = 0;
+	o.n = 0;
 	for (unsigned i = 0; i < n; i++) {
+		const struct frame_record *r = &f->record[refs[i]];
+		uint32_t ref = refs[i], end;
 		uint8_t ip;
-		uint32_t ref = refs[i];
-		int at = transport_find(port, frame_bytes(f, ref), f->record[ref].len, &f->record[ref], &ip);
+		int at = transport_find(port, frame_bytes(f, ref), r->len, r, &ip, &end);
 		uint16_t to = STAGE_CLASSIFIER;
 		if (at != 0) {
 			prefetch(f, refs, i, n);
 			seen++;
 			if (at > 0)
-				to = arrive(fabric, w, ref, (uint32_t)at, ip);
+				to = arrive(fabric, w, ref, (uint32_t)at, ip, end, &known);
 			else
 				frame_drop(f, ref, PLACE_NSH, (unsigned)-at);
 			if (at < 0 || to == STAGE_NONE)
@@ -170,6 +218,7 @@ static void nsh_take(struct stage *s, const uint32_t *refs, unsigned n)
 		o.refs[o.n++] = ref;
 	}
 	go_on(fabric, &o);
+	count_path(fabric, &known);
 	s->in->received += seen;
 	s->in->bursts += seen > 0;
 }
@@ -183,6 +232,13 @@ static void nsh_leave(struct stage *port, const uint32_t *refs, unsigned n)
 	uint32_t burst[SEG_BURST];
 	unsigned burst_n = 0;
 	struct stage *out = port;
+	unsigned none = 0;
+	while (none < n && f->priv[refs[none]].nsh_len == 0 && f->priv[refs[none]].encap == 0)
+		none++;
+	if (none == n) {
+		port->ops->take(port, refs, n);
+		return;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		const struct frame_private *priv = &f->priv[refs[i]];
 		struct stage *to = port;
@@ -210,7 +266,10 @@ static void nsh_leave(struct stage *port, const uint32_t *refs, unsigned n)
 }
 
 static const struct keeping_ops keeping = {
-	.leave = nsh_leave, .show = proxy_show, .read_back = proxy_read_back, .clone = proxy_clone,
+	.leave = nsh_leave,
+	.show = proxy_show,
+	.read_back = proxy_read_back,
+	.clone = proxy_clone,
 };
 
 static int nsh_open(struct stage *s, const int *fds, unsigned count, char *why, size_t why_size)

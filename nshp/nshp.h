@@ -18,9 +18,9 @@
 enum {
 	VXLAN_GPE_PORT = 4790,
 	VXLAN_GPE_SIZE = 8,
-	VXLAN_GPE_NSH = 4, /* next protocol */
+	VXLAN_GPE_NSH = 4,	/* next protocol */
 	VXLAN_GPE_FLAGS = 0x0c, /* I: the VNI is valid, P: the next protocol is */
-	NSH_TAGS_FREE = 2, /* VLAN tags that may come on top of a port's MTU, as the ports have it */
+	NSH_TAGS_FREE = 2,	/* VLAN tags that may come on top of a port's MTU, as the ports have it */
 };
 
 /* Headers to be put before a packet. */
@@ -31,20 +31,21 @@ struct outer {
 	uint8_t bytes[sizeof((struct frame_saved *)0)->outer];
 };
 
-struct nsh_stage { /* the stage's own memory */
+struct nsh_stage {		/* the stage's own memory */
 	uint64_t answers_since; /* ns: ICMP answers are limited, RFC 1812 4.3.2.8 and RFC 4443 2.4 (f) */
 	uint32_t answers;
 };
 
 /* ---- transport.c */
 
-/* Where is the NSH header in this packet? > 0: its offset, *ip is that of the outer IP header or 0; 0: there is
- * none, or it is not for us; < 0: drop it, minus a reason. */
-int transport_find(const struct nsh_port *port, const uint8_t *data, uint32_t len, const struct frame_record *r,
-		   uint8_t *ip);
+/* Where is the NSH header in this packet? > 0: its offset, *ip is that of the outer IP header or 0, *end where
+ * what it carries ends; 0: there is none, or it is not for us; < 0: drop it, minus a reason. */
+int transport_find(const struct nsh_port *port, const uint8_t *data, uint32_t len,
+		   const struct frame_record *r, uint8_t *ip, uint32_t *end);
 
 /* The saved outer headers, for a packet that leaves as it came; `back` by the port it came in by. */
-void transport_again(const struct frame_private *priv, const struct frame_saved *saved, bool back, struct outer *o);
+void transport_again(const struct frame_private *priv, const struct frame_saved *saved, bool back,
+		     struct outer *o);
 
 /* New outer headers for a next hop. False: it cannot be reached in that way from this port. */
 bool transport_to(const struct wiring *w, const struct nsh_next_hop *hop, unsigned port, const uint8_t *inner,
@@ -56,8 +57,8 @@ void transport_finish(uint8_t *data, uint32_t len, const struct outer *o);
 
 /* ---- proxy.c */
 
-/* Take outer and NSH header (checked, at offset `at`) off. */
-void proxy_strip(struct fabric *fabric, uint32_t ref, uint32_t at, uint8_t ip);
+/* Take outer and NSH header (checked, at offset `at`) off, and what lies behind `end`. */
+void proxy_strip(struct fabric *fabric, uint32_t ref, uint32_t at, uint8_t ip, uint32_t end);
 
 /* The hooks of struct keeping_ops. */
 void proxy_show(struct fabric *fabric, const uint32_t *refs, unsigned n);

@@ -27,7 +27,7 @@ static uint8_t link_of(unsigned next)
 	return next == NSH_NEXT_ETHERNET ? LINK_ETHERNET : next <= NSH_NEXT_IP6 ? LINK_IP : LINK_OTHER;
 }
 
-void proxy_strip(struct fabric *fabric, uint32_t ref, uint32_t at, uint8_t ip)
+void proxy_strip(struct fabric *fabric, uint32_t ref, uint32_t at, uint8_t ip, uint32_t end)
 {
 	struct frames *f = &fabric->frames;
 	struct frame_record *r = &f->record[ref];
@@ -41,13 +41,8 @@ void proxy_strip(struct fabric *fabric, uint32_t ref, uint32_t at, uint8_t ip)
 	priv->outer_ip = ip;
 	priv->nsh_len = (uint16_t)size;
 	priv->saved_spi_si = nsh_spi_si(header);
-	if (ip) { /* what the tunnel's UDP length leaves out is padding */
-		uint32_t end = packet_ip_end(data, r->len, r);
-		if (end >= at + size)
-			r->len = end;
-	}
 	r->data += at + size;
-	r->len -= at + size;
+	r->len = end - at - size;
 	r->link = priv->link = link_of(nsh_next(header));
 	packet_parse(header + size, r->len, r);
 	if (!fabric->capture) /* what a local peer left to its device lies in the tunnel too */

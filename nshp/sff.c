@@ -9,19 +9,19 @@
 
 /* The entry for this place in a path: its own, else the one for every SI. Both tables are sorted and begin with
  * spi_si. */
-#define FIND(table, count, wanted)                                                                                   \
-	for (uint32_t key = (wanted), tries = 0; tries < 2; key = (wanted) & ~0xffu, tries++) {                         \
-		uint32_t low = 0, high = (count);                                                                    \
-		while (low < high) {                                                                                 \
-			uint32_t middle = (low + high) / 2;                                                          \
-			if ((table)[middle].spi_si < key)                                                            \
-				low = middle + 1;                                                                    \
-			else                                                                                         \
-				high = middle;                                                                       \
-		}                                                                                                    \
-		if (low < (count) && (table)[low].spi_si == key)                                                     \
-			return &(table)[low];                                                                        \
-	}                                                                                                            \
+#define FIND(table, count, wanted)                                                              \
+	for (uint32_t key = (wanted), tries = 0; tries < 2; key = (wanted) & ~0xffu, tries++) { \
+		uint32_t low = 0, high = (count);                                               \
+		while (low < high) {                                                            \
+			uint32_t middle = (low + high) / 2;                                     \
+			if ((table)[middle].spi_si < key)                                       \
+				low = middle + 1;                                               \
+			else                                                                    \
+				high = middle;                                                  \
+		}                                                                               \
+		if (low < (count) && (table)[low].spi_si == key)                                \
+			return &(table)[low];                                                   \
+	}                                                                                       \
 	return NULL
 
 const struct nsh_path *path_find(const struct wiring *w, uint32_t spi_si)
@@ -54,7 +54,8 @@ static uint32_t header_out(const struct wiring *w, struct frame_private *priv, s
 {
 	const struct nsh_encap *encap = priv->encap ? &w->encap[priv->encap - 1] : NULL;
 	if (priv->nsh_len == 0) {
-		nsh_put_md1(saved->nsh, NSH_TTL_FIRST, next_of(priv->link, data, len), encap->spi_si, r->context);
+		nsh_put_md1(saved->nsh, NSH_TTL_FIRST, next_of(priv->link, data, len), encap->spi_si,
+			    r->context);
 		return NSH_MD1_SIZE;
 	}
 	if (transit)
@@ -83,7 +84,8 @@ static bool ttl_down(uint8_t *header)
 static uint32_t too_long(const struct wiring *w, unsigned port, const struct outer *o, uint32_t len)
 {
 	uint32_t limit = w->port[port].mtu + sizeof(struct eth_header), at = 12;
-	for (unsigned i = 0; i < NSH_TAGS_FREE && at + 6 <= o->len && packet_is_tag(load16(o->bytes + at)); i++) {
+	for (unsigned i = 0; i < NSH_TAGS_FREE && at + 6 <= o->len && packet_is_tag(load16(o->bytes + at));
+	     i++) {
 		limit += sizeof(struct vlan_header);
 		at += sizeof(struct vlan_header);
 	}
@@ -105,10 +107,45 @@ static inline void put(uint8_t *to, const uint8_t *from, uint32_t size)
 	}
 }
 
+/* By far the most: a proxy hands back what came on untagged Ethernet with MD type 1, and no rule or table has a say.
+ * False, with nothing done, if it is not so simple. */
+static inline bool leave_as_it_came(const struct wiring *w, struct frames *f, uint32_t ref, unsigned port)
+{
+	struct frame_record *r = &f->record[ref];
+	struct frame_private *priv = &f->priv[ref];
+	const struct frame_saved *saved = &f->saved[ref];
+	enum { HEAD = sizeof(struct eth_header) + NSH_MD1_SIZE };
+	uint32_t at = cell_load(&r->data), len = cell_load(&r->len);
+	uint32_t spi_si = nsh_spi_si(saved->nsh);
+	bool fits = len + HEAD <= w->port[port].mtu + sizeof(struct eth_header) ||
+		    w->port[port].kind == PORT_PCAP;
+	if (w->next_hops > 0 || priv->encap || priv->nsh_len != NSH_MD1_SIZE ||
+	    nsh_md_type(saved->nsh) != 1 || priv->link == LINK_IP ||
+	    priv->outer_len != sizeof(struct eth_header) || at < HEAD || at > f->frame_size ||
+	    len > f->frame_size - at || !fits)
+		return false;
+	uint8_t *data = frame_start(f, ref) + at - HEAD, *header = data + sizeof(struct eth_header);
+	memcpy(data, saved->outer, sizeof(struct eth_header));
+	if (port == priv->port) {
+		memcpy(data, saved->outer + 6, 6);
+		memcpy(data + 6, saved->outer, 6);
+	}
+	memcpy(header, saved->nsh, NSH_BASE);
+	memcpy(header + NSH_BASE, r->context, NSH_CONTEXT);
+	header[7] = (uint8_t)(header[7] - (spi_si == priv->saved_spi_si));
+	r->data = at - HEAD;
+	r->len = HEAD + len;
+	r->link = priv->link = LINK_ETHERNET;
+	priv->nsh_len = 0;
+	return true;
+}
+
 int sff_leave(struct fabric *fabric, uint32_t ref, unsigned port, bool transit)
 {
 	const struct wiring *w = packet_wiring(fabric, ref);
 	struct frames *f = &fabric->frames;
+	if (!transit && __builtin_expect(leave_as_it_came(w, f, ref, port), 1))
+		return (int)port;
 	struct frame_record *r = &f->record[ref];
 	struct frame_private *priv = &f->priv[ref];
 	struct frame_saved *saved = &f->saved[ref];
@@ -134,7 +171,8 @@ int sff_leave(struct fabric *fabric, uint32_t ref, unsigned port, bool transit)
 		else if (!transport_to(w, hop, port, data, len, r, priv, saved, &o))
 			return drop(f, ref, REASON_no_next_hop);
 	} else if (made) {
-		static const struct nsh_next_hop as_it_is = { .transport = NSH_ETHERNET, .vlan = VLAN_UNTAGGED };
+		static const struct nsh_next_hop as_it_is = { .transport = NSH_ETHERNET,
+							      .vlan = VLAN_UNTAGGED };
 		if (!transport_to(w, &as_it_is, port, data, len, r, priv, saved, &o))
 			return drop(f, ref, REASON_no_next_hop);
 	} else {

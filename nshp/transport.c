@@ -24,7 +24,7 @@ static bool checksums_right(const uint8_t *data, const struct frame_record *r, u
 }
 
 static int find_in_vxlan_gpe(const struct nsh_port *port, const uint8_t *data, uint32_t len,
-			     const struct frame_record *r, uint8_t *ip)
+			     const struct frame_record *r, uint8_t *ip, uint32_t *end)
 {
 	bool six = r->flags & FRAME_IPV6;
 	uint32_t header = six ? sizeof(struct ip6_header) : sizeof(struct ip4_header), l4 = r->l4;
@@ -32,10 +32,11 @@ static int find_in_vxlan_gpe(const struct nsh_port *port, const uint8_t *data, u
 		return 0;
 	const uint8_t *at = data + r->l3;
 	/* only what could be a tunnel's: UDP, and for a later fragment an address of ours */
-	bool fragment = six ? at[6] == PROTO_FRAGMENT
-			    : (load16(at + 6) & (IP4_MORE_FRAGMENTS | IP4_OFFSET)) != 0;
+	bool fragment =
+		six ? at[6] == PROTO_FRAGMENT : (load16(at + 6) & (IP4_MORE_FRAGMENTS | IP4_OFFSET)) != 0;
 	if (r->flags & FRAME_FRAGMENT) {
-		bool udp = six ? packet_has(len, r->l3, header + 8) && at[header] == PROTO_UDP : at[9] == PROTO_UDP;
+		bool udp = six ? packet_has(len, r->l3, header + 8) && at[header] == PROTO_UDP
+			       : at[9] == PROTO_UDP;
 		bool addressed = port->flags & (six ? NSH_PORT_IP6 : NSH_PORT_IP4);
 		return udp && addressed ? -REASON_outer_fragment : 0;
 	}
@@ -44,8 +45,9 @@ static int find_in_vxlan_gpe(const struct nsh_port *port, const uint8_t *data, u
 		return 0;
 	if (fragment)
 		return -REASON_outer_fragment;
-	uint32_t end = packet_ip_end(data, len, r), udp_len = load16(data + l4 + 4), gpe = l4 + sizeof(struct udp_header);
-	if (udp_len < sizeof(struct udp_header) + VXLAN_GPE_SIZE || l4 > end || udp_len > end - l4)
+	uint32_t ip_end = packet_ip_end(data, len, r), udp_len = load16(data + l4 + 4);
+	uint32_t gpe = l4 + sizeof(struct udp_header);
+	if (udp_len < sizeof(struct udp_header) + VXLAN_GPE_SIZE || l4 > ip_end || udp_len > ip_end - l4)
 		return -REASON_nsh_length;
 	/* version 0, P set, and NSH in it: anything else is a tunnel of somebody else's */
 	if ((data[gpe] & 0x34) != 0x04 || data[gpe + 3] != VXLAN_GPE_NSH)
@@ -55,13 +57,15 @@ static int find_in_vxlan_gpe(const struct nsh_port *port, const uint8_t *data, u
 	if (gpe + VXLAN_GPE_SIZE > sizeof((struct frame_saved *)0)->outer)
 		return -REASON_nsh_length;
 	*ip = (uint8_t)r->l3;
+	*end = l4 + udp_len; /* behind it is padding */
 	return (int)(gpe + VXLAN_GPE_SIZE);
 }
 
-int transport_find(const struct nsh_port *port, const uint8_t *data, uint32_t len, const struct frame_record *r,
-		   uint8_t *ip)
+int transport_find(const struct nsh_port *port, const uint8_t *data, uint32_t len,
+		   const struct frame_record *r, uint8_t *ip, uint32_t *end)
 {
 	*ip = 0;
+	*end = len;
 	/* captures of bare IP bring tunnels without an Ethernet header: they are left as they are */
 	if (r->link != LINK_ETHERNET || len < sizeof(struct eth_header))
 		return 0;
@@ -73,8 +77,9 @@ int transport_find(const struct nsh_port *port, const uint8_t *data, uint32_t le
 		if (at != 0 && type == ETHER_NSH)
 			return (int)at;
 	}
-	return port->flags & NSH_PORT_VXLAN_GPE && r->l3 != OFFSET_NONE ? find_in_vxlan_gpe(port, data, len, r, ip)
-									: 0;
+	if (!(port->flags & NSH_PORT_VXLAN_GPE) || r->l3 == OFFSET_NONE)
+		return 0;
+	return find_in_vxlan_gpe(port, data, len, r, ip, end);
 }
 
 static void swap(uint8_t *one, uint8_t *other, uint32_t n)
@@ -86,7 +91,8 @@ static void swap(uint8_t *one, uint8_t *other, uint32_t n)
 	}
 }
 
-void transport_again(const struct frame_private *priv, const struct frame_saved *saved, bool back, struct outer *o)
+void transport_again(const struct frame_private *priv, const struct frame_saved *saved, bool back,
+		     struct outer *o)
 {
 	o->len = priv->outer_len;
 	o->ip = priv->outer_ip;
@@ -129,7 +135,8 @@ static uint16_t entropy(const uint8_t *inner, uint32_t len, const struct frame_r
 	return (uint16_t)(0xc000 | (packet_flow_hash(inner, len, &own) & 0x3fff));
 }
 
-static void put_vxlan_gpe(struct outer *o, const struct nsh_next_hop *hop, const struct nsh_port *from, uint16_t sport)
+static void put_vxlan_gpe(struct outer *o, const struct nsh_next_hop *hop, const struct nsh_port *from,
+			  uint16_t sport)
 {
 	uint8_t *ip = o->bytes + o->len;
 	o->ip = o->len;

@@ -1,4 +1,4 @@
-"""VNFCs in C: how their sources are built, and how their host is started."""
+"""VNFCs in C and C++: how their sources are built, and how their host is started."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,8 +24,13 @@ def build_folder() -> Path:
     return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
 
 
+#: g++ reads what is beside such a source as C++, too
+CPP_SUFFIXES = (".cc", ".cpp", ".cxx")
+
+
 class LibraryError(Exception):
-    """`libs` names what is not allowed or not installed. `errors` has one entry for each."""
+    """`libs` names what is not allowed or not installed, or there is no C++ compiler. `errors` has one entry
+    for each."""
 
     def __init__(self, errors: list[dict[str, Any]]):
         super().__init__("; ".join(f"{e['found']}: expected {e['expected']}" for e in errors))
@@ -32,10 +38,10 @@ class LibraryError(Exception):
 
 
 class CFramework:
-    """The framework for C. `allowed_libs` is the operator's list of pkg-config names."""
+    """The framework for C and C++. `allowed_libs` is the operator's list of pkg-config names."""
 
     name = "c"
-    suffixes = (".c",)
+    suffixes = (".c", *CPP_SUFFIXES)
 
     def __init__(self, allowed_libs: Iterable[str] = ALLOWED_LIBS):
         self.allowed_libs = frozenset(allowed_libs)
@@ -61,7 +67,8 @@ class CFramework:
         sanitize = os.environ.get("COVEN_SANITIZE", "")
         checks = [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer"] if sanitize else ["-Wl,-z,defs"]
         return [
-            "gcc", "-std=gnu11", "-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
+            *_compiler(sources), "-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
+            "-Werror=return-type",
             "-fdiagnostics-format=json", *checks,
             "-I", str(include), "-I", str(INCLUDE), "-idirafter", str(ROOT),
             "-o", str(output), *map(str, sources), *flags, "-lm",
@@ -96,10 +103,24 @@ class CFramework:
                 errors += [_compiler_error(d, root) for d in diagnostics if "error" in d.get("kind", "")]
             else:
                 errors += _linker_error(line, root)
+        # names that no author wrote follow from mistakes in front of VNFC_HANDLE, lost returns from those in it
+        plain = [e for e in errors if not any(word in str(e["found"]) for word in CONSEQUENCES)]
+        errors = plain or errors
         if not errors and stderr.strip():
             last = [line for line in stderr.splitlines() if not line.startswith("[]")][-1:]
             errors = [_error("source", line.strip(), "a source that compiles", "") for line in last]
         return errors
+
+
+def _compiler(sources: list[Path]) -> list[str]:
+    """The compiler that the sources need, with its language. Raises LibraryError without a C++ compiler."""
+    cpp = [source for source in sources if source.suffix in CPP_SUFFIXES]
+    if not cpp:
+        return ["gcc", "-std=gnu11", "-Werror=implicit-function-declaration"]
+    if shutil.which("g++") is None:
+        found = f"{cpp[0].name}, and no C++ compiler"
+        raise LibraryError([_error("source", found, "g++", "install g++, or write the VNFC in C")])
+    return ["g++", "-std=gnu++17"]
 
 
 def _error(field: str, found: str, expected: str, remedy: str, **place: Any) -> dict[str, Any]:
@@ -129,6 +150,34 @@ def _carets(diagnostic: dict[str, Any]) -> list[dict[str, Any]]:
     return own
 
 
+INSIDE = re.compile(r"[‘'`](?:vnfc__(?P<kind>reason|counter|gauge|histogram|request)_)(?P<name>\w+)[’']")
+SEPARATOR = re.compile(r"expected (?P<what>.*[‘']\W[’'].*) before (?P<token>.*?)(?: token)?$")
+NO_VERDICT = "a way that ends without a verdict"
+CONSEQUENCES = ("‘vnfc__", NO_VERDICT)
+BEGINNINGS = ("‘static’", "‘extern’", "‘int’", "‘void’")  #: what the SDK's macros begin with
+DECLARED = {"reason": "VNFC_REASON({}, \"why\")", "counter": "VNFC_COUNTER({}, \"why\", \"unit\")",
+            "gauge": "VNFC_GAUGE({}, \"why\", \"unit\")",
+            "histogram": "VNFC_HISTOGRAM({}, \"why\", \"unit\")"}  # fmt: skip
+
+
+def _in_the_authors_words(message: str) -> tuple[str, str, str]:
+    """(found, expected, remedy) for mistakes whose text would otherwise be of the SDK's insides; the last two may be
+    empty."""
+    if (inside := INSIDE.search(message)) and "undeclared" in message:
+        kind, name = inside["kind"], inside["name"]
+        near = [other["name"] for other in INSIDE.finditer(message) if other["name"] != name]
+        remedy = f"did you mean {near[0]}? Else declare it: " if near else "declare it: "
+        return f"the {kind} {name}", f"a {kind} that is declared", remedy + DECLARED.get(kind, "").format(name) + ";"
+    if separator := SEPARATOR.search(message):
+        remedy = "the line before may lack a semicolon at its end" if "‘;’" in separator["what"] else ""
+        token = "the beginning of what follows" if separator["token"] in BEGINNINGS else separator["token"]
+        return token, f"{separator['what']} before it", remedy
+    if message.startswith(("control reaches end of non-void", "no return statement in function")):
+        remedy = "every way through the handler must return a verdict: return VNFC_FORWARD; at its end"
+        return NO_VERDICT, "a return on every way", remedy
+    return message, "", ""
+
+
 def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
     carets = _carets(diagnostic)
     # an error in a macro of the SDK is the author's at the place where it is used
@@ -140,7 +189,8 @@ def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
     remedy = f"write {fixes[0]}" if fixes else next((h for h in hints if not h.startswith(useless)), "")
     place = {"line": caret.get("line"), "column": caret.get("display-column", caret.get("column"))}
     file = _relative(caret["file"], root) if caret else None
-    return _error("source", diagnostic["message"], "C that compiles", remedy, file=file, **place)
+    found, expected, better = _in_the_authors_words(diagnostic["message"])
+    return _error("source", found, expected or "C that compiles", better or remedy, file=file, **place)
 
 
 LINK_PLACE = re.compile(r"^(?:\S*ld: )?(?P<file>[^:\s]+):(?P<line>\d+): (?P<what>.*(?:undefined|multiple).*)")

@@ -269,7 +269,8 @@ class Confinement:
             argv += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         owner = os.geteuid() if uid is None else uid
         for file, line in (("passwd", f"vnfc:x:{owner}:{owner}::/tmp:/usr/sbin/nologin\n"),
-                           ("group", f"vnfc:x:{owner}:\n")):
+                           ("group", f"vnfc:x:{owner}:\n"),
+                           ("hosts", "127.0.0.1 localhost\n::1 localhost\n")):
             prepared._own.append(_memory_file(line))
             argv += ["--perms", "0444", "--file", str(prepared._own[-1]), f"/etc/{file}"]
         argv += ["--proc", "/proc", "--dev", "/dev",

@@ -2,7 +2,8 @@
 
 A framework says how sources become an artifact (`build_command`, run in confinement; `parse_errors` reads
 what it wrote), how the host of an artifact is started (`host_command`), and what both must be able to read
-(`visible`).
+(`visible`). One with a heap of its own also says how it is bounded (`limit_heap`), one that
+knows several engines takes the descriptor's choice (`choose_engine`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Any, Protocol
 
 from pps.c import CFramework
 from pps.click.framework import ClickFramework
+from pps.exec import ExecFramework
+from pps.java import JavaFramework
+from pps.javascript import JavascriptFramework
 from pps.python import PythonFramework
 
 
@@ -31,6 +35,9 @@ class Framework(Protocol):
 FRAMEWORKS: dict[str, type[Framework]] = {
     "c": CFramework,
     "click": ClickFramework,
+    "exec": ExecFramework,
+    "java": JavaFramework,
+    "javascript": JavascriptFramework,
     "python": PythonFramework,
 }
 
@@ -40,3 +47,9 @@ SUFFIXES = {suffix: name for name, framework in FRAMEWORKS.items() for suffix in
 def language_of(source: str) -> str | None:
     """The language that a source's suffix says, or None."""
     return SUFFIXES.get(PurePosixPath(source).suffix)
+
+
+def missing(language: str) -> tuple[str, str, str] | None:
+    """(found, expected, remedy) if what runs this language is not on this machine; None if it is."""
+    look = getattr(FRAMEWORKS[language], "missing", None)
+    return look() if look is not None else None

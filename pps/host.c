@@ -152,6 +152,16 @@ static void loop(struct host *h)
 	}
 }
 
+bool host_is_capture(const struct host *h)
+{
+	return h->capture;
+}
+
+void host_wake(struct host *h)
+{
+	bell_wake(&h->hop.head->host_asleep);
+}
+
 /* ---- beginning and end -------------------------------------------------------------------------- */
 
 int host_parse_fds(const char *text, int fds[4])

@@ -113,6 +113,12 @@ uint64_t host_exception(struct host *h);
 /* The rest is in struct vnfc_host: make, clone, emit, release, discard, log, timer_add, timer_cancel, now_ns,
  * random. Timers: delay and period (0: once) in ns; `run` is called between bursts. */
 
+/* Time is the captures': a result must be there before `burst` returns. */
+bool host_is_capture(const struct host *h);
+
+/* Let the loop call `sleeping(user, false)` if it sleeps. The only function for other threads. */
+void host_wake(struct host *h);
+
 /* ---- metrics ------------------------------------------------------------------------------------ */
 
 /* One writer: an aligned store is all that readers need. */

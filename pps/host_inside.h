@@ -8,7 +8,8 @@
 
 enum {
 	HOST_MESSAGE_MAX = 65536, /* bytes of a control message */
-	HOST_LOG_LINES = 100,	  /* a second; the rest is counted */
+	HOST_REQUEST_NAME = 128,
+	HOST_LOG_LINES = 100, /* a second; the rest is counted */
 };
 
 struct host {

@@ -163,7 +163,7 @@ static struct vnfc_packet *clone_packet(struct vnfc_host *api, const struct vnfc
 	p->context = api->records[frame].context;
 	memcpy(p->data, from->data, from->len);
 	api->records[frame] = api->records[from->frame]; /* with its graph and context */
-	if (!from->made) /* a copy of a copy has the same original */
+	if (!from->made)				 /* a copy of a copy has the same original */
 		api->records[frame].cloned_from = from->frame + 1;
 	if (p->nsh_len > FRAME_NSH_AREA)
 		p->nsh_len = 0;

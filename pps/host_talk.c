@@ -258,6 +258,15 @@ static bool name_is_good(struct host *h, const char *what, const char *name)
 	return false;
 }
 
+/* A request may also be named as Click names a handler: element/part.handler. */
+static bool request_name_is_good(struct host *h, const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./@");
+	if (h->declaring && n > 0 && n < HOST_REQUEST_NAME && name[n] == '\0' && strchr(name, '.'))
+		return true;
+	return name_is_good(h, "request", name);
+}
+
 int host_declare_reason(struct host *h, const char *name, const char *why)
 {
 	static const char *const taken[] = {
@@ -299,7 +308,7 @@ int host_declare_request(struct host *h, const char *name, const char *why, cons
 		strcmp(cJSON_GetObjectItemCaseSensitive(known, "name")->valuestring, name) == 0;
 	if (twice)
 		host_error(h, NULL, 0, "request", name, "each request once", "choose another name");
-	if (twice || !name_is_good(h, "request", name)) {
+	if (twice || !request_name_is_good(h, name)) {
 		cJSON_Delete(args);
 		return -1;
 	}

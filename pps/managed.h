@@ -72,6 +72,9 @@ struct managed_region managed_region(enum managed_regions which);
 /* Give back what is judged so far. Returns how many packets to handle before calling it again. */
 uint32_t managed_give(void);
 
+/* The same in the middle of a burst, so that what is sent comes behind what was judged before. */
+void managed_give_judged(void);
+
 /* An exception was raised; does not return if there were too many. */
 void managed_exception(void);
 

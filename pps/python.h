@@ -92,6 +92,10 @@ int reason_id(PyObject *reason); /* -1 with an exception set */
 /* python_header.c */
 int headers_init(void);
 struct header_object *header_new(int kind);
+void header_gone(PyObject *self, const char *what); /* sets the exception */
+
+/* python_nsh.c */
+extern PyMethodDef nsh_methods[];
 
 /* python_packet.c */
 #define PACKET_LIVE(self, what)                                 \

@@ -132,15 +132,20 @@ static const uint8_t widths[] = {
 
 static PyTypeObject types[HEADER_KINDS];
 
+void header_gone(PyObject *self, const char *what)
+{
+	PyErr_Format(gone_error,
+		     "%s.%s: this header belongs to a packet that was already given back, or whose head was "
+		     "moved: take what you need before, or ask the packet for it again",
+		     Py_TYPE(self)->tp_name, what);
+}
+
 static uint8_t *live(PyObject *self, const struct field *f)
 {
 	struct header_object *h = (struct header_object *)self;
 	if (h->at != NULL)
 		return h->at + f->offset;
-	PyErr_Format(gone_error,
-		     "%s.%s: this header belongs to a packet that was already given back, or whose head was "
-		     "moved: take what you need before, or ask the packet for it again",
-		     Py_TYPE(self)->tp_name, f->name);
+	header_gone(self, f->name);
 	return NULL;
 }
 
@@ -334,6 +339,7 @@ int headers_init(void)
 			.tp_basicsize = sizeof(struct header_object),
 			.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
 			.tp_getset = all,
+			.tp_methods = kind == HEADER_NSH ? nsh_methods : NULL,
 			.tp_repr = header_repr,
 			.tp_dealloc = header_dealloc,
 		};

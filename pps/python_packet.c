@@ -217,7 +217,9 @@ static uint8_t *find(struct packet_object *o, enum header_kind kind)
 	case HEADER_VLAN:
 		return (uint8_t *)packet_vlan(data, len, &r);
 	case HEADER_NSH:
-		return p->nsh_len >= 8 ? api->nsh + (size_t)p->frame * FRAME_NSH_AREA : NULL;
+		return p->nsh_len >= 8 && p->nsh_len <= FRAME_NSH_AREA
+			       ? api->nsh + (size_t)p->frame * FRAME_NSH_AREA
+			       : NULL;
 	case HEADER_IP:
 		return (uint8_t *)packet_ip4(data, len, &r);
 	case HEADER_IP6:

@@ -179,7 +179,8 @@ class Rig:
     def totals(self) -> dict[str, int]:
         """Law 1 over the published figures."""
         place = self.forwarder.statistics().place
-        sums = dict.fromkeys(["received", "originated", "cloned", "forwarded", "consumed", "dropped", "in_flight", "bogus"], 0)
+        names = ["received", "originated", "cloned", "forwarded", "consumed", "dropped", "in_flight", "bogus"]
+        sums = dict.fromkeys(names, 0)
         for n in range(C.PLACES):
             row = place[n]
             sums["originated"] += row.originated

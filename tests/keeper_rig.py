@@ -15,6 +15,7 @@ from coven.keepers import Keeper
 from coven.lab import ADDRESS, IN, OUT, Lab
 
 ROOT = Path(__file__).resolve().parents[1]
+STREAM_PORT = 5001
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 15.0) -> Any:
@@ -99,6 +100,21 @@ class KeeperRig:
         command = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", "1", ADDRESS["server"])
         said = self.lab.client.run(*command, check=False).stdout
         return int(said.split(" received")[0].split()[-1])
+
+    def transfer(self, megabytes: int) -> None:
+        """A TCP stream from client to server, compared by its SHA-256."""
+        words = (sys.executable, "-m", "tests.port_traffic")
+        pipe = subprocess.PIPE
+        server = self.lab.server.spawn(*words, "serve", str(STREAM_PORT), stdout=pipe, text=True, cwd=ROOT)
+        try:
+            assert server.stdout.readline() == "ready\n"
+            to = (ADDRESS["server"], str(STREAM_PORT), str(megabytes))
+            sent = self.lab.client.run(*words, "send", *to, cwd=ROOT, timeout=600).stdout
+            got, _ = server.communicate(timeout=60)
+            assert got == sent and got.split()[1] == str(megabytes << 20)
+        finally:
+            server.kill()
+            server.communicate()
 
     def wait_ping(self) -> None:
         wait_for(lambda: self.ping() == 1)

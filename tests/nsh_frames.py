@@ -1,4 +1,4 @@
-"""NSH packets written from the figures of RFC 8300 (sections 2.2 to 2.5), byte by byte, with nothing of ours in it."""
+"""NSH packets written from the figures of RFC 8300 (sections 2.2 to 2.5), with nothing of ours in it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,17 @@ def ones(data: bytes) -> int:
 
 
 def base(
-    *, spi: int = 42, si: int = 255, md_type: int = 1, next: int = IP4, words: int = 6, ttl: int = 63, version: int = 0,
-    oam: int = 0, unassigned: int = 0,
-) -> bytes:  # fmt: skip
+    *,
+    spi: int = 42,
+    si: int = 255,
+    md_type: int = 1,
+    next: int = IP4,
+    words: int = 6,
+    ttl: int = 63,
+    version: int = 0,
+    oam: int = 0,
+    unassigned: int = 0,
+) -> bytes:
     """Base and service path header. `unassigned`: 5 bits, U of the first byte and the four before MD Type."""
     first = version << 14 | oam << 13 | (unassigned >> 4 & 1) << 12 | ttl << 6 | words
     return struct.pack("!HBBI", first, (unassigned & 15) << 4 | md_type, next, spi << 8 | si)
@@ -40,7 +48,9 @@ def md2(*tlvs: bytes, **fields: int) -> bytes:
     return base(**{"md_type": 2, "words": 2 + len(body) // 4, **fields}) + body
 
 
-def ipv4(payload: bytes = b"", *, src: str = "10.0.0.1", dst: str = "10.0.0.2", proto: int = 17, flags: int = 0) -> bytes:
+def ipv4(
+    payload: bytes = b"", *, src: str = "10.0.0.1", dst: str = "10.0.0.2", proto: int = 17, flags: int = 0
+) -> bytes:
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 7, flags, 64, proto, 0)
     head += ip_address(src).packed + ip_address(dst).packed
     return head[:10] + struct.pack("!H", ones(head)) + head[12:] + payload
@@ -60,7 +70,9 @@ def datagram(number: int = 1, size: int = 40, **fields: int) -> bytes:
     return ipv4(udp(bytes(i & 255 for i in range(size)), sport=number), **fields)  # type: ignore[arg-type]
 
 
-def ether(payload: bytes, type: int = 0x0800, *, vlan: int | None = None, src: bytes = SRC, dst: bytes = DST) -> bytes:
+def ether(
+    payload: bytes, type: int = 0x0800, *, vlan: int | None = None, src: bytes = SRC, dst: bytes = DST
+) -> bytes:
     tag = b"" if vlan is None else struct.pack("!HH", 0x8100, vlan)
     return dst + src + tag + struct.pack("!H", type) + payload
 
@@ -70,9 +82,17 @@ def on_ethernet(header: bytes, inner: bytes, *, vlan: int | None = None) -> byte
 
 
 def vxlan_gpe(
-    header: bytes, inner: bytes, *, six: bool = False, vni: int = 7, checksum: bool = False, next: int = 4,
-    src: str | None = None, dst: str | None = None, flags: int = 0,
-) -> bytes:  # fmt: skip
+    header: bytes,
+    inner: bytes,
+    *,
+    six: bool = False,
+    vni: int = 7,
+    checksum: bool = False,
+    next: int = 4,
+    src: str | None = None,
+    dst: str | None = None,
+    flags: int = 0,
+) -> bytes:
     """NSH over VXLAN-GPE over UDP over IP over Ethernet."""
     load = struct.pack("!BBBBI", 0x0C, 0, 0, next, vni << 8) + header + inner
     source, target = src or ("fd01::1" if six else "192.0.2.1"), dst or ("fd01::2" if six else "192.0.2.2")

@@ -168,8 +168,8 @@ static enum brought bring(struct stage *s, uint64_t until, uint32_t *ref)
 	} else {
 		s->in->dropped[reason]++;
 		if (TRACED(f))
-			trace_refused(f, PLACE_ARRIVING + s->number, (unsigned)reason, c->time_ns, c->data, c->len,
-				      p->reader.link);
+			trace_refused(f, PLACE_ARRIVING + s->number, (unsigned)reason, c->time_ns, c->data,
+				      c->len, p->reader.link);
 	}
 	if (p->reader.error[0] && !p->error_said) {
 		complain(s, "the capture breaks off, the rest of it is lost", p->reader.error);

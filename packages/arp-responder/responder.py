@@ -21,14 +21,19 @@ mac = b""
 def configure(config):
     global addresses, mac
     # IPv4Address says what is wrong with 192.0.2.999, as a ValueError: refused, and the old one stays
-    addresses, mac = frozenset(str(IPv4Address(a)) for a in config.addresses), bytes.fromhex(config.mac.replace(":", ""))
+    addresses = frozenset(str(IPv4Address(address)) for address in config.addresses)
+    mac = mac_bytes(config.mac)
+
+
+def mac_bytes(text):
+    return bytes.fromhex(text.replace(":", ""))
 
 
 def handle(packet):
     arp = packet.arp
     if not arp or arp.op != REQUEST or arp.pdst not in addresses:
         return forward()  # of no interest to us, and of interest to somebody else
-    asked, asker_mac, asker = arp.pdst, bytes.fromhex(arp.hwsrc.replace(":", "")), arp.psrc
+    asked, asker_mac, asker = arp.pdst, mac_bytes(arp.hwsrc), arp.psrc
     packet.replace(message(REPLY, asked, asker_mac, asker))
     answered.add()
     return back()

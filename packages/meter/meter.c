@@ -102,8 +102,9 @@ VNFC_REQUEST(top, "the IPv4 senders with the most bytes, the first first", "byte
 		told[most - sender] = true;
 		const uint8_t *a = (const uint8_t *)&most->address;
 		at += snprintf(at, (size_t)(end - at),
-			       "%s{\"from\": \"%u.%u.%u.%u\", \"packets\": %u, \"bytes\": %llu}", n ? ", " : "", a[0],
-			       a[1], a[2], a[3], most->packets, (unsigned long long)most->bytes);
+			       "%s{\"from\": \"%u.%u.%u.%u\", \"packets\": %u, \"bytes\": %llu}",
+			       n ? ", " : "", a[0], a[1], a[2], a[3], most->packets,
+			       (unsigned long long)most->bytes);
 	}
 	snprintf(at, (size_t)(end - at), "]");
 	vnfc_answer_json(request, text);

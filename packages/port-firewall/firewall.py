@@ -11,11 +11,10 @@ observe = False
 
 
 def configure(config):
-    """Called before the first packet and at every change, between two packets. The schema has checked types and
-    limits; what only we can tell is refused with ValueError, and then the old configuration stays."""
+    """Called before the first packet and at every change, between two packets. The schema has checked types
+    and limits; a ValueError from here would refuse what only we can tell, and the old configuration would stay.
+    """
     global tcp_ports, udp_ports, observe
-    if not config.observe and 53 in config.udp and 53 in config.tcp:
-        raise ValueError("tcp, udp: found 53 in both, expected DNS to pass by one of them, or observe: true")
     tcp_ports, udp_ports, observe = frozenset(config.tcp), frozenset(config.udp), config.observe
 
 

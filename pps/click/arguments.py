@@ -80,7 +80,7 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
             at = end
             continue
         elif char == "\\" and quoted:
-            out += text[at:at + 2]
+            out += text[at : at + 2]
             at += 2
             continue
         elif char == "$" and (found := _PARAMETER.match(text, at)):
@@ -98,7 +98,7 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     if found["data"] is not None:
-        digits = "".join(found["data"].split())
+        digits = re.sub("[^0-9A-Fa-f]", "", found["data"])
         return bytes.fromhex(digits if len(digits) % 2 == 0 else digits + "0").decode("latin-1")
     if found["hex"]:
         return chr(int(found["hex"][-2:], 16))
@@ -115,7 +115,7 @@ def unquote(text: str) -> str:
         char = text[at]
         if char in "'\"":
             end = after_quote(text, at)
-            inside = text[at + 1:end - 1 if text[end - 1] == char and end - 1 > at else end]
+            inside = text[at + 1 : end - 1 if text[end - 1] == char and end - 1 > at else end]
             out += _ESCAPE.sub(_escape, inside) if char == '"' else inside
             at = end
         elif text.startswith("\\<", at) and (found := _ESCAPE.match(text, at)):

@@ -1,6 +1,6 @@
 """The build of a Click VNFC, run inside the confinement: generate C, then become the C compiler.
 
-    build.py PROJECT PACKAGE GENERATED.c SOURCE... -- gcc ...
+build.py PROJECT PACKAGE GENERATED.c SOURCE... -- gcc ...
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(map(str, mistakes)), file=sys.stderr)
         return 1
     Path(generated).write_text(text, encoding="ascii")
-    os.execvp(arguments[at + 1], arguments[at + 1:])
+    os.execvp(arguments[at + 1], arguments[at + 1 :])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from pps.click.scope import Scope
 
 
 def check(
-    sources: Sequence[tuple[str, str]], folder: Path | None = None, parameters: Mapping[str, str] | None = None
+    sources: Sequence[tuple[str, str]],
+    folder: Path | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> tuple[Graph, list[Mistake]]:
     """The graph that (file name, text) pairs describe together, and the mistakes in it.
 

@@ -78,8 +78,9 @@ class Expansion:
         for element in scope.elements.values():
             self._element(element, scope, prefix, environment)
         for link in scope.connections:
-            source, target = self._end_name(link.source, scope, prefix, True), self._end_name(
-                link.target, scope, prefix, False
+            source, target = (
+                self._end_name(link.source, scope, prefix, True),
+                self._end_name(link.target, scope, prefix, False),
             )
             self.links.append(Connection(source, link.output, target, link.input, link.place))
         self._pseudo_ports(scope)
@@ -92,9 +93,8 @@ class Expansion:
 
     def _pseudo_ports(self, scope: Scope) -> None:
         for link in scope.connections:
-            if link.target == "input" or link.target.endswith(")/input") and link.target.startswith("("):
-                if scope.parent is not None and link.target == "input":
-                    self.mistakes.add(link.place, "a connection to `input`", "connections from `input` only")
+            if scope.parent is not None and link.target == "input":
+                self.mistakes.add(link.place, "a connection to `input`", "connections from `input` only")
             if scope.parent is not None and link.source == "output":
                 self.mistakes.add(link.place, "a connection from `output`", "connections to `output` only")
 
@@ -205,7 +205,7 @@ def assign(definition: Definition, arguments: list[Argument]) -> dict[str, str] 
     for argument in arguments:
         first = (words(argument.text) or [""])[0]
         if first in keywords and keywords[first] not in values:
-            values[keywords[first]] = argument.text[len(first):].strip()
+            values[keywords[first]] = argument.text[len(first) :].strip()
         else:
             left.append(argument.text)
     positional = [f.variable for f in definition.formals if not f.keyword]
@@ -215,7 +215,7 @@ def assign(definition: Definition, arguments: list[Argument]) -> dict[str, str] 
         return None
     values.update(zip(positional, left, strict=False))
     if rest is not None:
-        values[rest] = ", ".join(left[len(positional):])
+        values[rest] = ", ".join(left[len(positional) :])
     return values
 
 

@@ -24,6 +24,11 @@ class ClickFramework:
 
     def __init__(self) -> None:
         self.c = CFramework()
+        self.engine = "auto"
+
+    def choose_engine(self, engine: str) -> None:
+        """The descriptor's `engine`: auto and compiled are one here."""
+        self.engine = engine
 
     def artifact_name(self, vnfc: str) -> str:
         return self.c.artifact_name(vnfc)
@@ -40,8 +45,13 @@ class ClickFramework:
 
         Raises LibraryError.
         """
+        if self.engine == "click":
+            found = "click, a Click process of its own"
+            raise LibraryError([_error("engine", found, "compiled or auto", "take `engine: click` out")])
         if libs:
-            raise LibraryError([_error("libs", lib, "no libs for a Click configuration", "take it out") for lib in libs])
+            raise LibraryError(
+                [_error("libs", lib, "no libs for a Click configuration", "take it out") for lib in libs]
+            )
         generated = output.with_suffix(".c")
         compiler = self.c.build_command([generated], HERE / "runtime", output, [])
         python = [str(interpreter()), *INTERPRETER_OPTIONS, str(HERE / "build.py")]

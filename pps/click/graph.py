@@ -31,7 +31,7 @@ class Graph:
             cls = known.get(item.klass)
             if cls is None:
                 found = f"unknown element class {item.klass} (of {item.name})"
-                remedy = close_to(item.klass, [*known, *flat.elements])
+                remedy = close_to(item.klass, [*known, *(n for n in flat.elements if "@" not in n)])
                 self.mistakes.add(item.place, found, "a class that is built in or an elementclass", remedy)
                 continue
             element = cls(item.name, item.arguments, item.place, self)
@@ -128,9 +128,8 @@ class Graph:
         if into == EITHER:
             target.input_modes[wire.input] = out
             return True
-        found = (
-            f"{_WORDS[out]} output {wire.output} of {source} connected to {_WORDS[into]} input {wire.input} of {target}"
-        )
+        end = f"{_WORDS[into]} input {wire.input} of {target}"
+        found = f"{_WORDS[out]} output {wire.output} of {source} connected to {end}"
         if found not in said:
             said.add(found)
             remedy = "put a Queue between them" if out == PUSH else "put an Unqueue between them"
@@ -156,7 +155,9 @@ class Graph:
                     if element.name not in said:
                         said.add(element.name)
                         found = f"{element}: {_WORDS[into]} at input {i}, {_WORDS[out]} at output {o}"
-                        self.mistakes.add(element.place, found, "the same way on both sides", "put a Queue or an Unqueue in")
+                        self.mistakes.add(
+                            element.place, found, "the same way on both sides", "put a Queue or an Unqueue in"
+                        )
                     continue
                 changed = True
         return changed

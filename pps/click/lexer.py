@@ -1,7 +1,7 @@
 """The tokens of the Click language.
 
-A configuration string is not made of tokens: the parser asks for it (`config`) when it has seen the parenthesis
-that opens it.
+A configuration string is not made of tokens: the parser asks for it (`config`) when it has seen the
+parenthesis that opens it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Lexer:
                 self.at += 1
             elif self.text.startswith(("//", "/*"), self.at):
                 self.at = self._after_comment(self.at)
-            elif self.text[self.at] == "#" and self.text[:self.at].rpartition("\n")[2].strip() == "":
+            elif self.text[self.at] == "#" and self.text[: self.at].rpartition("\n")[2].strip() == "":
                 self._directive()
             else:
                 return
@@ -111,7 +111,8 @@ class Lexer:
         raise SyntaxMistake(place, f"'{self.text[self.at]}'", "an element, a connection or a statement")
 
     def config(self) -> Config:
-        """What stands between the parenthesis that was just taken and the one that closes it; both are gone."""
+        """What stands between the parenthesis that was just taken and the one that closes it; both are
+        gone."""
         assert self._ahead is None
         start = at = self.at
         depth = 1

@@ -177,7 +177,7 @@ class Parser:
 
     def _keyword_follows(self) -> bool:
         """Whether a word is followed by a variable: looked at in the text, nothing is taken."""
-        return re.match(r"\s*\$\w", self.lexer.text[self.lexer.at:]) is not None
+        return re.match(r"\s*\$\w", self.lexer.text[self.lexer.at :]) is not None
 
     # ---- connections ---------------------------------------------------------------------------------
 

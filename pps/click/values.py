@@ -100,7 +100,7 @@ def bandwidth(argument: str, names: Names) -> int:
     if found is not None:
         unit = found[2].replace("baud", "bps").replace("b/s", "bps").replace("B/s", "Bps").replace("/s", "Bps")
         for ending, divisor in (("bps", 8), ("Bps", 1), ("", 1)):
-            if unit.endswith(ending) and (scale := _SI.get(unit[:len(unit) - len(ending)])) is not None:
+            if unit.endswith(ending) and (scale := _SI.get(unit[: len(unit) - len(ending)])) is not None:
                 value = round(float(found[1]) * scale / divisor)
                 if 0 <= value < 2**32:
                     return value
@@ -109,7 +109,10 @@ def bandwidth(argument: str, names: Names) -> int:
 
 def _ip(word: str, names: Names) -> int:
     if word in names.ip:
-        return names.ip[word][0]
+        address, bits = names.ip[word]
+        if bits < 32 and address & ~mask_of(bits) == 0:
+            raise ValueError("an IPv4 address, not a network")
+        return address
     try:
         return int(ipaddress.IPv4Address(word))
     except ValueError:
@@ -129,8 +132,7 @@ def prefix(argument: str, names: Names) -> tuple[int, int]:
     if not slash:
         word = address.removesuffix(":ipnet").removesuffix(":ip")
         if word in names.ip:
-            bits = names.ip[word][1] if address.endswith(":ipnet") or names.ip[word][1] < 32 else 32
-            return names.ip[word][0], mask_of(bits)
+            return names.ip[word][0], mask_of(names.ip[word][1])
         return _ip(word, names), 0xFFFFFFFF
     while address.count(".") < 3 and re.fullmatch(r"[\d.]+", address):
         address += ".0"
@@ -182,8 +184,11 @@ def element(argument: str, names: Names) -> str:
     return word
 
 
-ANNOTATIONS = {"PAINT": (16, 1), "DST_IP": (0, 4), "AGGREGATE": (20, 4), "VLAN_TCI": (20, 2), "FIX_IP_SRC": (19, 1),
-               "EXTRA_PACKETS": (24, 4), "ICMP_PARAMPROB": (17, 1), "EXTRA_LENGTH": (28, 4)}  # fmt: skip
+#: offset and size
+ANNOTATIONS = {
+    "PAINT": (16, 1), "DST_IP": (0, 4), "AGGREGATE": (20, 4), "VLAN_TCI": (20, 2), "FIX_IP_SRC": (19, 1),
+    "EXTRA_PACKETS": (24, 4), "ICMP_PARAMPROB": (17, 1), "EXTRA_LENGTH": (28, 4),
+}  # fmt: skip
 
 
 def annotation(size: int) -> Kind:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import java_rig, javascript_rig
 from tests.fake_forwarder import FakeForwarder
 from tests.python_rig import FRAMEWORK, tcp
 
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TEXT = (ROOT / "docs" / "authors.md").read_text()
 C_BLOCKS = [block for block in re.findall(r"```c\n(.*?)```", TEXT, re.S) if "#include" in block]
+JAVA_BLOCKS = re.findall(r"```java\n(.*?)```", TEXT, re.S)
+JAVASCRIPT_BLOCKS = re.findall(r"```javascript\n(.*?)```", TEXT, re.S)
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
@@ -46,3 +49,30 @@ def test_python(block: str, tmp_path: Path) -> None:
         [back] = host.collect(1)
         assert back.verdict == 1, "port 80 is forwarded by each of them"
         assert host.end() == 0
+
+
+def starts_and_forwards(command: list[str]) -> None:
+    with FakeForwarder(command) as host:
+        assert host.init({})["op"] == "ready", host.close()
+        host.send(tcp(dport=80))
+        [back] = host.collect(1)
+        assert back.verdict == 1, "port 80 is forwarded by each of them"
+        assert host.end() == 0
+
+
+@pytest.mark.skipif(java_rig.MISSING is not None, reason=java_rig.WHY)
+@pytest.mark.parametrize("block", JAVA_BLOCKS, ids=title)
+def test_java(block: str, tmp_path: Path) -> None:
+    found = re.search(r"class (\w+)", block)
+    assert found is not None
+    artifact, errors = java_rig.build(tmp_path, block, found[1])
+    assert not errors
+    starts_and_forwards(java_rig.FRAMEWORK.host_command(artifact, "component"))
+
+
+@pytest.mark.skipif(javascript_rig.MISSING is not None, reason=javascript_rig.WHY)
+@pytest.mark.parametrize("block", JAVASCRIPT_BLOCKS, ids=title)
+def test_javascript(block: str, tmp_path: Path) -> None:
+    source = tmp_path / "component.js"
+    source.write_text(block)
+    starts_and_forwards(javascript_rig.FRAMEWORK.host_command(source, "component"))

@@ -13,6 +13,7 @@ from coven.chains import Bypass, Drop, Graph
 from coven.descriptor import Descriptor, load
 from coven.errors import Mistake, Refused
 from coven.settings import parse_settings
+from pps.frameworks import FRAMEWORKS
 
 HEAD = 'name: fw\nversion: "1.0"\n'
 AB = "vnfcs: {a: {source: a.py}, b: {source: b.c}}\n"
@@ -225,10 +226,12 @@ def test_source_may_not_lead_out(folder: Path, tmp_path_factory: pytest.TempPath
         assert refused(folder, HEAD + f"vnfcs: {{a: {{source: {source}}}}}\nchain: in -> a -> out\n")
 
 
-def test_languages(folder: Path) -> None:
+def test_languages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "r.click").touch()
     d = read(folder, HEAD + "vnfcs: {a: {source: r.click, engine: compiled}}\nchain: in -> a -> out\n")
     assert d.vnfcs["a"].language == "click"
+    assert d.unavailable() == []
+    monkeypatch.delitem(FRAMEWORKS, "click")
     assert [m.line for m in d.unavailable()] == [3]
     text = "vnfcs: {a: {source: a.py, engine: compiled}}\nchain: in -> a -> out\n"
     assert says(refused(folder, HEAD + text), "engine")

@@ -80,7 +80,8 @@ def test_every_verdict_is_counted_under_its_name(rigs: list[Rig], capture: Path,
     rig.wire(capture, tmp_path / "out.pcap")
     verdicts = [
         (C.VERDICT_FORWARD, 0), (C.VERDICT_FORWARD, C.OUTPUT_BACK), (C.VERDICT_FORWARD, 7),
-        (C.VERDICT_DROP, C.REASON_DECLARED), (C.VERDICT_DROP, C.REASON_DECLARED + 1), (C.VERDICT_CONSUME, 0), (C.VERDICT_NONE, 0), (77, 0),
+        (C.VERDICT_DROP, C.REASON_DECLARED), (C.VERDICT_DROP, C.REASON_DECLARED + 1),
+        (C.VERDICT_CONSUME, 0), (C.VERDICT_NONE, 0), (77, 0),
         (C.VERDICT_FORWARD | C.VERDICT_FLOW, 0), (C.VERDICT_DROP, 65535),
     ]  # fmt: skip
     count = 0

@@ -6,24 +6,30 @@ An element is a class, in the file of its family in this folder (add a new file 
     class Counter(Element):
         ""\"Counts packets and bytes.""\"
 
-        ports = "1/1"                  # inputs/outputs: "1/1-2" a range, "-" any number, "1-" at least one, "=" as many
-        processing = "a/a"             # by port: h push, l pull, a whichever; the last letter goes for all that follow
-        flow = "x/x"                   # which inputs lead to which outputs (for agnostic ports); "x/x" all to all
-        arguments = (mandatory("LIMIT", unsigned), optional("NAME", text, ""), keyword("BURST", boolean, False))
+        ports = "1/1"        # inputs/outputs: "1/1-2" a range, "-" any number, "1-" at least one, "=" as many
+        processing = "a/a"   # by port: h push, l pull, a whichever; the last letter goes for all that follow
+        flow = "x/x"         # which inputs lead to which outputs (for agnostic ports); "x/x": all to all
+        arguments = (
+            mandatory("LIMIT", unsigned), optional("NAME", text, ""), keyword("BURST", boolean, False),
+        )
         state = "uint64_t packets, bytes;"
         action = '''
     $s.packets++;
     $s.bytes += p->len;
     return p;'''
-        handlers = (number("count", "$s.packets", "packets so far"), write("reset", "memset(&$s, 0, sizeof($s));"))
+        handlers = (
+            number("count", "$s.packets", "packets so far"),
+            write("reset", "memset(&$s, 0, sizeof($s));"),
+        )
 
-`configure(self)` runs when the arguments were read (`self.args["LIMIT"]`), before code is made of the element: it
-checks what belongs together (`self.wrong("LIMIT", "found", "expected")`) and sets, on self, what depends on the
-arguments. `finish(self)` runs when push and pull are settled as well. Everything below may be a class attribute or be set there:
+`configure(self)` runs when the arguments were read (`self.args["LIMIT"]`), before code is made of the
+element: it checks what belongs together (`self.wrong("LIMIT", "found", "expected")`) and sets, on self, what
+depends on the arguments. `finish(self)` runs when push and pull are settled as well. Everything below may be a
+class attribute or be set there:
 
     state      members of the element's struct, `$s`: zeros at first
-    constants  {"limit": 5}: an enum, written `$limit`; 64-bit and signed values are fine, text is not: see `data`
-    data       C declarations before the functions: tables, strings (c_string() quotes one), `static const ...`
+    constants  {"limit": 5}: a macro, written `$limit`; whole numbers only, for anything else see `data`
+    data       C declarations before the functions: tables, strings (c_string() quotes one)
     functions  further C functions
     action     body of a function that gets `p` and returns it, or NULL when it is gone: push and pull come of it
     push       body of a function with `port` and `p`:   $out(n, p) passes p on, by push
@@ -32,25 +38,25 @@ arguments. `finish(self)` runs when push and pull are settled as well. Everythin
     task       body that returns whether it did something: it runs again until no task of the VNFC does
     includes   ("ip.h",): headers of pps/click/runtime
     reasons    {"name": "why"}: drop reasons beyond the default one, for click_drop(p, VNFC_DROP(name))
-    reason     ("name", "why"): what `$drop(p)`, and $out to an optional output that is not connected, drop with
-    headers, annotations, reshapes   True if the code uses a packet's header pointers or annotations (click.h), or
-               moves bytes so that what lies behind the VNFC must find the headers anew
+    reason     ("name", "why"): what `$drop(p)`, and $out to an optional output without a connection, drop with
+    headers, annotations, reshapes   True if the code uses a packet's header pointers or annotations (click.h),
+               or moves bytes so that what lies behind the VNFC must find the headers anew
 
-In all C texts `$name` becomes this instance's own `eN_name`. Code is gnu11, as an author of a C VNFC would write it:
-`p` is a struct vnfc_packet, and pps/click/runtime/click.h says what is there beyond <coven/vnfc.h> (p's header
-pointers, annotations, click_drop, click_clone, timers, tokens). Rules:
+In all C texts `$name` becomes this instance's own `eN_name`. Code is gnu11, as an author of a C VNFC would write
+it: `p` is a struct vnfc_packet, and pps/click/runtime/click.h says what there is beyond <coven/vnfc.h> (header
+pointers, annotations, click_drop, click_clone, timers). Rules:
 
   - Whoever gets `p` passes it on, stores it, or drops it with a declared reason: exactly one of them.
   - Storing: ask click_may_store(p) first; then keep the pointer. Nothing more: the host's hold is done for you.
   - A storage that becomes non-empty, or anything else that a pull may wait for, says click_wake().
-  - Time is vnfc_now() (ns); a timer is `struct click_timer`, set by click_timer_at(&$s.timer, ns, $function, NULL).
+  - Time is vnfc_now() (ns); a timer is `struct click_timer`, set by click_timer_at(&timer, ns, function, arg).
   - Made packets come from click_new(like) or click_clone(p), and may be NULL.
   - Handlers: number(), text_handler(), write(), read_write() below. Read code says click_say(out, format, ...);
     write code finds `value` (a string) and refuses with `return click_refuse(out, format, ...)`.
   - Counters in `$s` are plain: one thread runs everything.
 
-Names of other elements that arguments mention are resolved by the kind `element` (values.py); the C name of what it
-has is `self.graph.c_name(name, "member")`.
+Names of other elements that arguments mention are resolved by the kind `element` (values.py); the C name of what
+such an element has is `self.graph.c_name(name, "member")`.
 """
 
 from __future__ import annotations
@@ -58,7 +64,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pps.click.arguments import Argument, unquote, words
 from pps.click.mistakes import Mistakes, Place, close_to
@@ -69,7 +75,8 @@ if TYPE_CHECKING:
 
 #: modules of this folder, each with a family of elements
 FAMILIES = (
-    "devices", "basic", "paint", "queues", "strip",
+    "devices", "basic", "paint", "queues", "classifiers", "ipfilter", "ipcheck", "strip", "printing", "info",
+    "switches", "coven", "timed", "ether", "ipchange", "script", "lookup", "icmp", "arp", "rewriters", "aggregate",
 )  # fmt: skip
 
 REGISTRY: dict[str, type[Element]] = {}
@@ -175,15 +182,16 @@ def writable(expression: str, read: Handler, least: int = 0, most: int = 2**32 -
 
 
 def c_string(value: str) -> str:
-    """A C string literal for characters of Latin-1."""
+    """A C string literal for characters of Latin-1. It holds no `$`, which means something in templates."""
     out = ""
     for char in value:
         code = ord(char) & 255
-        out += char if 32 <= code < 127 and char not in '"\\?' else f"\\{code:03o}"
+        out += char if 32 <= code < 127 and char not in '"\\?$' else f"\\{code:03o}"
     return f'"{out}"'
 
 
-# ---- the base class -----------------------------------------------------------------------------------------
+# ---- the base class
+# -----------------------------------------------------------------------------------------
 
 
 class Element:
@@ -192,7 +200,7 @@ class Element:
     ports: str = "1/1"
     processing: str = "a/a"
     flow: str = "x/x"
-    arguments: ClassVar[tuple[Parameter, ...]] = ()
+    arguments: tuple[Parameter, ...] = ()
     state: str = ""
     constants: Mapping[str, int] = {}
     data: str = ""
@@ -253,7 +261,7 @@ class Element:
         for argument in self.given:
             first = (words(argument.text) or [""])[0]
             if first in known and first not in texts and (first != argument.text or not known[first].positional):
-                texts[first] = Argument(argument.text[len(first):].strip(), argument.place)
+                texts[first] = Argument(argument.text[len(first) :].strip(), argument.place)
             else:
                 left.append(argument)
         for parameter in self.arguments:

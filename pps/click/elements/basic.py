@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from pps.click.elements import (
     Element,
+    c_string,
     element,
     flag,
     keyword,
@@ -11,7 +14,6 @@ from pps.click.elements import (
     optional,
     read_write,
     real_number,
-    text_handler,
     write,
 )
 from pps.click.values import boolean, text, unsigned, unsigned64
@@ -36,10 +38,16 @@ class Idle(Element):
 
 @element
 class Discard(Element):
-    """Drops every packet; pulls as fast as it can where its input is pull."""
+    """Drops every packet; pulls as fast as it can where its input is pull. REASON and WHY (ours, not
+    Click's) name the drop and explain it."""
 
     ports, processing = "1/0", "a/a"
-    arguments = (keyword("ACTIVE", boolean, True), keyword("BURST", unsigned, 1))
+    arguments = (
+        keyword("ACTIVE", boolean, True),
+        keyword("BURST", unsigned, 1),
+        keyword("REASON", text),
+        keyword("WHY", text),
+    )
     reason = ("discard", "a Discard element got this packet")
     state = "uint64_t packets; bool paused;"
     push = "\t$s.packets++;\n\t$drop(p);"
@@ -56,6 +64,13 @@ class Discard(Element):
 	click_wake();""",
         ),
     )
+
+    def configure(self) -> None:
+        if (name := self.args["REASON"]) is not None:
+            self.reason = (name, self.args["WHY"] or f"{self.name} got this packet")
+            if not re.fullmatch("[a-z][a-z0-9_]{0,30}", name):
+                self.wrong("REASON", f"REASON {name}", "a name like [a-z][a-z0-9_]{0,30}")
+                self.reason = Discard.reason
 
     def finish(self) -> None:
         if self.args["ACTIVE"] is False:
@@ -97,9 +112,7 @@ class PullTee(Element):
     arguments = (optional("N", unsigned),)
 
     def configure(self) -> None:
-        copies = "".join(
-            f"\tif (p && (q = click_clone(p)))\n\t\t$out({port}, q);\n" for port in range(1, self.outputs)
-        )
+        copies = "".join(f"\tif (p && (q = click_clone(p)))\n\t\t$out({port}, q);\n" for port in range(1, self.outputs))
         self.pull = f"\tstruct vnfc_packet *p = $in(0), *q VNFC__UNUSED;\n{copies}\treturn p;"
 
 
@@ -116,9 +129,13 @@ class Counter(Element):
     handlers = (
         number("count", "$s.packets", "packets that passed"),
         number("byte_count", "$s.bytes", "bytes that passed"),
-        real_number("rate", "click_ewma_per_second(&$s.packet_rate)", "packets a second, averaged over some seconds"),
-        real_number("bit_rate", "click_ewma_per_second(&$s.byte_rate) * 8", "bits a second, averaged likewise"),
-        real_number("byte_rate", "click_ewma_per_second(&$s.byte_rate)", "bytes a second, averaged likewise"),
+        real_number(
+            "rate",
+            "click_ewma_per_second(&$s.packet_rate, 10)",
+            "packets a second, averaged over some seconds",
+        ),
+        real_number("bit_rate", "click_ewma_per_second(&$s.byte_rate, 4) * 8", "bits a second, averaged likewise"),
+        real_number("byte_rate", "click_ewma_per_second(&$s.byte_rate, 4)", "bytes a second, averaged likewise"),
         write("reset", "\tmemset(&$s, 0, sizeof($s));"),
         write("reset_counts", "\tmemset(&$s, 0, sizeof($s));"),
     )
@@ -140,17 +157,12 @@ class Counter(Element):
         self.action = f"""
 	$s.packets++;
 	$s.bytes += p->len;
-	click_ewma_add(&$s.packet_rate, 1);
-	click_ewma_add(&$s.byte_rate, p->len);
+	click_ewma_add(&$s.packet_rate, 1, 10);
+	click_ewma_add(&$s.byte_rate, p->len, 4);
 {calls}	return p;"""
 
 
 def c_call(call: str) -> str:
     """`handler value` as two C strings."""
-    from pps.click.elements import c_string
-
     handler, _, value = call.strip().partition(" ")
     return f"{c_string(handler)}, {c_string(value.strip())}"
-
-
-__all__ = ["Counter", "text_handler"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pps.click.elements import Element, c_string, element, keyword, mandatory, number, write
 from pps.click.values import boolean, text, unsigned
 
-
 PULL_TASK = """
 	struct vnfc_packet *p = $in(0);
 	if (p)
@@ -41,11 +40,19 @@ static inline void $arrive(struct vnfc_packet *p)
 	$s.packets++;
 	$out(0, p);
 }"""
-    handlers = (number("count", "$s.packets", "packets that came in"), write("reset_counts", "\t$s.packets = 0;"))
+    handlers = (
+        number("count", "$s.packets", "packets that came in"),
+        write("reset_counts", "\t$s.packets = 0;"),
+    )
 
     def configure(self) -> None:
         if self.args["BPF_FILTER"]:
-            self.wrong("BPF_FILTER", "BPF_FILTER", "no filter here", "use IPClassifier, or the descriptor's classifier")
+            self.wrong(
+                "BPF_FILTER",
+                "BPF_FILTER",
+                "no filter here",
+                "use IPClassifier, or the descriptor's classifier",
+            )
         others = [e for e in self.graph.elements.values() if isinstance(e, FromDevice) and e is not self]
         device = c_string(self.args["DEVNAME"])
         self.init = f"\t\t$s.port = vnfc_port({device});"
@@ -60,8 +67,8 @@ static inline void $arrive(struct vnfc_packet *p)
 
 @element
 class ToDevice(Element):
-    """Packets leave: by the output of that name, by `back`, or (named after a port of the VNF) by that port if
-    they came by it, else by output 0. Takes pushed and pulled packets."""
+    """Packets leave: by the output of that name, by `back`, or (named after a port of the VNF) by that
+    port if they came by it, else by output 0. Takes pushed and pulled packets."""
 
     ports, processing = "1/0", "a/h"
     arguments = (
@@ -79,7 +86,10 @@ static inline void $leave(struct vnfc_packet *p)
 	click_send(p, $s.output >= 0 ? (unsigned)$s.output : p->port == $s.port ? OUTPUT_BACK : 0);
 }"""
     push = "\t$leave(p);"
-    handlers = (number("count", "$s.packets", "packets that left"), write("reset_counts", "\t$s.packets = 0;"))
+    handlers = (
+        number("count", "$s.packets", "packets that left"),
+        write("reset_counts", "\t$s.packets = 0;"),
+    )
 
     def configure(self) -> None:
         name = self.args["DEVNAME"]

@@ -23,7 +23,11 @@ class SimpleQueue(Element):
     ports, processing = "1/1-2", "h/lh"
     arguments = (optional("CAPACITY", integer(1, 65535), 1000),)
     reason = ("queue_full", "a queue was full")
-    state = "uint32_t length, first, highest; uint64_t drops; uint32_t capacity; struct vnfc_packet *slot[$slots];"
+    state = """
+	uint32_t length, first, highest, capacity;
+	uint64_t drops;
+	struct vnfc_packet *slot[$slots];
+"""
     push = """
 	if ($s.length >= $s.capacity) {
 		$s.drops++;

@@ -24,7 +24,7 @@ class Unstrip(Element):
 
     reshapes = True
     arguments = (mandatory("LENGTH", unsigned),)
-    reason = ("no_headroom", "no room before the packet's data")
+    reason = ("cannot_unstrip", "no room before the packet's data")
     action = """
 	if (vnfc_push(p, $length))
 		return p;

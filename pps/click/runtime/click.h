@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <coven/vnfc.h>
 
@@ -240,7 +241,7 @@ static inline void click_pull(struct vnfc_packet *p, uint32_t n)
 
 /* ---- tasks and timers ------------------------------------------------------------------------------------------ */
 
-static bool click_awake; /* a task may have something to do */
+static bool click_awake;       /* a task may have something to do */
 static bool click_tasks(void); /* generated: every task once; whether one did something */
 
 static inline void click_wake(void)
@@ -322,18 +323,21 @@ static struct click_text click_out;
 extern const struct click_handler click_handlers[];
 extern const unsigned click_handlers_n;
 
-__attribute__((format(printf, 2, 3))) static inline void click_say(struct click_text *out, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static inline void click_say(struct click_text *out, const char *format,
+								   ...)
 {
 	va_list args;
 	va_start(args, format);
 	int n = vsnprintf(out->text + out->len, sizeof(out->text) - out->len, format, args);
 	va_end(args);
 	if (n > 0)
-		out->len += (size_t)n < sizeof(out->text) - out->len ? (size_t)n : sizeof(out->text) - out->len - 1;
+		out->len += (size_t)n < sizeof(out->text) - out->len ? (size_t)n
+								     : sizeof(out->text) - out->len - 1;
 }
 
 /* `return click_refuse(...)` in a handler. */
-__attribute__((format(printf, 2, 3))) static inline int click_refuse(struct click_text *out, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static inline int click_refuse(struct click_text *out,
+								     const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -400,7 +404,8 @@ static inline int click_write(const struct click_handler *handler, const char *v
 {
 	out->len = 0;
 	out->text[0] = '\0';
-	return handler->write ? handler->write(value, out) : click_refuse(out, "%s can only be read", handler->name);
+	return handler->write ? handler->write(value, out)
+			      : click_refuse(out, "%s can only be read", handler->name);
 }
 
 /* An agent request: reads, or writes if a value is given. */
@@ -408,7 +413,8 @@ static inline void click_answer(struct vnfc_request *request, const struct click
 {
 	const char *value = vnfc_argument_text(request, "value");
 	bool writes = handler->write && (*value || (!handler->read && !handler->constant));
-	int status = writes ? click_write(handler, value, &click_out) : click_read(handler, value, &click_out);
+	int status =
+		writes ? click_write(handler, value, &click_out) : click_read(handler, value, &click_out);
 	if (status < 0)
 		vnfc_answer_error(request, "%s: %s", handler->name, click_out.text);
 	else if (!writes && handler->numeric)
@@ -418,22 +424,45 @@ static inline void click_answer(struct vnfc_request *request, const struct click
 	click_run();
 }
 
-/* The VNFC's configuration: {element: {handler: value}} is written like any handler. */
-static inline int click_configure(void)
+/* An agent request that says what it wants: `check` tells which of "r" and "w" a handler is (nothing: there is no
+ * such handler); `read` and `write` do that only. */
+static inline void click_answer_mode(struct vnfc_request *request, const struct click_handler *handler,
+				     const char *mode)
 {
-	for (unsigned i = 0; i < click_handlers_n; i++) {
-		const struct click_handler *handler = &click_handlers[i];
-		char number[40];
-		const char *text = handler->write ? vnfc_config_text(handler->name, NULL) : NULL;
-		double value = handler->write && !text ? vnfc_config_number(handler->name, 1e300) : 1e300;
-		if (value < 1e299) {
-			snprintf(number, sizeof(number), "%.15g", value);
-			text = number;
-		}
-		if (text && click_write(handler, text, &click_out) < 0)
-			return vnfc_refuse(handler->name, "%s", click_out.text);
+	const char *value = vnfc_argument_text(request, "value");
+	char is[3] = "";
+	if (handler && (handler->read || handler->constant))
+		strcat(is, "r");
+	if (handler && handler->write)
+		strcat(is, "w");
+	if (strcmp(mode, "check") == 0) {
+		vnfc_answer_text(request, is);
+		return;
 	}
+	bool writes = strcmp(mode, "write") == 0;
+	if (!strchr(is, writes ? 'w' : 'r')) {
+		vnfc_answer_error(request, "no such handler to %s", writes ? "write" : "read");
+		return;
+	}
+	if ((writes ? click_write(handler, value, &click_out) : click_read(handler, value, &click_out)) < 0)
+		vnfc_answer_error(request, "%s", click_out.text);
+	else
+		vnfc_answer_text(request, click_out.text);
 	click_run();
+}
+
+/* A key of the VNFC's configuration, if it is there, is written to a handler. VNFC_OK, or what vnfc_refuse gave. */
+static inline int click_setting(const char *key, const char *name)
+{
+	const struct click_handler *handler = click_find(name);
+	const char *text = vnfc_config_text(key, NULL);
+	double value = text ? 0 : vnfc_config_number(key, NAN);
+	char number[40];
+	if (!text && isnan(value))
+		return VNFC_OK;
+	snprintf(number, sizeof(number), "%.15g", value);
+	if (!handler || click_write(handler, text ? text : number, &click_out) < 0)
+		return vnfc_refuse(key, "%s", handler ? click_out.text : name);
 	return VNFC_OK;
 }
 #endif

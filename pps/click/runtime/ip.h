@@ -17,7 +17,8 @@ static inline void click_set_ip(struct vnfc_packet *p, uint8_t *ip)
 /* The IPv4 header that the network header pointer points to, with its first 20 bytes in the packet; or NULL. */
 static inline struct ip4_header *click_ip(const struct vnfc_packet *p)
 {
-	return click_network_len(p) >= sizeof(struct ip4_header) ? (struct ip4_header *)click_network(p) : NULL;
+	return click_network_len(p) >= sizeof(struct ip4_header) ? (struct ip4_header *)click_network(p)
+								 : NULL;
 }
 
 static inline bool click_ip_first_fragment(const struct ip4_header *ip)

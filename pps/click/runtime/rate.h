@@ -1,43 +1,45 @@
-/* Averages that decay, and calls of handlers from the packets' way. */
+/* Averages of rates, and calls of handlers from the packets' way. */
 #ifndef CLICK_RATE_H
 #define CLICK_RATE_H
-#include "click.h"
+#include "bucket.h"
 
-/* An exponentially weighted average of a rate: counts of periods of 1/4 s go in with weight 1/16. */
+/* An exponentially weighted average of what comes in a tick, in fixed point: each tick goes in with weight 1/16.
+ * `scale` is the number of fractional bits. */
 struct click_ewma {
-	uint64_t period; /* number of the period that is being counted */
-	uint64_t counted;
-	double average; /* per period */
+	uint64_t tick;
+	int64_t counted; /* in that tick */
+	int64_t average;
 };
 
-enum { CLICK_EWMA_PERIOD = VNFC_SECOND / 4, CLICK_EWMA_FORGET = 1024 /* periods: nothing is left by then */ };
+enum { CLICK_EWMA_WEIGHT = 4, CLICK_EWMA_FORGET = 100 /* empty ticks: the average is 0 then */ };
 
-static inline void click_ewma_turn(struct click_ewma *e, uint64_t now)
+static inline void click_ewma_step(struct click_ewma *e, int64_t scaled)
 {
-	uint64_t period = now / CLICK_EWMA_PERIOD;
-	if (period == e->period)
-		return;
-	if (e->period && period - e->period < CLICK_EWMA_FORGET) {
-		e->average += ((double)e->counted - e->average) / 16;
-		for (uint64_t i = e->period + 1; i < period; i++)
-			e->average -= e->average / 16;
-	} else if (e->period) {
-		e->average = 0;
-	}
-	e->counted = 0;
-	e->period = period;
+	int64_t half = 1 << (CLICK_EWMA_WEIGHT - 1);
+	e->average += (scaled + half - e->average) >> CLICK_EWMA_WEIGHT;
 }
 
-static inline void click_ewma_add(struct click_ewma *e, uint64_t n)
+static inline void click_ewma_add(struct click_ewma *e, int64_t n, unsigned scale)
 {
-	click_ewma_turn(e, vnfc_now());
+	uint64_t tick = click_tick();
+	if (tick != e->tick) {
+		uint64_t empty = tick - e->tick - 1;
+		click_ewma_step(e, (int64_t)((uint64_t)e->counted << scale));
+		if (empty >= CLICK_EWMA_FORGET)
+			e->average = 0;
+		else
+			while (empty-- > 0)
+				click_ewma_step(e, 0);
+		e->counted = 0;
+		e->tick = tick;
+	}
 	e->counted += n;
 }
 
-static inline double click_ewma_per_second(struct click_ewma *e)
+static inline double click_ewma_per_second(struct click_ewma *e, unsigned scale)
 {
-	click_ewma_turn(e, vnfc_now());
-	return e->average * (VNFC_SECOND / CLICK_EWMA_PERIOD);
+	click_ewma_add(e, 0, scale);
+	return (double)e->average * CLICK_TICKS / (double)(1u << scale);
 }
 
 /* Write a handler of any element; what it refuses is a line in the log. */

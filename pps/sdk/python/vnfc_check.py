@@ -44,6 +44,22 @@ def unknown(tree: ast.AST, offers: list[str]) -> Iterator[tuple[int, int, str]]:
             yield node.lineno, node.col_offset + 1, node.attr
 
 
+def indentation(error: IndentationError, code: str) -> str:
+    """found | expected | remedy of a line that begins at the wrong column."""
+    what = error.msg or ""
+    if isinstance(error, TabError):
+        return f"tabs and spaces mixed: {code} | spaces only | replace the tabs by spaces, in the whole file"
+    if what.startswith("expected an indented block"):
+        rest = what.removeprefix("expected an indented block ")
+        return f"not indented: {code} | a line indented {rest} | put four more spaces in front of it"
+    if what.startswith("unindent does not match"):
+        return (
+            f"indented like no line above: {code} | as many spaces as the lines that it belongs with | "
+            "count the spaces in front of it and of those"
+        )
+    return f"{what}: {code} | a line indented like the one before | take the extra spaces in front of it away"
+
+
 def check(path: Path, shown: str) -> list[str]:
     """The mistakes in one file, as lines."""
     try:
@@ -55,6 +71,8 @@ def check(path: Path, shown: str) -> list[str]:
     except SyntaxError as error:
         where = f"{shown}:{error.lineno or 0}:{error.offset or 0}"
         code = (error.text or "").strip()
+        if isinstance(error, IndentationError):
+            return [f"{where}: {indentation(error, code)}"]
         version = ".".join(map(str, sys.version_info[:2]))
         return [f"{where}: {error.msg}{': ' + code if code else ''} | valid Python {version} | mend the line"]
     except (OSError, ValueError) as error:

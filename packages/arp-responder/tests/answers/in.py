@@ -10,6 +10,7 @@ WIRE = Ether(src=ASKER, dst="ff:ff:ff:ff:ff:ff")
 def packets():
     yield WIRE / ARP(op="who-has", hwsrc=ASKER, psrc="192.0.2.1", pdst="192.0.2.254")
     yield WIRE / ARP(op="who-has", hwsrc=ASKER, psrc="192.0.2.1", pdst="192.0.2.2")
-    yield Ether(src=ASKER, dst=OTHER) / ARP(op="is-at", hwsrc=ASKER, psrc="192.0.2.1", hwdst=OTHER, pdst="192.0.2.254")
+    answer = ARP(op="is-at", hwsrc=ASKER, psrc="192.0.2.1", hwdst=OTHER, pdst="192.0.2.254")
+    yield Ether(src=ASKER, dst=OTHER) / answer
     yield Ether(src=ASKER, dst=OTHER) / IP(src="192.0.2.1", dst="192.0.2.254") / UDP()
     yield "out", WIRE / ARP(op="who-has", hwsrc=ASKER, psrc="192.0.2.9", pdst="192.0.2.254")

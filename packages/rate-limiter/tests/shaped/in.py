@@ -1,4 +1,4 @@
-"""Twenty packets of 1000 bytes at once, then silence: at 10 000 bytes a second the last leaves after 1.8 s."""
+"""Twenty packets of 1000 bytes, 1 ms apart: at 10 000 bytes a second the last leaves after 1.8 s."""
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether

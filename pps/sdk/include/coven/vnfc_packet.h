@@ -6,6 +6,7 @@
  */
 #ifndef COVEN_VNFC_PACKET_H
 #define COVEN_VNFC_PACKET_H
+#include <itf/nsh.h>
 
 static inline struct frame_record vnfc__record(const struct vnfc_packet *p)
 {
@@ -46,6 +47,66 @@ static inline uint8_t *vnfc_nsh(const struct vnfc_packet *p, uint32_t *size)
 {
 	*size = p->nsh_len <= FRAME_NSH_AREA ? p->nsh_len : 0;
 	return *size ? vnfc__host->nsh + (uint64_t)p->frame * FRAME_NSH_AREA : NULL;
+}
+
+/* The place in its service path, SPI << 8 | SI; 0 without NSH. */
+static inline uint32_t vnfc_nsh_path(const struct vnfc_packet *p)
+{
+	uint32_t size;
+	const uint8_t *nsh = vnfc_nsh(p, &size);
+	return size >= NSH_BASE ? nsh_spi_si(nsh) : 0;
+}
+
+/* Send it on by another path, or to another place of this one: what is written here stands, nobody counts SI
+ * down any more. False without NSH. */
+static inline bool vnfc_set_nsh_path(struct vnfc_packet *p, uint32_t spi, uint8_t si)
+{
+	uint32_t size;
+	uint8_t *nsh = vnfc_nsh(p, &size);
+	if (size < NSH_BASE || spi > 0xffffff)
+		return false;
+	nsh_set_spi_si(nsh, spi << 8 | si);
+	return true;
+}
+
+/* The value of the first TLV of that class and type (MD type 2), *len bytes that may be changed in place; NULL if
+ * there is none. */
+static inline uint8_t *vnfc_nsh_tlv(const struct vnfc_packet *p, uint16_t md_class, uint8_t type,
+				    uint32_t *len)
+{
+	struct nsh_tlv tlv;
+	uint32_t size;
+	uint8_t *nsh = vnfc_nsh(p, &size);
+	*len = 0;
+	if (!nsh || !nsh_tlv_find(nsh, size, md_class, type, &tlv))
+		return NULL;
+	*len = tlv.len;
+	return tlv.value;
+}
+
+/* Append a TLV; false if there is no room, or no header of MD type 2. */
+static inline bool vnfc_add_nsh_tlv(struct vnfc_packet *p, uint16_t md_class, uint8_t type, const void *value,
+				    uint8_t len)
+{
+	uint32_t size, grown = 0;
+	uint8_t *nsh = vnfc_nsh(p, &size);
+	if (nsh)
+		grown = nsh_tlv_add(nsh, FRAME_NSH_AREA, md_class, type, value, len);
+	if (grown)
+		p->nsh_len = (uint16_t)grown;
+	return grown != 0;
+}
+
+/* Take the first TLV of that class and type out; false if there is none. */
+static inline bool vnfc_remove_nsh_tlv(struct vnfc_packet *p, uint16_t md_class, uint8_t type)
+{
+	struct nsh_tlv tlv;
+	uint32_t size;
+	uint8_t *nsh = vnfc_nsh(p, &size);
+	if (!nsh || !nsh_tlv_find(nsh, size, md_class, type, &tlv))
+		return false;
+	p->nsh_len = (uint16_t)nsh_tlv_cut(nsh, size, &tlv);
+	return true;
 }
 
 /* One key, and one hash, for both directions of a flow. Returns 0 if the packet runs from low to high, 1

@@ -106,10 +106,10 @@ final class Host {
         Mistakes.sources = Arrays.asList(attributes.getValue(Build.SOURCES).split(File.pathSeparator));
         URL[] urls = {new File(artifact).toURI().toURL()};
         ClassLoader loader = new URLClassLoader("component", urls, Host.class.getClassLoader());
-        Class<?> kind = Class.forName(attributes.getValue(Build.COMPONENT), true, loader);
-        Constructor<?> constructor = kind.getDeclaredConstructor();
-        constructor.setAccessible(true);
         try {
+            Class<?> kind = Class.forName(attributes.getValue(Build.COMPONENT), true, loader);
+            Constructor<?> constructor = kind.getDeclaredConstructor();
+            constructor.setAccessible(true);
             return (Vnfc) constructor.newInstance();
         } catch (InvocationTargetException thrown) {
             throw thrown.getCause();
@@ -158,10 +158,14 @@ final class Host {
 
     static void timer(int id) {
         try {
-            Runnable run = Vnfc.timers.get(id);
-            if (run != null) {
-                run.run();
+            VnfcTimer due = Vnfc.timers.get(id);
+            if (due == null) {
+                return;
             }
+            if (!due.repeat) {
+                Vnfc.timers.remove(id);
+            }
+            due.run.run();
         } catch (Throwable wrong) {
             Mistakes.report(wrong);
         }

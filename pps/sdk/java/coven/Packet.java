@@ -160,51 +160,51 @@ public final class Packet {
         Native.records.put((frame << Native.PACKET_SHIFT) + Native.CONTEXT + i, (byte) value);
     }
 
-    public Headers.Eth eth() {
+    public Eth eth() {
         check();
         return headers.eth();
     }
 
     /** The outermost tag. */
-    public Headers.Vlan vlan() {
+    public Vlan vlan() {
         check();
         return headers.vlan();
     }
 
-    public Headers.Ip ip() {
+    public Ip ip() {
         check();
         return headers.ip();
     }
 
-    public Headers.Ip6 ip6() {
+    public Ip6 ip6() {
         check();
         return headers.ip6();
     }
 
-    public Headers.Tcp tcp() {
+    public Tcp tcp() {
         check();
         return headers.tcp();
     }
 
-    public Headers.Udp udp() {
+    public Udp udp() {
         check();
         return headers.udp();
     }
 
     /** ICMP and ICMPv6 alike. */
-    public Headers.Icmp icmp() {
+    public Icmp icmp() {
         check();
         return headers.icmp();
     }
 
     /** For IPv4 over Ethernet. */
-    public Headers.Arp arp() {
+    public Arp arp() {
         check();
         return headers.arp();
     }
 
     /** For `nsh: aware` VNFCs. */
-    public Headers.Nsh nsh() {
+    public Nsh nsh() {
         check();
         return headers.nsh();
     }

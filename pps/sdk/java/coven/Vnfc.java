@@ -40,7 +40,7 @@ public abstract class Vnfc {
     public static final Random random = new Random();
 
     static Config config = new Config(Map.of());
-    static final Map<Integer, Runnable> timers = new HashMap<>();
+    static final Map<Integer, VnfcTimer> timers = new HashMap<>();
 
     // ---- life: what a component overrides
 
@@ -172,23 +172,24 @@ public abstract class Vnfc {
         return (Native.now() + Native.wallMinusMonotonic()) / 1e9;
     }
 
-    /** Call it each so many seconds, between bursts. The number is for {@link #cancel}. */
-    public static int every(double seconds, Runnable run) {
+    /** Call it each so many seconds, between bursts. */
+    public static VnfcTimer every(double seconds, Runnable run) {
         return timer(seconds, run, true);
     }
 
     /** Call it once. */
-    public static int after(double seconds, Runnable run) {
+    public static VnfcTimer after(double seconds, Runnable run) {
         return timer(seconds, run, false);
     }
 
-    public static void cancel(int timer) {
-        if (timers.remove(timer) != null) {
-            Native.cancel(timer);
+    /** Nothing happens if it has run already. */
+    public static void cancel(VnfcTimer timer) {
+        if (timers.remove(timer.id, timer)) {
+            Native.cancel(timer.id);
         }
     }
 
-    private static int timer(double seconds, Runnable run, boolean repeat) {
+    private static VnfcTimer timer(double seconds, Runnable run, boolean repeat) {
         if (!(seconds >= 0 && seconds < 1e9) || (repeat && seconds < 1e-6)) {
             throw new IllegalArgumentException("a timer cannot run in " + seconds + " s");
         }
@@ -196,11 +197,9 @@ public abstract class Vnfc {
         if (id < 0) {
             throw new IllegalStateException("too many timers");
         }
-        timers.put((int) id, repeat ? run : () -> {
-            timers.remove((int) id);
-            run.run();
-        });
-        return (int) id;
+        VnfcTimer timer = new VnfcTimer((int) id, run, repeat);
+        timers.put(timer.id, timer);
+        return timer;
     }
 
     /** A line for `coven logs`: 100 a second are kept, the rest is counted. */

@@ -1,0 +1,9 @@
+/* Drops what the analyzer marked. */
+#include <coven/vnfc.h>
+
+VNFC_REASON(marked, "the analyzer marked this packet");
+
+VNFC_HANDLE
+{
+	return VNFC_FORWARD;
+}

@@ -1,0 +1,2 @@
+// Lets everything pass.
+FromDevice(in) -> ToDevice(next);

@@ -1,0 +1,68 @@
+"""Any bytes through the NSH processor: libFuzzer with ASan and UBSan, from one packet of each kind."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import nsh_frames as wire
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS, LONG_RUNS = 100_000, 20_000_000
+SANITIZE = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
+
+
+def seeds() -> dict[str, bytes]:
+    inner, frame = wire.datagram(), wire.ether(wire.datagram())
+    tlvs = wire.tlv(0x0100, 1, b"tenant"), wire.tlv(0, 5, b"")
+    packets = {
+        "md1": wire.on_ethernet(wire.md1(next=wire.ETHERNET), frame),
+        "md1-ip": wire.on_ethernet(wire.md1(), inner),
+        "md2": wire.on_ethernet(wire.md2(*tlvs, next=wire.ETHERNET), frame),
+        "vlan": wire.on_ethernet(wire.md1(spi=1), inner, vlan=5),
+        "oam": wire.on_ethernet(wire.md1(oam=1), inner),
+        "nested": wire.on_ethernet(wire.md1(next=wire.NSH_IN_NSH), wire.md1() + inner),
+        "tunnel": wire.vxlan_gpe(wire.md1(next=wire.ETHERNET), frame),
+        "tunnel6": wire.vxlan_gpe(wire.md1(next=wire.ETHERNET), frame, six=True, checksum=True),
+        "plain": frame,
+        "long": wire.ether(wire.datagram(size=1460, flags=0x4000)),
+        "long6": wire.ether(wire.ipv6(wire.udp(bytes(1440))), 0x86DD),
+    }
+    choices = {
+        "proxy": bytes(8),
+        "any": bytes([0, 1, 0, 2, 0, 0, 0, 0]),
+        "aware": bytes([3, 0, 0, 2, 12, 7, 4, 0]),
+        "forward": bytes([16, 0, 8, 26, 0, 0, 0, 0]),
+        "encap": bytes([32, 1, 8, 26, 0, 0, 0, 0]),
+        "clone": bytes([64, 1, 0, 2, 0, 0, 0, 0]),
+        "small": bytes([34, 1, 9, 58, 1, 9, 0, 0]),
+    }
+    return {
+        f"{name}-{kind}": choice + data for name, choice in choices.items() for kind, data in packets.items()
+    }
+
+
+def test_the_processor_survives_any_packet(tmp_path: Path, long_run: bool) -> None:
+    program, corpus = tmp_path / "fuzz_nsh", tmp_path / "corpus"
+    sources = [
+        "tests/fuzz/fuzz_nsh.c",
+        *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "nshp").glob("*.c")),
+    ]
+    built = subprocess.run(
+        ["clang", "-g", "-O1", "-std=gnu11", *SANITIZE, "-I.", *sources, "-o", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if "fuzzer" in built.stderr and "cannot find" in built.stderr:
+        pytest.skip("this clang has no libFuzzer (apt: libclang-rt-dev)")
+    assert built.returncode == 0, built.stderr
+    corpus.mkdir()
+    for name, data in seeds().items():
+        (corpus / name).write_bytes(data)
+    runs = LONG_RUNS if long_run else RUNS
+    command = [program, f"-runs={runs}", "-max_len=1600", "-rss_limit_mb=1024", "-seed=1", corpus]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]

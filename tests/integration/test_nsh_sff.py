@@ -1,0 +1,128 @@
+"""The other ends of a service path, over captures: classifier, forwarder, end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests import nsh_frames as wire
+from tests.nsh_frames import ETHERNET, IP4, datagram, ether, md1, md2, on_ethernet
+from tests.nsh_rig import through
+
+NEXT = bytes.fromhex("0200000000aa")
+CLASSIFY = """
+vnfcs: {one: {source: one.c}}
+chain: in -> one -> out
+classifier:
+  - match: "udp src port 1"
+    then: {chain: main, encap: {spi: 42, si: 200, context: "101112131415161718191a1b1c1d1e1f"}}
+  - {match: "udp src port 2", then: {chain: main, encap: {spi: 43}}}
+  - {then: main}
+"""
+MARK_C = "#include <coven/vnfc.h>\nVNFC_HANDLE { p->context[0] = 7; return VNFC_FORWARD; }\n"
+
+
+def test_a_rule_encapsulates_what_vnfcs_have_done(tmp_path: Path) -> None:
+    came = [ether(datagram(n)) for n in (1, 2, 3)]
+    done = through(tmp_path, CLASSIFY, came, one_c=MARK_C)
+    marked, blank = bytes([7]) + wire.CONTEXT[1:], bytes([7]) + bytes(15)
+    assert done.out["out"] == [
+        on_ethernet(md1(marked, si=200, next=ETHERNET), came[0]),
+        on_ethernet(md1(blank, spi=43, si=255, next=ETHERNET), came[1]),
+        came[2],
+    ]
+
+
+def test_a_rule_reclassifies_what_has_nsh_already(tmp_path: Path) -> None:
+    came = [on_ethernet(md1(spi=9, si=3), datagram(2)), on_ethernet(md1(spi=9, si=3), datagram(3))]
+    done = through(tmp_path, CLASSIFY, came)
+    assert done.out["out"] == [
+        on_ethernet(md1(bytes(16), spi=43, si=255), datagram(2)),
+        on_ethernet(md1(spi=9, si=2), datagram(3)),
+    ]
+
+
+FORWARD = """
+ports:
+  in: {nsh: vxlan-gpe}
+  out: {nsh: vxlan-gpe, address: ["192.0.2.1", "fd01::1"]}
+  end: {}
+vnfcs: {one: {source: one.c}}
+chain: {in: one -> out, out: "bypass:in", end: "bypass:in"}
+paths: [{spi: 42, si: 9, chain: main}]
+next_hops:
+  - {spi: 42, si: 8, port: out, mac: "02:00:00:00:00:aa", vlan: 7}
+  - {spi: 42, si: 7, port: out, transport: vxlan-gpe, mac: "02:00:00:00:00:aa", address: 192.0.2.2, vni: 7}
+  - {spi: 42, si: 6, port: out, transport: vxlan-gpe, mac: "02:00:00:00:00:aa", address: "fd01::2", vni: 7}
+  - {spi: 42, si: 5, port: end, transport: none}
+  - {spi: 43, transport: none, port: end, mac: "02:00:00:00:00:aa"}
+  - {spi: 44}
+"""
+
+
+def retargeted(packet: bytes) -> bytes:
+    return NEXT + packet[6:]
+
+
+def without_sport(packet: bytes) -> bytes:
+    """A tunnel's packet with its source port, which is ours to choose, and the checksum blanked."""
+    at = 54 if packet[12:14] == b"\x86\xdd" else 34
+    assert packet[at] >= 0xC0
+    return packet[:at] + bytes(2) + packet[at + 2 : at + 6] + bytes(2) + packet[at + 8 :]
+
+
+def test_packets_go_by_their_place_in_the_path(tmp_path: Path) -> None:
+    inner = ether(datagram())
+    header = {si: md1(si=si, ttl=10, next=ETHERNET) for si in range(4, 10)}
+    sent = {si: md1(si=si, ttl=9, next=ETHERNET) for si in range(4, 10)}
+    came = [on_ethernet(header[si], inner) for si in (9, 8)]
+    done = through(tmp_path / "vlan", FORWARD, came, ports=("in", "out", "end"))
+    assert done.out["out"] == [retargeted(on_ethernet(sent[8], inner, vlan=7))] * 2
+    assert done.status["vnfcs"]["one"]["received"] == 1, "what only passes through is nobody's business"
+    came = [on_ethernet(header[si], inner) for si in (7, 6)]
+    done = through(tmp_path / "tunnel", FORWARD, came, ports=("in", "out", "end"))
+    four, six = done.out["out"]
+    like = wire.vxlan_gpe(sent[7], inner, src="192.0.2.1", dst="192.0.2.2")
+    assert (
+        len(four) == len(like)
+        and without_sport(four)[42:] == without_sport(retargeted(like)[:34] + b"\xff" + like[35:])[42:]
+    )
+    assert wire.ones(four[14:34]) == 0 and four[20:22] == b"\x40\x00" and four[:6] == NEXT
+    like = wire.vxlan_gpe(sent[6], inner, six=True, src="fd01::1", dst="fd01::2")
+    assert without_sport(six)[62:] == like[62:] and six[22:54] == like[22:54] and six[:6] == NEXT
+    pseudo = six[22:54] + (len(six) - 54).to_bytes(4, "big") + (17).to_bytes(4, "big")
+    assert six[60:62] != b"\0\0" and wire.ones(pseudo + six[54:]) == 0
+
+
+def test_a_path_ends_where_the_table_says(tmp_path: Path) -> None:
+    came = [
+        on_ethernet(md1(si=5, next=ETHERNET), ether(datagram(1))),
+        wire.vxlan_gpe(md1(spi=43, next=IP4), datagram(2)),
+        on_ethernet(md1(spi=43, next=ETHERNET), ether(datagram(3))),
+    ]
+    done = through(tmp_path, FORWARD, came, ports=("in", "out", "end"))
+    first, second, third = done.out["end"]
+    assert (first, third) == (ether(datagram(1)), ether(datagram(3)))
+    assert second[:6] == NEXT and second[12:] == ether(datagram(2))[12:]
+
+
+def test_ttl_goes_down_once_and_from_zero_to_63(tmp_path: Path) -> None:
+    came = [on_ethernet(md1(spi=44, ttl=ttl, unassigned=31), datagram()) for ttl in (2, 1, 0)]
+    came.append(on_ethernet(md2(spi=44, ttl=63), datagram()))
+    done = through(tmp_path, FORWARD, came, ports=("in", "out", "end"))
+    assert done.out["in"] == [
+        on_ethernet(md1(spi=44, ttl=ttl, unassigned=31), datagram()) for ttl in (1, 63)
+    ] + [on_ethernet(md2(spi=44, ttl=62), datagram())]
+    assert done.dropped == {"nsh.ttl_expired": 1}
+
+
+def test_no_way_on_has_a_name(tmp_path: Path) -> None:
+    alone = FORWARD.replace(
+        "{spi: 42, si: 9, chain: main}", "{spi: 45, chain: main}, {spi: 42, si: 9, chain: main}"
+    )
+    came = [
+        on_ethernet(md1(spi=45), datagram()),
+        on_ethernet(md1(spi=46), datagram()),
+        on_ethernet(md1(spi=44, si=0), datagram()),
+    ]
+    done = through(tmp_path, alone, came, ports=("in", "out", "end"))
+    assert done.dropped == {"nsh.no_next_hop": 1, "nsh.unknown_path": 1, "nsh.si_zero": 1}
