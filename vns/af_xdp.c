@@ -43,6 +43,8 @@ struct queue {
 	uint32_t lent; /* frames with the kernel */
 };
 
+static const uint64_t LOOK_NS = 1000000;
+
 struct xdp_port {
 	struct queue queue[QUEUES];
 	unsigned queues, first; /* first: whose turn it is */
@@ -51,6 +53,7 @@ struct xdp_port {
 	uint32_t lend; /* frames to lend for each queue */
 	bool down, gone;
 	struct live_patience patience;
+	uint64_t looked_at; /* when a pending error was last asked for */
 };
 
 static uint64_t *memory_of(const struct stage *s)
@@ -272,6 +275,9 @@ static void interface_gone(struct stage *s)
 static int xdp_arm(struct stage *s, bool *ready)
 {
 	struct xdp_port *p = s->self;
+	bool look = s->fabric->frames.now - p->looked_at > LOOK_NS; /* a call for each packet would be its latency */
+	if (look)
+		p->looked_at = s->fabric->frames.now;
 	for (unsigned i = 0; i < p->queues && !p->gone; i++) {
 		struct queue *q = &p->queue[i];
 		int problem = 0;
@@ -279,7 +285,7 @@ static int xdp_arm(struct stage *s, bool *ready)
 		if (cell_load(q->rx.producer) != q->rx.mine)
 			*ready = true;
 		/* an error that nobody fetches keeps the socket readable: the forwarder would not sleep */
-		else if (getsockopt(q->fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 && problem != 0)
+		else if (look && getsockopt(q->fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 && problem != 0)
 			interface_gone(s);
 	}
 	if (!p->gone && cell_load(p->complete.producer) != p->complete.mine)
