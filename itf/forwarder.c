@@ -170,7 +170,8 @@ static void housekeeping(struct forwarder *fw)
 static void run(struct forwarder *fw)
 {
 	struct fabric *fabric = &fw->fabric;
-	while (!fw->ended) {
+	uint64_t end_by = UINT64_MAX;
+	for (;;) {
 		if (cell_load(&fabric->config->epoch) != fabric->epoch ||
 		    (cell_load(&fabric->config->drain) != 0) != fabric->draining)
 			control_take_up(fw);
@@ -191,8 +192,15 @@ static void run(struct forwarder *fw)
 			more = false;
 		if (!more)
 			finish(fw);
-		if (moved == 0)
+		if (fw->ended) { /* what has arrived is still taken, but not for ever */
+			uint64_t now = clock_ns(CLOCK_MONOTONIC);
+			if (end_by == UINT64_MAX)
+				end_by = now + 100000000;
+			if (moved == 0 || now >= end_by)
+				break;
+		} else if (moved == 0) {
 			sleep_until_work(fw, waiting);
+		}
 	}
 	control_close(fw);
 }
