@@ -165,11 +165,41 @@ static PyObject *copy_to(PyObject *self, PyObject *args)
 	return done;
 }
 
-static PyObject *scapy(PyObject *self, PyObject *unused)
+/* What Scapy is to begin with: nothing if the packet has no such layer. */
+static struct layer {
+	const uint8_t *at;
+	Py_ssize_t len;
+	int kind; /* of vnfc_scapy.dissect: link type, or an IP protocol number + 256 */
+} layer_of(const struct vnfc_packet *p, const char *name)
+{
+	const struct frame_record r = packet_record(p);
+	const uint8_t *l3 = (uint8_t *)packet_ip4(p->data, p->len, &r), *l4, *payload;
+	uint32_t size = 0;
+	if (strcmp(name, "link") == 0)
+		return (struct layer){ p->data, p->len, p->link };
+	if (l3 == NULL)
+		l3 = (uint8_t *)packet_ip6(p->data, p->len, &r);
+	if (strcmp(name, "network") == 0)
+		return (struct layer){ l3, l3 ? p->data + p->len - l3 : 0, LINK_IP };
+	l4 = (uint8_t *)packet_tcp(p->data, p->len, &r);
+	if (l4 == NULL)
+		l4 = (uint8_t *)packet_udp(p->data, p->len, &r);
+	payload = packet_payload(p->data, p->len, &r, &size);
+	if (l4 == NULL || payload == NULL)
+		return (struct layer){ 0 };
+	return (struct layer){ l4, payload + size - l4, 256 + p->l4_proto };
+}
+
+static PyObject *scapy(PyObject *self, PyObject *args)
 {
 	static PyObject *dissect;
-	(void)unused;
+	const char *name = "link";
 	PACKET_LIVE(self, "scapy");
+	if (!PyArg_ParseTuple(args, "|s:scapy", &name))
+		return NULL;
+	if (strcmp(name, "link") != 0 && strcmp(name, "network") != 0 && strcmp(name, "transport") != 0)
+		return PyErr_Format(PyExc_ValueError,
+				    "scapy: found '%s', expected link, network or transport", name);
 	if (dissect == NULL) {
 		PyObject *module = PyImport_ImportModule("vnfc_scapy");
 		dissect = module ? PyObject_GetAttrString(module, "dissect") : NULL;
@@ -177,8 +207,11 @@ static PyObject *scapy(PyObject *self, PyObject *unused)
 		if (dissect == NULL)
 			return NULL;
 	}
+	struct layer layer = layer_of(o->p, name);
+	if (layer.at == NULL)
+		Py_RETURN_NONE;
 	slow = true;
-	return PyObject_CallFunction(dissect, "y#id", o->p->data, (Py_ssize_t)o->p->len, o->p->link,
+	return PyObject_CallFunction(dissect, "y#id", layer.at, layer.len, layer.kind,
 				     (double)o->p->time_ns / 1e9);
 }
 
@@ -192,7 +225,8 @@ PyMethodDef packet_methods[] = {
 	  "compute IP and transport checksums anew, after changing data" },
 	{ "copy", copy, METH_NOARGS, "a clone of it: emit() it, or it is gone with its last reference" },
 	{ "copy_to", copy_to, METH_VARARGS, "copy_to(output=0): send a clone to that output" },
-	{ "scapy", scapy, METH_NOARGS,
-	  "the packet dissected by Scapy (about 140 us); replace() puts it back" },
+	{ "scapy", scapy, METH_VARARGS,
+	  "scapy(layer='link'): dissected by Scapy, the slower the more of it: from 'link', 'network' or "
+	  "'transport' on; None if there is no such layer. replace() puts a whole one back" },
 	{ NULL, NULL, 0, NULL },
 };

@@ -54,7 +54,8 @@ def handle(packet):
 def look_closer(packet):
     """Dissect and judge the packet; returns whether it meets a rule, enabled or not."""
     dissected.add()
-    rule = which(packet.scapy(), packet.flow, memory, https_ports)
+    receiver = packet.ip.dst if packet.ip else None
+    rule = which(packet.scapy("transport"), packet.flow, memory, https_ports, receiver)
     if rule in on:
         packet.context[0] = NUMBER[rule]
         found[rule].add()

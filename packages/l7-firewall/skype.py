@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet import TCP, UDP
 
 #: name -> what it recognizes. The number of a rule, from 1, is what the packet is marked with.
 RULES = {
@@ -86,16 +86,17 @@ class Memory:
         self.refusals = Recent(1024)  #: flow -> (identifier, seed)
 
 
-def which(packet: Any, flow: bytes, memory: Memory, https_ports: frozenset[int]) -> str | None:
-    """The rule that a packet (as Scapy dissects it) meets, or None."""
-    if TCP in packet:
-        return _tcp(packet[TCP], flow, memory, https_ports)
-    if UDP in packet:
-        return _udp(packet, flow, memory)
-    return None
+def which(
+    message: TCP | UDP, flow: bytes, memory: Memory, https_ports: frozenset[int], receiver: str | None
+) -> str | None:
+    """The rule that a message (as Scapy dissects it, from the transport header on) meets, or None. `receiver` is
+    its IPv4 destination, None with IPv6."""
+    if isinstance(message, TCP):
+        return _tcp(message, flow, memory, https_ports)
+    return _udp(message, flow, memory, receiver)
 
 
-def _tcp(tcp: Any, flow: bytes, memory: Memory, https_ports: frozenset[int]) -> str | None:
+def _tcp(tcp: TCP, flow: bytes, memory: Memory, https_ports: frozenset[int]) -> str | None:
     payload: bytes = tcp.payload.original
     start = payload[:LOOKED_AT]
     if start.startswith(HELLO) and len(payload) == HELLO_BYTES:
@@ -125,8 +126,8 @@ def _is_text(start: bytes) -> bool:
     return all(0x20 <= byte < 0x7F for byte in start[:8])
 
 
-def _udp(packet: Any, flow: bytes, memory: Memory) -> str | None:
-    payload: bytes = packet[UDP].payload.original
+def _udp(udp: UDP, flow: bytes, memory: Memory, receiver: str | None) -> str | None:
+    payload: bytes = udp.payload.original
     size, identifier, kind = len(payload), payload[:2], payload[2]
     if flow in memory.talking:
         return None
@@ -134,7 +135,6 @@ def _udp(packet: Any, flow: bytes, memory: Memory) -> str | None:
         memory.probes.put(flow, identifier)
         return "probe"
     if size == REFUSAL_BYTES and kind & 0x0F == REFUSAL:
-        receiver = packet[IP].dst if IP in packet else None
         told = ".".join(map(str, payload[3:7]))
         if told == receiver or memory.probes.get(flow) == identifier:
             memory.refusals.put(flow, (identifier, payload[7:11]))

@@ -27,6 +27,8 @@ LOOKS = [
     ("p.data[:6], p.context", ["020000000002", "07" + "00" * 15]),
     ("p.time == 1.5, p.ip.src_u32, p.ip.checksum > 0", [True, 0x0A000001, True]),
     ("p.scapy()['TCP'].dport, p.scapy().time", [80, 1.5]),
+    ("p.scapy('network')['IP'].dst == p.ip.dst, p.scapy('network').name", [True, "IP"]),
+    ("p.scapy('transport').dport, bytes(p.scapy('transport').payload) == p.payload", [80, True]),
 ]
 
 
