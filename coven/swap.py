@@ -6,7 +6,8 @@
     the forwarder has everything back, or FINISH_SECONDS are over: the old process ends
     it has ended: `previous` leaves the wiring
 
-A new version that does not get ready changes nothing.
+A new version that does not get ready changes nothing. An old one that dies meanwhile is not started again: its
+packets are dropped by name until the new one is ready.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ class Swap:
     def host_ready(self, host: HostProcess) -> None:
         if host is not self.new:
             return
-        if host.generation != self.old.generation + 1 or (self.running and self.old.state != "running"):
-            found = "the old version ended in the same moment"
-            self._fail([Mistake(None, None, None, f"vnfcs.{host.name}", found, None, "save once more")])
+        if self.running and self.old.state != "running":
+            found = "the old version failed in the same moment, and the VNF stops"
+            self._fail([Mistake(None, None, None, f"vnfcs.{host.name}", found, None, "start the VNF anew")])
             return
         renamed = same_reasons(self.old.reasons, host.reasons)
         if renamed is not None:
@@ -113,6 +114,11 @@ class Swap:
             gone()
 
     # the old one
+
+    def old_lost(self) -> None:
+        """It died while its successor gets ready: nothing starts it again unless that one fails."""
+        if not self.ended:
+            self.running = self.old.wanted = False
 
     def finish(self) -> None:
         """It has given everything back, or had its time."""

@@ -328,6 +328,8 @@ class Vnf:
             host.wanted, host.state = False, "failed"
             self.logs.say(host.name, "on_failure: stop. The VNF stops forwarding")
             self.stop(lambda mistakes: None)
+        elif host.name in self.swaps and self.swaps[host.name].old is host:
+            self.swaps[host.name].old_lost()
 
     def host_refused(self, host: HostProcess, mistakes: list[Mistake]) -> None:
         self._mistakes += mistakes

@@ -167,13 +167,18 @@ static void housekeeping(struct forwarder *fw)
 	}
 }
 
+static bool rewired(const struct fabric *fabric)
+{
+	return cell_load(&fabric->config->epoch) != fabric->epoch ||
+	       (cell_load(&fabric->config->drain) != 0) != fabric->draining;
+}
+
 static void run(struct forwarder *fw)
 {
 	struct fabric *fabric = &fw->fabric;
 	uint64_t end_by = UINT64_MAX;
 	for (;;) {
-		if (cell_load(&fabric->config->epoch) != fabric->epoch ||
-		    (cell_load(&fabric->config->drain) != 0) != fabric->draining)
+		if (rewired(fabric))
 			control_take_up(fw);
 		unsigned moved = 0;
 		bool waiting = false, more = true;
@@ -198,7 +203,7 @@ static void run(struct forwarder *fw)
 				end_by = now + 100000000;
 			if (moved == 0 || now >= end_by)
 				break;
-		} else if (moved == 0) {
+		} else if (moved == 0 && !rewired(fabric)) { /* housekeeping may have read the call to look */
 			sleep_until_work(fw, waiting);
 		}
 	}

@@ -307,19 +307,27 @@ static uint64_t xdp_deadline(struct stage *s)
 	return unconfirmed(p) > 0 ? s->fabric->frames.now + p->patience.next_ns : UINT64_MAX;
 }
 
-static void xdp_account(struct stage *s)
+static bool kernel_figures(const struct xdp_port *p, uint64_t *dropped, uint64_t *full)
 {
-	const struct xdp_port *p = s->self;
-	uint64_t *memory = memory_of(s), dropped = 0, full = 0;
+	*dropped = *full = 0;
 	for (unsigned i = 0; i < p->queues; i++) {
 		struct xdp_statistics k;
 		socklen_t size = sizeof k;
 		memset(&k, 0, sizeof k);
 		if (getsockopt(p->queue[i].fd, SOL_XDP, XDP_STATISTICS, &k, &size) < 0)
-			return;
-		dropped += k.rx_dropped;
-		full += k.rx_ring_full;
+			return false;
+		*dropped += k.rx_dropped;
+		*full += k.rx_ring_full;
 	}
+	return true;
+}
+
+static void xdp_account(struct stage *s)
+{
+	const struct xdp_port *p = s->self;
+	uint64_t *memory = memory_of(s), dropped, full;
+	if (!kernel_figures(p, &dropped, &full))
+		return;
 	if (dropped < memory[WORD_RX_DROPPED] || full < memory[WORD_RX_RING_FULL])
 		return;
 	uint64_t more_dropped = dropped - memory[WORD_RX_DROPPED],
@@ -446,12 +454,17 @@ static int xdp_open(struct stage *s, const int *fds, unsigned count, char *why, 
 		xdp_close(s);
 		return -1;
 	}
-	if (memory_of(s)[WORD_GENERATION] != w->generation)
-		memset(memory_of(s), 0, sizeof(struct port_memory));
-	memory_of(s)[WORD_GENERATION] = w->generation;
+	uint64_t *memory = memory_of(s);
+	bool fresh = memory[WORD_GENERATION] != w->generation;
+	if (fresh)
+		memset(memory, 0, sizeof(struct port_memory));
+	memory[WORD_GENERATION] = w->generation;
 	settle(s);
 	for (unsigned i = 0; i < count; i++)
 		refill(s, &p->queue[i]);
+	/* what came between the keeper's attaching and the first frames lent here came before the port was open */
+	if (fresh)
+		kernel_figures(p, &memory[WORD_RX_DROPPED], &memory[WORD_RX_RING_FULL]);
 	return 0;
 }
 
