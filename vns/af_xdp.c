@@ -275,7 +275,8 @@ static void interface_gone(struct stage *s)
 static int xdp_arm(struct stage *s, bool *ready)
 {
 	struct xdp_port *p = s->self;
-	bool look = s->fabric->frames.now - p->looked_at > LOOK_NS; /* a call for each packet would be its latency */
+	bool look = s->fabric->frames.now - p->looked_at >
+		    LOOK_NS; /* a call for each packet would be its latency */
 	if (look)
 		p->looked_at = s->fabric->frames.now;
 	for (unsigned i = 0; i < p->queues && !p->gone; i++) {
@@ -285,7 +286,8 @@ static int xdp_arm(struct stage *s, bool *ready)
 		if (cell_load(q->rx.producer) != q->rx.mine)
 			*ready = true;
 		/* an error that nobody fetches keeps the socket readable: the forwarder would not sleep */
-		else if (look && getsockopt(q->fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 && problem != 0)
+		else if (look && getsockopt(q->fd, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 &&
+			 problem != 0)
 			interface_gone(s);
 	}
 	if (!p->gone && cell_load(p->complete.producer) != p->complete.mine)
