@@ -42,7 +42,7 @@ class Traffic:
     flows: int = 1
     pps: float = 0
     seconds: float = 2
-    packet: str = "udp:5001"  # protocol and destination port
+    packet: str = "udp:5001"  # protocol (udp, tcp, or nsh: udp in it) and destination port
 
 
 @dataclass

@@ -55,7 +55,7 @@ def main() -> int:
     for rep in range(reps):
         for comparison in comparisons:
             for name, command in comparison.duts.items():
-                row = run(comparison.kind, name, command, settings)
+                row = run(comparison.kind_of(name), name, command, settings)
                 row |= {"comparison": comparison.name, "rep": rep}
                 rows.append(row)
                 with out.open("a") as file:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.click_real import firewalls
 from bench.rig import Traffic
 from bench.trial import Kind
 
@@ -23,6 +24,10 @@ class Comparison:
     duts: dict[str, str]  #: name -> command line
     reference: str | None = None
     aims: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)  #: of devices that are sent something else
+
+    def kind_of(self, dut: str) -> Kind:
+        return self.kinds.get(dut, self.kind)
 
 
 def coven(package: str, backend: str = "af_xdp", more: str = "") -> str:
@@ -44,7 +49,8 @@ def chain_package(length: int) -> str:
 
 def comparisons(seconds: float, quick: bool) -> list[Comparison]:
     """All of them, or with quick the main figures only."""
-    return rates(seconds) + latencies(seconds) + appliance(seconds) + ([] if quick else curves(seconds))
+    found = rates(seconds) + clicks(seconds) + nsh(seconds) + latencies(seconds) + appliance(seconds)
+    return found + ([] if quick else curves(seconds))
 
 
 def rates(seconds: float) -> list[Comparison]:
@@ -64,6 +70,29 @@ def rates(seconds: float) -> list[Comparison]:
         duts = {"bare AF_PACKET": BARE_PACKET, "c-c": coven(forward.format("c-c"), "af_packet")}
         name = f"rate {size} B, AF_PACKET"
         found.append(Comparison(name, kind, duts, "bare AF_PACKET", {"c-c": ">= 0.75"}))
+    return found
+
+
+def clicks(seconds: float) -> list[Comparison]:
+    """Compiled Click beside a Click process; alone where there is no such program."""
+    kind = Kind("rate", Traffic(size=64, flows=64, seconds=seconds), "Mpps")
+    duts = firewalls(ROOT / "build" / "bench" / "click-firewall", coven)
+    if "click" in duts:
+        return [Comparison("Click firewall, 64 B", kind, duts, "click", {"compiled": ">= 1.3"})]
+    print("bench: no click of the Click Modular Router on PATH: its comparison is skipped")
+    return [Comparison("Click firewall, 64 B (no click to compare with)", kind, duts)]
+
+
+def nsh(seconds: float) -> list[Comparison]:
+    """The same chain with NSH around its packets and without; frames are equally long."""
+    plain = Kind("rate", Traffic(size=128, flows=64, seconds=seconds), "Mpps")
+    inside = Kind("rate", Traffic(size=128, flows=64, seconds=seconds, packet="nsh:5001"), "Mpps")
+    found = []
+    for chain in ("c", "c-c"):
+        command, other = coven(f"packages/forward/{chain}.yaml"), f"{chain}, NSH"
+        duts = {chain: command, other: command}
+        name, aims = f"NSH, {chain}, 128 B", {other: ">= 0.95"}
+        found.append(Comparison(name, plain, duts, chain, aims, {other: inside}))
     return found
 
 

@@ -36,4 +36,4 @@ class ServicePathsApi:
             raise Refused(
                 Mistake("request", None, None, "paths", "no list", "a list of paths"), title="paths refused"
             )
-        return {"paths": self.lifecycle.ask(name, "paths", paths=wanted)["paths"]}
+        return {"paths": self.lifecycle.set_paths(name, wanted)}

@@ -46,6 +46,7 @@ class Vnfc:
     hold_max: int = 1024
     line: int = 1  #: where the descriptor states it
     config_places: Mapping[str, tuple[int, int]] = field(default_factory=dict, compare=False)
+    lib_places: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Encap:
     spi: int
     si: int
     context: bytes | None
+    ttl: int = 63
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ServicePath:
 
 @dataclass(frozen=True)
 class NextHop:
-    """Where packets of a service path go from here; `si` None is every SI."""
+    """Where packets of a service path go from here; `si` None is every SI, 0 the end of the path alone."""
 
     spi: int
     si: int | None
@@ -171,8 +173,8 @@ class Descriptor:
             if vnfc.language not in frameworks.FRAMEWORKS:
                 known = " or ".join(sorted(frameworks.FRAMEWORKS))
                 absent = vnfc.language, known, f"{vnfc.language} is not available in this version"
-            absent = absent or frameworks.missing(vnfc.language)
+            absent = absent or frameworks.missing(vnfc.language, vnfc.engine)
             if absent is not None:
-                place = f"vnfcs.{vnfc.name}.language"
+                place = f"vnfcs.{vnfc.name}.{'engine' if vnfc.language == 'click' else 'language'}"
                 mistakes.append(Mistake(self.file, vnfc.line, None, place, *absent))
         return mistakes

@@ -24,7 +24,7 @@ _PATH_FIELDS = ("spi", "si", "chain", "context")
 _HOP_FIELDS = ("spi", "si", "port", "transport", "mac", "vlan", "vni", "address")
 _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
-SPI_MOST, SI_MOST, VNI_MOST, VLAN_MOST = 0xFFFFFF, 255, 0xFFFFFF, 4094
+SPI_MOST, SI_MOST, VNI_MOST, VLAN_MOST, TTL_MOST = 0xFFFFFF, 255, 0xFFFFFF, 4094, 63
 
 
 def read_port(reader: Reader, name: str, number: int, node: Node) -> Port:
@@ -80,7 +80,7 @@ def read_next_hops(reader: Reader, node: Node | None, ports: Mapping[str, Port])
         place = f"next_hops[{number}]"
         entries = reader.map(item, place, _HOP_FIELDS)
         get = entries.get
-        key = _place_in_path(reader, entries, item, place, seen)
+        key = _place_in_path(reader, entries, item, place, seen, 0)
         transport = reader.choice(get("transport"), f"{place}.transport", "ethernet", TRANSPORTS)
         port = _port(reader, get("port"), f"{place}.port", ports)
         mac = _mac(reader, get("mac"), f"{place}.mac")
@@ -107,7 +107,10 @@ def read_next_hops(reader: Reader, node: Node | None, ports: Mapping[str, Port])
             reader.wrong(entries["address"], f"{place}.address", str(address),
                          f"an address that port {port} can send to",
                          f"give ports.{port}.address an IPv{address.version} address")  # fmt: skip
-        if port is not None and ports[port].nsh == "none":
+        if key is not None and key[1] == 0 and transport != "none":
+            reader.wrong(entries["si"], f"{place}.si", f"si 0 with transport {transport}",
+                         "transport: none: at SI 0 a path has ended")  # fmt: skip
+        if port is not None and ports[port].nsh == "none" and transport != "none":
             reader.wrong(entries["port"], f"{place}.port", f"{port}, which has nsh: none", "a port with NSH")
         if key is not None:
             hops.append(NextHop(*key, port, transport, mac, vlan, vni, address, item.line))
@@ -118,12 +121,13 @@ def read_encap(reader: Reader, node: Node | None, place: str) -> Encap | None:
     """A rule's `encap`: what its packets leave in."""
     if node is None:
         return None
-    entries = reader.map(node, place, ("spi", "si", "context"))
+    entries = reader.map(node, place, ("spi", "si", "ttl", "context"))
     if "spi" not in entries:
         reader.wrong(node, f"{place}.spi", "nothing", "a service path identifier", "add spi:")
     spi = reader.integer(entries.get("spi"), f"{place}.spi", 0, 0, SPI_MOST)
     si = reader.integer(entries.get("si"), f"{place}.si", SI_MOST, 1, SI_MOST)
-    return Encap(spi, si, _context(reader, entries.get("context"), f"{place}.context"))
+    ttl = reader.integer(entries.get("ttl"), f"{place}.ttl", TTL_MOST, 1, TTL_MOST)
+    return Encap(spi, si, _context(reader, entries.get("context"), f"{place}.context"), ttl)
 
 
 def leads_out(graph: Graph) -> str:
@@ -152,13 +156,19 @@ def check_encaps(reader: Reader, descriptor: Descriptor) -> None:
 
 
 def _place_in_path(
-    reader: Reader, entries: dict[str, Node], item: Node, place: str, seen: dict[tuple[int, int | None], int]
+    reader: Reader,
+    entries: dict[str, Node],
+    item: Node,
+    place: str,
+    seen: dict[tuple[int, int | None], int],
+    least: int = 1,
 ) -> tuple[int, int | None] | None:
+    """An entry's SPI and SI, of which 0 is the end of a path: no service function is there."""
     if "spi" not in entries:
         reader.wrong(item, f"{place}.spi", "nothing", "a service path identifier", "add spi:")
         return None
     spi = reader.integer(entries["spi"], f"{place}.spi", 0, 0, SPI_MOST)
-    si = reader.integer(entries["si"], f"{place}.si", SI_MOST, 1, SI_MOST) if "si" in entries else None
+    si = reader.integer(entries["si"], f"{place}.si", SI_MOST, least, SI_MOST) if "si" in entries else None
     if (spi, si) in seen:
         found = f"spi {spi} with the same si again"
         remedy = f"it stands in line {seen[spi, si]} already"

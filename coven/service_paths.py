@@ -26,18 +26,23 @@ def place_in_path(spi: int, si: int | None) -> int:
     return spi << 8 | (si or 0)
 
 
-def _without_figures(row: Any) -> Any:
-    if not isinstance(row, dict):
-        return row
-    return {key: value for key, value in row.items() if key not in ("packets", "bytes") and value is not None}
+def without_figures(table: list[Any]) -> list[Any]:
+    """A path table as `document` gives it, as one that may be wanted."""
+    return [
+        {key: value for key, value in row.items() if key not in ("packets", "bytes") and value is not None}
+        if isinstance(row, dict)
+        else row
+        for row in table
+    ]
 
 
 class ServicePaths:
     """The path table as it stands, and how NSH is written into a `struct wiring`."""
 
-    def __init__(self, descriptor: Descriptor):
+    def __init__(self, descriptor: Descriptor, wanted: Any = None):
+        """`wanted`: a table instead of the descriptor's. Raises Refused with every mistake in it."""
         self.descriptor = descriptor
-        self.paths: list[ServicePath] = list(descriptor.paths)
+        self.paths: list[ServicePath] = list(descriptor.paths) if wanted is None else self._read(wanted)
         self._counters: dict[Place, int] = {}
         self._base: dict[int, tuple[int, int]] = {}  #: what a counter's earlier paths had counted
         self._number()
@@ -56,12 +61,10 @@ class ServicePaths:
                 new.append(self._counters[place])
         return new
 
-    def replace(self, wanted: Any, forwarder: Forwarder) -> None:
-        """Take another path table over, as a document says it. Raises Refused with every mistake, then the
-        old one stays."""
+    def _read(self, wanted: Any) -> list[ServicePath]:
         reader = Reader(None)
         if isinstance(wanted, list):  # what `document` gave may come back
-            wanted = [_without_figures(row) for row in wanted]
+            wanted = without_figures(wanted)
         node = read(json.dumps(wanted).encode())
         paths = nsh_fields.read_paths(reader, node, self.descriptor.chains)
         if reader.mistakes:
@@ -69,7 +72,12 @@ class ServicePaths:
                 Mistake(None, None, None, m.field, m.found, m.expected, m.remedy) for m in reader.mistakes
             ]
             raise Refused(mistakes, title="paths refused")
-        self.paths = paths
+        return paths
+
+    def replace(self, wanted: Any, forwarder: Forwarder) -> None:
+        """Take another path table over, as a document says it. Raises Refused with every mistake, then the
+        old one stays."""
+        self.paths = self._read(wanted)
         for number in self._number():
             cell = forwarder.head.nsh_path[number]
             self._base[number] = (int(cell.packets), int(cell.bytes))
@@ -109,12 +117,12 @@ class ServicePaths:
 
     def _fill_port(self, slot: Any, port: Port) -> None:
         cell = slot.nsh_port[port.number]
-        if port.nsh == "none":
-            return
-        cell.flags = C.NSH_PORT_ON
-        slot.port[port.number].enter = C.STAGE_NSH
+        if port.nsh != "none":
+            cell.flags = C.NSH_PORT_ON
         if port.nsh == "vxlan-gpe":
             cell.flags |= C.NSH_PORT_VXLAN_GPE
+        if port.nsh != "none" or port.addresses:  # who asks for an address is answered there
+            slot.port[port.number].enter = C.STAGE_NSH
         if not port.trusted:
             cell.flags |= C.NSH_PORT_UNTRUSTED
         for address in port.addresses:
@@ -134,13 +142,15 @@ class ServicePaths:
                 ffi.memmove(cell.context, path.context, len(path.context))
 
     def _fill_next_hops(self, slot: Any) -> None:
-        hops = sorted(self.descriptor.next_hops, key=lambda hop: place_in_path(hop.spi, hop.si))
+        hops = sorted(
+            self.descriptor.next_hops, key=lambda hop: (place_in_path(hop.spi, hop.si), hop.si is None)
+        )
         slot.next_hops = len(hops)
         for cell, hop in zip(slot.next_hop, hops, strict=False):
             cell.spi_si, cell.transport = place_in_path(hop.spi, hop.si), _TRANSPORTS[hop.transport]
             cell.port = C.NSH_SAME_PORT if hop.port is None else self.descriptor.ports[hop.port].number
             cell.vlan = C.VLAN_UNTAGGED if hop.vlan is None else hop.vlan
-            cell.vni = hop.vni
+            cell.vni, cell.zero = hop.vni, int(hop.si == 0)
             if hop.mac is not None:
                 cell.has_mac = 1
                 ffi.memmove(cell.mac, hop.mac, 6)
@@ -166,5 +176,6 @@ class ServicePaths:
         cell.spi_si = place_in_path(rule.encap.spi, rule.encap.si)
         if rule.encap.context is not None:
             ffi.memmove(cell.context, rule.encap.context, len(rule.encap.context))
+        slot.encap_ttl[slot.encaps] = rule.encap.ttl
         slot.encaps += 1
         return int(slot.encaps)

@@ -20,7 +20,7 @@ from coven.errors import Mistake, Refused
 
 Row = dict[str, Any]
 
-VERSION = 1
+VERSION = 2
 #: operation states in which an operation is not over (ETSI's LcmOperationStateType)
 UNFINISHED = ("STARTING", "PROCESSING", "FAILED_TEMP", "ROLLING_BACK")
 KEPT_OPERATIONS = 1000
@@ -38,6 +38,7 @@ CREATE TABLE vnfs (
     operational_state TEXT,           -- STARTED or STOPPED while instantiated
     ports JSON NOT NULL DEFAULT '{}', -- what is bound, claimed before anything is opened
     config JSON NOT NULL DEFAULT '{}',
+    paths JSON NOT NULL DEFAULT 'null', -- service paths as an operator changed them; null: the descriptor's
     errors JSON NOT NULL DEFAULT '[]',
     created TEXT NOT NULL);
 CREATE TABLE operations (
@@ -48,7 +49,9 @@ CREATE TABLE operations (
 CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
     WHERE state IN ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK');
 """
-_JSON = {"ports", "config", "errors", "request"}
+_JSON = {"ports", "config", "paths", "errors", "request"}
+#: from version N to the next one
+_STEPS = {1: "ALTER TABLE vnfs ADD COLUMN paths JSON NOT NULL DEFAULT 'null'"}
 
 
 def now() -> str:
@@ -90,6 +93,10 @@ class Store:
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
+            elif 0 < version < VERSION:
+                for step in range(version, VERSION):
+                    db.execute(_STEPS[step])
                 db.execute(f"PRAGMA user_version={VERSION}")
             elif version != VERSION:
                 raise Refused(

@@ -61,11 +61,19 @@ class Wiring:
     Raises Refused with every expression that libpcap does not accept.
     """
 
-    def __init__(self, descriptor: Descriptor, *, read: Collection[str] = (), written: Collection[str] = ()):
-        """`read`, `written`: the capture ports that packets come from, and whose leaving packets are kept."""
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        *,
+        read: Collection[str] = (),
+        written: Collection[str] = (),
+        paths: Any = None,
+    ):
+        """`read`, `written`: the capture ports that packets come from, and whose leaving packets are kept.
+        `paths`: the table of service paths, if it is another than the descriptor's."""
         self.descriptor = descriptor
         self.rules = self._compile_rules()
-        self.service_paths = ServicePaths(descriptor)
+        self.service_paths = ServicePaths(descriptor, paths)
         self.lockstep = joins(descriptor, read, written)
         self.ports = {name: PortState() for name in descriptor.ports}
         self.hops = {name: HopState() for name in descriptor.vnfcs}
@@ -256,6 +264,6 @@ def same_topology(one: Any, other: Any) -> bool:
         bytes(ffi.buffer(getattr(one, table))) == bytes(ffi.buffer(getattr(other, table)))
         for table in (
             "rule", "graph_of", "first", "graph_port", "next", "emit_graph", "insn", "nsh_port",
-            "next_hop", "encap",
+            "next_hop", "encap", "encap_ttl",
         )
     )

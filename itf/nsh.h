@@ -212,6 +212,14 @@ static inline enum nsh_fault nsh_check(const uint8_t *at, uint32_t len)
 	return size == NSH_BASE ? NSH_GOOD : nsh_check_tlvs(at, size);
 }
 
+/* Give a header the version, O bit, TTL and unassigned bits of another. */
+static inline void nsh_keep_bits(uint8_t *at, const uint8_t *from)
+{
+	at[0] = from[0];
+	at[1] = (uint8_t)((from[1] & 0xc0) | (at[1] & 0x3f));
+	at[2] = (uint8_t)((from[2] & 0xf0) | (at[2] & 0x0f));
+}
+
 /* Write a header with MD type 1, all unassigned bits zero; context NULL: no metadata, all zeros. */
 static inline void nsh_put_md1(uint8_t *at, unsigned ttl, unsigned next, uint32_t spi_si,
 			       const uint8_t *context)

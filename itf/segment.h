@@ -39,6 +39,7 @@ enum {
 	FRAME_HEADROOM = 384, /* bytes before what arrives */
 	FRAME_TAILROOM = 64,  /* bytes after it */
 	FRAME_NSH_AREA = 256,
+	FRAME_OUTER = 128, /* bytes of outer headers that are kept beside a packet */
 };
 
 /* A frame reference: pool id in the top 8 bits, index of the frame below. */
@@ -153,10 +154,10 @@ struct frame_private {
 	uint32_t reserved[2];
 };
 
-/* Saved headers of a packet whose NSH was stripped (writer F). */
+/* Saved headers of a packet whose NSH was stripped (writer F): outer headers as they came, at most FRAME_OUTER
+ * bytes, then the NSH header. Mostly all of it lies in one cache line. */
 struct frame_saved {
-	uint8_t outer[128];
-	uint8_t nsh[256];
+	uint8_t bytes[384];
 };
 
 /* ---- pool ------------------------------------------------------------------------------------ */
@@ -414,7 +415,8 @@ struct nsh_next_hop { /* sorted by spi_si, as above */
 	uint8_t mac[6];
 	uint32_t vni;
 	uint8_t address[16]; /* NSH_VXLAN_GPE */
-	uint32_t reserved[2];
+	uint32_t zero;	     /* 1: for SI 0 alone; comes before an entry for every SI of that SPI */
+	uint32_t reserved;
 };
 
 struct nsh_encap { /* what a classifier rule encapsulates in: MD type 1 */
@@ -445,6 +447,7 @@ struct wiring {
 	struct nsh_encap encap[SEG_RULES];
 	uint8_t graph_aware[SEG_GRAPHS]; /* every VNFC in it is NSH-aware */
 	uint16_t graph_exit[SEG_GRAPHS]; /* stage id where its first outputs lead to in the end */
+	uint8_t encap_ttl[SEG_RULES];	 /* what `encap` begins with, 0: the default */
 };
 
 struct config_header {

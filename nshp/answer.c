@@ -120,6 +120,8 @@ bool answer_too_long(struct fabric *fabric, uint32_t ref, uint32_t over)
 	packet_fix_checksums(to, len, &f->record[answer]);
 	f->stats[PLACE_NSH].originated++;
 	f->stats[PLACE_NSH].forwarded++;
+	if (TRACED(f))
+		trace_number(f, answer, TRACE_MADE, PLACE_NSH, 0);
 	stage_hand(fabric, STAGE_PORT + priv->port, &answer, 1);
 	return true;
 }

@@ -4,7 +4,9 @@
  *   proxy.c      headers taken off and put back, shown to NSH-aware VNFCs
  *   transport.c  outer headers: Ethernet with tags, VXLAN-GPE over IPv4 and IPv6
  *   sff.c        service paths, next hops: where a packet goes and in what
+ *   quick.h      the most frequent kind of packet, off and on in few instructions
  *   answer.c     ICMP to the sender of a packet that is too long once encapsulated
+ *   neighbour.c  ARP and neighbour solicitations for a port's own address
  *
  * A packet without NSH costs a look at its EtherType on arrival and at its private record when it leaves.
  * Every decision follows the wiring of the epoch in which the packet came in.
@@ -28,8 +30,14 @@ struct outer {
 	uint32_t len;
 	uint32_t ip;   /* offset of the IP header in them, 0: NSH on Ethernet */
 	bool checksum; /* UDP is to have one */
-	uint8_t bytes[sizeof((struct frame_saved *)0)->outer];
+	uint8_t bytes[FRAME_OUTER];
 };
+
+/* Where a packet's NSH header is kept: behind its outer headers. */
+static inline uint8_t *saved_nsh(struct frame_saved *saved, const struct frame_private *priv)
+{
+	return saved->bytes + priv->outer_len;
+}
 
 struct nsh_stage {		/* the stage's own memory */
 	uint64_t answers_since; /* ns: ICMP answers are limited, RFC 1812 4.3.2.8 and RFC 4443 2.4 (f) */
@@ -79,6 +87,21 @@ int sff_leave(struct fabric *fabric, uint32_t ref, unsigned port, bool transit);
 /* Tell the sender of a packet that it was too long by `over` bytes for the port's MTU. False: it cannot or must
  * not be told. */
 bool answer_too_long(struct fabric *fabric, uint32_t ref, uint32_t over);
+
+/* ---- neighbour.c */
+
+/* Could it ask a port? By its EtherType, for packets without tags. */
+static inline bool neighbour_like(const struct nsh_port *port, uint16_t type, const struct frame_record *r)
+{
+	return (type == ETHER_ARP && port->flags & NSH_PORT_IP4) ||
+	       (type == ETHER_IP6 && port->flags & NSH_PORT_IP6 && r->l4_proto == PROTO_ICMP6);
+}
+
+/* Does it ask for the MAC address that belongs to an address of this port? */
+bool neighbour_asks(const struct wiring *w, unsigned port, const uint8_t *data, const struct frame_record *r);
+
+/* Answer it: the question ends here, the answer leaves in its frame. */
+void neighbour_answer(struct fabric *fabric, uint32_t ref);
 
 extern const struct stage_ops nsh_stage;
 #endif

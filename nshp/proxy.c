@@ -35,8 +35,8 @@ void proxy_strip(struct fabric *fabric, uint32_t ref, uint32_t at, uint8_t ip, u
 	struct frame_saved *saved = &f->saved[ref];
 	uint8_t *data = frame_bytes(f, ref), *header = data + at;
 	uint32_t size = nsh_size(header);
-	copy_outer(saved->outer, data, at);
-	copy_header(saved->nsh, header, size);
+	copy_outer(saved->bytes, data, at);
+	copy_header(saved->bytes + at, header, size);
 	priv->outer_len = (uint16_t)at;
 	priv->outer_ip = ip;
 	priv->nsh_len = (uint16_t)size;
@@ -56,24 +56,24 @@ void proxy_show(struct fabric *fabric, const uint32_t *refs, unsigned n)
 	struct frames *f = &fabric->frames;
 	for (unsigned i = 0; i < n; i++) {
 		struct frame_record *r = &f->record[refs[i]];
-		struct frame_saved *saved = &f->saved[refs[i]];
+		uint8_t *header = saved_nsh(&f->saved[refs[i]], &f->priv[refs[i]]);
 		r->nsh_len = f->priv[refs[i]].nsh_len;
 		if (r->nsh_len == 0)
 			continue;
-		if (nsh_context(saved->nsh)) /* as the VNFCs before it left it */
-			memcpy(saved->nsh + NSH_BASE, r->context, NSH_CONTEXT);
-		copy_header(f->nsh + (uint64_t)refs[i] * FRAME_NSH_AREA, saved->nsh, r->nsh_len);
+		if (nsh_context(header)) /* as the VNFCs before it left it */
+			memcpy(header + NSH_BASE, r->context, NSH_CONTEXT);
+		copy_header(f->nsh + (uint64_t)refs[i] * FRAME_NSH_AREA, header, r->nsh_len);
 	}
 }
 
-/* The VNFC can write to the area at any time: it is copied once, and the copy is judged. */
+/* The VNFC can write to the area at any time: it is copied once, and the copy is judged. What no service function
+ * may change along a path (section 2.2: O bit, unassigned bits; TTL is the forwarders') is put back in silence. */
 bool proxy_read_back(struct fabric *fabric, uint32_t ref)
 {
 	struct frames *f = &fabric->frames;
 	struct frame_record *r = &f->record[ref];
 	struct frame_private *priv = &f->priv[ref];
-	struct frame_saved *saved = &f->saved[ref];
-	uint8_t now[FRAME_NSH_AREA];
+	uint8_t now[FRAME_NSH_AREA], *header = saved_nsh(&f->saved[ref], priv);
 	uint32_t size = __atomic_load_n(&r->nsh_len, __ATOMIC_RELAXED);
 	r->nsh_len = 0;
 	if (priv->nsh_len == 0)
@@ -81,16 +81,17 @@ bool proxy_read_back(struct fabric *fabric, uint32_t ref)
 	const uint8_t *area = f->nsh + (uint64_t)ref * FRAME_NSH_AREA;
 	memcpy(now, area, size <= sizeof now ? size : 0);
 	if (size < NSH_BASE || size > NSH_MOST || nsh_size(now) != size || nsh_check(now, size) != NSH_GOOD ||
-	    nsh_next(now) != nsh_next(saved->nsh)) {
+	    nsh_next(now) != nsh_next(header)) {
 		f->stats[PLACE_NSH].received++;
 		frame_drop(f, ref, PLACE_NSH, REASON_bad_header);
 		return false;
 	}
 	/* the context can be written in two places: what differs from what was shown is meant */
 	if (nsh_context(now) &&
-	    (!nsh_context(saved->nsh) || memcmp(now + NSH_BASE, saved->nsh + NSH_BASE, NSH_CONTEXT) != 0))
+	    (!nsh_context(header) || memcmp(now + NSH_BASE, header + NSH_BASE, NSH_CONTEXT) != 0))
 		memcpy(r->context, now + NSH_BASE, NSH_CONTEXT);
-	memcpy(saved->nsh, now, size);
+	nsh_keep_bits(now, header);
+	memcpy(header, now, size);
 	priv->nsh_len = (uint16_t)size;
 	return true;
 }
@@ -109,6 +110,6 @@ void proxy_clone(struct fabric *fabric, uint32_t ref, uint32_t from)
 	priv->saved_spi_si = original->saved_spi_si;
 	priv->encap = original->encap;
 	memcpy(priv->context, original->context, NSH_CONTEXT);
-	copy_outer(f->saved[ref].outer, f->saved[from].outer, original->outer_len);
-	copy_header(f->saved[ref].nsh, f->saved[from].nsh, original->nsh_len);
+	copy_outer(f->saved[ref].bytes, f->saved[from].bytes, original->outer_len);
+	copy_header(saved_nsh(&f->saved[ref], priv), saved_nsh(&f->saved[from], original), original->nsh_len);
 }

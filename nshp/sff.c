@@ -2,36 +2,46 @@
  * forwarder's ends of a service path (RFC 7665 sections 4.3 and 4.7).
  *
  * This VNF is one service function: SI goes down by 1 where a packet leaves, however many VNFCs it passed. As a
- * forwarder (with next_hops:) it also counts TTL down, once. A packet that it encapsulates itself leaves with the
- * SI that the rule says and the first TTL.
+ * forwarder (with next_hops:) it also counts TTL down, once, before it looks up. A packet that it encapsulates
+ * itself leaves with the SI and TTL that the rule says.
  */
 #include "nshp/nshp.h"
 
-/* The entry for this place in a path: its own, else the one for every SI. Both tables are sorted and begin with
- * spi_si. */
-#define FIND(table, count, wanted)                                                              \
-	for (uint32_t key = (wanted), tries = 0; tries < 2; key = (wanted) & ~0xffu, tries++) { \
-		uint32_t low = 0, high = (count);                                               \
-		while (low < high) {                                                            \
-			uint32_t middle = (low + high) / 2;                                     \
-			if ((table)[middle].spi_si < key)                                       \
-				low = middle + 1;                                               \
-			else                                                                    \
-				high = middle;                                                  \
-		}                                                                               \
-		if (low < (count) && (table)[low].spi_si == key)                                \
-			return &(table)[low];                                                   \
-	}                                                                                       \
-	return NULL
+/* The first entry of a table at this place in a path or behind it. Both tables are sorted and begin with spi_si. */
+#define NOT_BEFORE(table, count, wanted)                       \
+	({                                                     \
+		uint32_t low = 0, high = (count);              \
+		while (low < high) {                           \
+			uint32_t middle = (low + high) / 2;    \
+			if ((table)[middle].spi_si < (wanted)) \
+				low = middle + 1;              \
+			else                                   \
+				high = middle;                 \
+		}                                              \
+		low;                                           \
+	})
 
+/* The entry for this place in a path: its own, else the one for every SI. */
 const struct nsh_path *path_find(const struct wiring *w, uint32_t spi_si)
 {
-	FIND(w->path, w->paths, spi_si);
+	uint32_t at = NOT_BEFORE(w->path, w->paths, spi_si);
+	if (at >= w->paths || w->path[at].spi_si != spi_si) {
+		spi_si &= ~0xffu;
+		at = NOT_BEFORE(w->path, w->paths, spi_si);
+	}
+	return at < w->paths && w->path[at].spi_si == spi_si ? &w->path[at] : NULL;
 }
 
 const struct nsh_next_hop *next_hop_find(const struct wiring *w, uint32_t spi_si)
 {
-	FIND(w->next_hop, w->next_hops, spi_si);
+	uint32_t at = NOT_BEFORE(w->next_hop, w->next_hops, spi_si);
+	if (at >= w->next_hops || w->next_hop[at].spi_si != spi_si) {
+		spi_si &= ~0xffu;
+		at = NOT_BEFORE(w->next_hop, w->next_hops, spi_si);
+		if (at < w->next_hops && w->next_hop[at].zero)
+			at++;
+	}
+	return at < w->next_hops && w->next_hop[at].spi_si == spi_si ? &w->next_hop[at] : NULL;
 }
 
 static int drop(struct frames *f, uint32_t ref, unsigned reason)
@@ -49,26 +59,27 @@ static unsigned next_of(uint8_t link, const uint8_t *data, uint32_t len)
 }
 
 /* Make the saved header the one that the packet leaves with. Returns its size. */
-static uint32_t header_out(const struct wiring *w, struct frame_private *priv, struct frame_saved *saved,
+static uint32_t header_out(const struct wiring *w, struct frame_private *priv, uint8_t *header,
 			   const struct frame_record *r, const uint8_t *data, uint32_t len, bool transit)
 {
 	const struct nsh_encap *encap = priv->encap ? &w->encap[priv->encap - 1] : NULL;
 	if (priv->nsh_len == 0) {
-		nsh_put_md1(saved->nsh, NSH_TTL_FIRST, next_of(priv->link, data, len), encap->spi_si,
+		unsigned ttl = w->encap_ttl[priv->encap - 1];
+		nsh_put_md1(header, ttl ? ttl : NSH_TTL_FIRST, next_of(priv->link, data, len), encap->spi_si,
 			    r->context);
 		return NSH_MD1_SIZE;
 	}
 	if (transit)
 		return priv->nsh_len;
-	uint8_t *context = nsh_context(saved->nsh);
+	uint8_t *context = nsh_context(header);
 	if (context)
 		memcpy(context, r->context, NSH_CONTEXT);
-	if (nsh_next(saved->nsh) <= NSH_NEXT_IP6)
-		saved->nsh[3] = (uint8_t)next_of(LINK_IP, data, len);
-	if (encap) /* a rule says that from here on it follows another path */
-		nsh_set_spi_si(saved->nsh, encap->spi_si);
-	else if (nsh_spi_si(saved->nsh) == priv->saved_spi_si)
-		saved->nsh[7]--; /* not 0: that was refused on arrival */
+	if (nsh_next(header) <= NSH_NEXT_IP6)
+		header[3] = (uint8_t)next_of(LINK_IP, data, len);
+	if (encap) /* a rule says that from here on it follows another path; TTL, O and unassigned bits stay */
+		nsh_set_spi_si(header, encap->spi_si);
+	else if (nsh_spi_si(header) == priv->saved_spi_si)
+		header[7]--; /* not 0: that was refused on arrival */
 	return priv->nsh_len;
 }
 
@@ -107,61 +118,28 @@ static inline void put(uint8_t *to, const uint8_t *from, uint32_t size)
 	}
 }
 
-/* By far the most: a proxy hands back what came on untagged Ethernet with MD type 1, and no rule or table has a say.
- * False, with nothing done, if it is not so simple. */
-static inline bool leave_as_it_came(const struct wiring *w, struct frames *f, uint32_t ref, unsigned port)
-{
-	struct frame_record *r = &f->record[ref];
-	struct frame_private *priv = &f->priv[ref];
-	const struct frame_saved *saved = &f->saved[ref];
-	enum { HEAD = sizeof(struct eth_header) + NSH_MD1_SIZE };
-	uint32_t at = cell_load(&r->data), len = cell_load(&r->len);
-	uint32_t spi_si = nsh_spi_si(saved->nsh);
-	bool fits = len + HEAD <= w->port[port].mtu + sizeof(struct eth_header) ||
-		    w->port[port].kind == PORT_PCAP;
-	if (w->next_hops > 0 || priv->encap || priv->nsh_len != NSH_MD1_SIZE ||
-	    nsh_md_type(saved->nsh) != 1 || priv->link == LINK_IP ||
-	    priv->outer_len != sizeof(struct eth_header) || at < HEAD || at > f->frame_size ||
-	    len > f->frame_size - at || !fits)
-		return false;
-	uint8_t *data = frame_start(f, ref) + at - HEAD, *header = data + sizeof(struct eth_header);
-	memcpy(data, saved->outer, sizeof(struct eth_header));
-	if (port == priv->port) {
-		memcpy(data, saved->outer + 6, 6);
-		memcpy(data + 6, saved->outer, 6);
-	}
-	memcpy(header, saved->nsh, NSH_BASE);
-	memcpy(header + NSH_BASE, r->context, NSH_CONTEXT);
-	header[7] = (uint8_t)(header[7] - (spi_si == priv->saved_spi_si));
-	r->data = at - HEAD;
-	r->len = HEAD + len;
-	r->link = priv->link = LINK_ETHERNET;
-	priv->nsh_len = 0;
-	return true;
-}
-
 int sff_leave(struct fabric *fabric, uint32_t ref, unsigned port, bool transit)
 {
 	const struct wiring *w = packet_wiring(fabric, ref);
 	struct frames *f = &fabric->frames;
-	if (!transit && __builtin_expect(leave_as_it_came(w, f, ref, port), 1))
-		return (int)port;
 	struct frame_record *r = &f->record[ref];
 	struct frame_private *priv = &f->priv[ref];
 	struct frame_saved *saved = &f->saved[ref];
 	uint32_t at = cell_load(&r->data), len = cell_load(&r->len); /* VNFCs can write to them at any time */
 	if (at > f->frame_size || len > f->frame_size - at)
 		return drop(f, ref, REASON_nsh_length);
-	uint8_t *data = frame_start(f, ref) + at;
-	uint32_t size = header_out(w, priv, saved, r, data, len, transit);
+	uint8_t *data = frame_start(f, ref) + at, *header = saved_nsh(saved, priv);
+	uint32_t size = header_out(w, priv, header, r, data, len, transit);
 	bool made = priv->nsh_len == 0;
 	struct outer o;
 	if (w->next_hops > 0) {
-		const struct nsh_next_hop *hop = next_hop_find(w, nsh_spi_si(saved->nsh));
-		if (hop == NULL || nsh_si(saved->nsh) == 0)
-			return drop(f, ref, hop == NULL ? REASON_no_next_hop : REASON_si_zero);
-		if (!made && !ttl_down(saved->nsh))
+		if (!made && !ttl_down(header))
 			return drop(f, ref, REASON_ttl_expired);
+		const struct nsh_next_hop *hop = next_hop_find(w, nsh_spi_si(header));
+		if (hop == NULL)
+			return drop(f, ref, REASON_no_next_hop);
+		if (nsh_si(header) == 0 && hop->transport != NSH_PLAIN) /* only where the path ends */
+			return drop(f, ref, REASON_si_zero);
 		if (hop->port != NSH_SAME_PORT)
 			port = hop->port;
 		if (hop->transport == NSH_PLAIN)
@@ -185,7 +163,7 @@ int sff_leave(struct fabric *fabric, uint32_t ref, unsigned port, bool transit)
 		return drop(f, ref, head > at ? REASON_no_headroom : REASON_no_next_hop);
 	data -= head;
 	put(data, o.bytes, o.len);
-	put(data + o.len, saved->nsh, size);
+	put(data + o.len, header, size);
 	transport_finish(data, head + len, &o);
 	r->data = at - head;
 	r->len = head + len;

@@ -54,7 +54,7 @@ static int find_in_vxlan_gpe(const struct nsh_port *port, const uint8_t *data, u
 		return 0;
 	if (!checksums_right(data, r, udp_len))
 		return -REASON_outer_checksum;
-	if (gpe + VXLAN_GPE_SIZE > sizeof((struct frame_saved *)0)->outer)
+	if (gpe + VXLAN_GPE_SIZE > FRAME_OUTER)
 		return -REASON_nsh_length;
 	*ip = (uint8_t)r->l3;
 	*end = l4 + udp_len; /* behind it is padding */
@@ -67,7 +67,7 @@ int transport_find(const struct nsh_port *port, const uint8_t *data, uint32_t le
 	*ip = 0;
 	*end = len;
 	/* captures of bare IP bring tunnels without an Ethernet header: they are left as they are */
-	if (r->link != LINK_ETHERNET || len < sizeof(struct eth_header))
+	if (r->link != LINK_ETHERNET || len < sizeof(struct eth_header) || !(port->flags & NSH_PORT_ON))
 		return 0;
 	uint16_t type = load16(data + 12);
 	if (type == ETHER_NSH)
@@ -96,7 +96,7 @@ void transport_again(const struct frame_private *priv, const struct frame_saved 
 {
 	o->len = priv->outer_len;
 	o->ip = priv->outer_ip;
-	memcpy(o->bytes, saved->outer, o->len);
+	memcpy(o->bytes, saved->bytes, o->len);
 	o->checksum = o->ip && load16(o->bytes + o->len - VXLAN_GPE_SIZE - 2) != 0;
 	if (!back)
 		return;
@@ -112,7 +112,7 @@ static const uint8_t *own_addresses(const struct frame_private *priv, const stru
 				    const uint8_t *inner, uint32_t len, const struct frame_record *r)
 {
 	if (priv->nsh_len)
-		return saved->outer;
+		return saved->bytes;
 	return r->link == LINK_ETHERNET && len >= sizeof(struct eth_header) ? inner : NULL;
 }
 

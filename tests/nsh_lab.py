@@ -65,9 +65,10 @@ class Net:
         self["client"].run("ip", "addr", "add", f"{CLIENT}/24", "dev", "eth0")
         self["server"].run("ip", "addr", "add", f"{SERVER}/24", "dev", "eth0")
 
-    def ping(self, count: int = 1, size: int = 56, frm: str = "client", to: str = SERVER) -> int:
-        words = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", "1", "-s", str(size), to)
-        said = self[frm].run(*words, check=False).stdout
+    def ping(self, count: int = 1, size: int = 56, to: str = SERVER, patience: int = 1) -> int:
+        """How many of so many pings of the client come back, the last within `patience` seconds."""
+        words = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", str(patience), "-s", str(size), to)
+        said = self["client"].run(*words, check=False).stdout
         return int(said.split(" received")[0].split()[-1]) if " received" in said else 0
 
     def transfer(self, megabytes: int, frm: str = "client", to: str = SERVER, at: str = "server") -> None:
@@ -133,7 +134,7 @@ class Appliance:
             return
         status = self.call("status")
         self.call("end")
-        assert self.process.wait(timeout=20) == 0
+        assert self.process.wait(timeout=60) == 0
         if well:
             KeeperRig.assert_accounted(status)
 

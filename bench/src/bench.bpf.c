@@ -26,10 +26,15 @@ MAP(target, BPF_MAP_TYPE_DEVMAP, 1, __u32);
 
 volatile const struct settings cfg = {};
 
+static __always_inline __u32 shift(void)
+{
+	return cfg.shift ? NSH_BYTES : 0;
+}
+
 static __always_inline struct tag *tag_of(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	void *tag = data + (cfg.tag_offset == TAG_TCP ? TAG_TCP : TAG_UDP);
+	void *tag = data + shift() + (cfg.tag_offset == TAG_TCP ? TAG_TCP : TAG_UDP);
 
 	return tag + sizeof(struct tag) > end ? 0 : tag;
 }
@@ -111,11 +116,16 @@ SEC("xdp") int xdp_generate(struct xdp_md *ctx)
 	struct tag *tag = tag_of(ctx);
 	__u8 *data = (void *)(long)ctx->data;
 
-	if (!g || !tag || (void *)(data + TAG_UDP) > (void *)(long)ctx->data_end)
+	if (!g || !tag || (void *)(data + shift() + TAG_UDP) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
 	/* the page is used again and again: whoever had it may have changed the headers */
 	for (int i = 0; i < TAG_UDP; i++)
 		data[i] = cfg.header[i];
+	if (cfg.shift) {
+		for (int i = TAG_UDP; i < NSH_BYTES + TAG_UDP; i++)
+			data[i] = cfg.header[i];
+		data += NSH_BYTES;
+	}
 	__u32 beyond = g->flow / PORTS;
 	__u32 sum = bpf_ntohs(*(__u16 *)(data + 24));
 	*(__u16 *)(data + 24) = bpf_htons(sum >= beyond ? sum - beyond : sum - beyond - 1);

@@ -1,4 +1,4 @@
-/* generate IF OBJ MODE SIZE FLOWS SECONDS PPS DSTMAC PROTO:PORT : test traffic, PROTO udp or tcp.
+/* generate IF OBJ MODE SIZE FLOWS SECONDS PPS DSTMAC PROTO:PORT : test traffic, PROTO udp or tcp, or nsh: udp in it.
  * MODE flood : BPF live frames redirected to IF, full speed only; they arrive as from a NIC driver
  *      pace  : one frame at a time by an AF_PACKET socket, PPS of them, stamped
  *      burst : bursts by an AF_PACKET socket, PPS frames a second or as fast as it goes (0)
@@ -17,7 +17,7 @@ enum { BURST = 64, LIVE_FRAMES = 2 /* BPF_F_TEST_XDP_LIVE_FRAMES */ };
 struct job {
 	const char *object;
 	int ifindex, size;
-	unsigned flows, tag_offset;
+	unsigned flows, tag_offset, shift;
 	double seconds, pps;
 	unsigned char frame[2048];
 	unsigned long long sent;
@@ -43,12 +43,16 @@ static void ip_checksum(unsigned char *ip)
 
 static void build(struct job *j, const char *mac, int tcp, unsigned port)
 {
-	unsigned char *f = j->frame, *m = f;
+	unsigned char *f = j->frame + j->shift, *m = f;
 
 	if (sscanf(mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6)
 		die("MAC");
 	memcpy(f + 6, "\x02\x00\x00\x00\x00\x01\x08\x00\x45", 9);
-	put16(f + 16, j->size - L3);
+	if (j->shift) { /* NSH: TTL 63, 6 words, MD type 1, Ethernet inside, SPI 42, SI 255, no context */
+		memcpy(j->frame, f, 12);
+		memcpy(j->frame + 12, "\x89\x4f\x0f\xc6\x01\x03\x00\x00\x2a\xff", 10);
+	}
+	put16(f + 16, j->size - j->shift - L3);
 	f[22] = 64;
 	f[23] = tcp ? IPPROTO_TCP : IPPROTO_UDP;
 	inet_pton(AF_INET, "10.0.1.2", f + 26);
@@ -59,7 +63,7 @@ static void build(struct job *j, const char *mac, int tcp, unsigned port)
 	if (tcp)
 		f[L4 + 12] = 5 << 4, f[L4 + 13] = 0x18, put16(f + L4 + 14, 65535);
 	else
-		put16(f + L4 + 4, j->size - L4);
+		put16(f + L4 + 4, j->size - j->shift - L4);
 	j->tag_offset = tcp ? TAG_TCP : TAG_UDP;
 	struct tag tag = { .magic = TAG_MAGIC };
 	memcpy(f + j->tag_offset, &tag, sizeof(tag));
@@ -67,7 +71,7 @@ static void build(struct job *j, const char *mac, int tcp, unsigned port)
 
 static void flood(struct job *j)
 {
-	struct settings s = { .flows = j->flows, .tag_offset = j->tag_offset };
+	struct settings s = { .flows = j->flows, .tag_offset = j->tag_offset, .shift = j->shift };
 	memcpy(s.header, j->frame, sizeof(s.header));
 	struct bpf_object *o = bpf_load(j->object, &s);
 	unsigned zero = 0, target = j->ifindex;
@@ -133,8 +137,8 @@ static void send_paced(struct job *j, unsigned burst)
 		}
 		for (unsigned i = 0; i < burst; i++) {
 			struct tag tag = { TAG_MAGIC, count + i, t };
-			memcpy(frames[i] + j->tag_offset, &tag, sizeof(tag));
-			flow_put(frames[i], flow);
+			memcpy(frames[i] + j->shift + j->tag_offset, &tag, sizeof(tag));
+			flow_put(frames[i] + j->shift, flow);
 			flow = flow + 1 < j->flows ? flow + 1 : 0;
 		}
 		int n = sendmmsg(s, messages, burst, 0);
@@ -156,6 +160,7 @@ int main(int argc, char **argv)
 	j.flows = atoi(argv[5]);
 	j.seconds = atof(argv[6]);
 	j.pps = atof(argv[7]);
+	j.shift = strcmp(proto, "nsh") ? 0 : NSH_BYTES;
 	build(&j, argv[8], !strcmp(proto, "tcp"), port);
 	catch_signals();
 	unsigned long long start = now_ns();

@@ -37,7 +37,8 @@ int main(int argc, char **argv)
 	struct settings s = { .length = atoi(argv[4]),
 			      .flows = 1,
 			      .histogram = atoi(argv[5]),
-			      .tag_offset = strcmp(argv[6], "tcp") ? TAG_UDP : TAG_TCP };
+			      .tag_offset = strcmp(argv[6], "tcp") ? TAG_UDP : TAG_TCP,
+			      .shift = strcmp(argv[6], "nsh") ? 0 : NSH_BYTES };
 	struct bpf_object *o = bpf_load(argv[2], &s);
 	int ifindex = interface(argv[1]), cpus = libbpf_num_possible_cpus();
 	if (bpf_xdp_attach(ifindex, bpf_program_of(o, argv[3]), XDP_FLAGS_DRV_MODE, NULL))

@@ -1,5 +1,5 @@
 /* What a test frame looks like, for generator, sink and BPF programs:
- * Ethernet | IPv4 | UDP or TCP (no checksum) | struct tag | zeros. */
+ * Ethernet | IPv4 | UDP or TCP (no checksum) | struct tag | zeros; the same inside NSH (MD type 1, in Ethernet). */
 #ifndef BENCH_TESTFRAME_H
 #define BENCH_TESTFRAME_H
 enum {
@@ -8,6 +8,7 @@ enum {
 	L4 = 34,
 	TAG_UDP = 42, /* offset of the tag after a UDP header */
 	TAG_TCP = 54,
+	NSH_BYTES = 38,	   /* Ethernet and NSH before a frame */
 	PORT_FIRST = 1024, /* source port of flow 0 */
 	PORTS = 60000,	   /* source ports in use; further flows come from further addresses */
 	HIST_SUB = 16,	   /* latency histogram: buckets for each power of two ns */
@@ -36,6 +37,7 @@ struct settings {
 	unsigned int flows;
 	unsigned int histogram;
 	unsigned int tag_offset;
-	unsigned char header[56]; /* first bytes of a generated frame */
+	unsigned int shift;	  /* bytes before the frame: NSH_BYTES or 0 */
+	unsigned char header[84]; /* first bytes of a generated frame, those before it included */
 };
 #endif

@@ -29,7 +29,7 @@ INNER_MTU, WIRE_MTU = 1500, 1600
 
 TEXT = """
 ports:
-  plain: {{nsh: ethernet, address: {answers}}}
+  plain: {{nsh: ethernet, address: [{answers}, "{answers6}"]}}
   tunnel: {{nsh: vxlan-gpe, address: {own}}}
 vnfcs: {{one: {{source: one.c}}}}
 chain: {{plain: one -> tunnel, tunnel: one -> plain}}
@@ -66,6 +66,7 @@ class Chained(Net):
                 other="192.0.2.2",
                 mac=MAC["b-in"],
                 answers="10.20.0.8",
+                answers6="fd20::8",
             )
             self.b = self.appliance(
                 folder,
@@ -77,6 +78,7 @@ class Chained(Net):
                 other="192.0.2.1",
                 mac=MAC["a-out"],
                 answers="10.20.0.9",
+                answers6="fd20::9",
             )
         except BaseException as error:
             self.__exit__(type(error), error, None)
@@ -113,7 +115,7 @@ def test_si_counts_down_and_the_path_ends(chained: Chained) -> None:
         "-c",
         "4",
         "-a",
-        "duration:20",
+        "duration:100",
         "-f",
         "udp port 4790",
         "-T",
@@ -150,14 +152,40 @@ def test_si_counts_down_and_the_path_ends(chained: Chained) -> None:
     assert {(row[2], int(row[3], 0), *row[4:]) for row in rows} == {("255", 63, "3", "7")}, rows
 
 
+def neighbour(net: Chained, place: str, interface: str, address: str) -> str:
+    """What a place knows of an address after it has tried to talk to it."""
+    net[place].run("ping", "-n", "-c", "1", "-W", "0.2", address, check=False)
+    return str(net[place].run("ip", "neigh", "show", address, "dev", interface).stdout)
+
+
+@pytest.mark.parametrize(
+    ("place", "interface", "own", "asked", "answers"),
+    [
+        ("client", "eth0", None, "10.20.0.8", "a-in"),
+        ("client", "eth0", ("fd20::1/64", "nodad"), "fd20::8", "a-in"),
+        ("wire", "middle", ("192.0.2.9/24",), "192.0.2.1", "a-out"),
+        ("wire", "middle", ("192.0.2.9/24",), "192.0.2.2", "b-in"),
+    ],
+)
+def test_neighbours_find_the_addresses_of_ports(
+    chained: Chained, place: str, interface: str, own: tuple[str, ...] | None, asked: str, answers: str
+) -> None:
+    """As hosts do, by ARP and neighbour solicitations; the port that has the address answers."""
+    if own is not None:
+        chained[place].run("ip", "addr", "replace", own[0], "dev", interface, *own[1:])
+    wait_for(lambda: MAC[answers] in neighbour(chained, place, interface, asked))
+    status = (chained.a if answers.startswith("a") else chained.b).status()
+    assert status["consumed"] >= 1 and status["originated"] >= 1
+
+
 def test_what_does_not_fit_is_dropped_by_name_and_answered(tmp_path: Path) -> None:
     with Chained(tmp_path, wire_mtu=1500) as net:
         wait_for(lambda: net.ping() == 1)
         # 1500 - outer IP 20, UDP 8, VXLAN-GPE 8, NSH 24, inner Ethernet 14
-        assert net.ping(size=1426 - 28) == 1
+        assert net.ping(size=1426 - 28, patience=30) == 1
         said = (
             net["client"]
-            .run("ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1472", SERVER, check=False)
+            .run("ping", "-n", "-c", "1", "-W", "30", "-M", "do", "-s", "1472", SERVER, check=False)
             .stdout
         )
         assert "From 10.20.0.8" in said and "mtu = 1426" in said, said
@@ -172,4 +200,4 @@ def test_what_does_not_fit_is_dropped_by_name_and_answered(tmp_path: Path) -> No
             .run("ping", "-c", "1", "-W", "1", "-M", "dont", "-s", "1472", SERVER, check=False)
             .returncode
         )
-        assert net.a.status()["dropped"]["nsh.mtu_unanswered"] >= 1
+        wait_for(lambda: net.a.status()["dropped"].get("nsh.mtu_unanswered", 0) >= 1)

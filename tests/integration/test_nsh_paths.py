@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from coven.demo import DemoError, agent
+from coven.demo import Api, DemoError, agent
 from coven.errors import Refused
+from coven.keepers import Keeper
 from coven.lab import IN, OUT, Lab
 from tests import nsh_frames as wire
 from tests.keeper_rig import ROOT, wait_for
@@ -118,6 +122,16 @@ def test_a_wrong_table_leaves_the_old_one(net: Small) -> None:
     assert net.paths() == before
 
 
+def started(api: Api) -> bool:
+    """Whether the VNF runs and nothing is going on with it."""
+    with contextlib.suppress(DemoError):
+        api.ask("GET", "/v1/vnfs/sf/paths", show=False)
+        operations = api.ask("GET", "/v1/operations", show=False)
+        rows = operations["operations"] if isinstance(operations, dict) else operations
+        return all(row["state"] in ("COMPLETED", "ROLLED_BACK", "FAILED") for row in rows)
+    return False
+
+
 def test_over_rest(tmp_path: Path) -> None:
     source, archive = package(tmp_path / "package", TEXT, one_c=FORWARD_C), tmp_path / "tested.zip"
     subprocess.run(
@@ -142,5 +156,16 @@ def test_over_rest(tmp_path: Path) -> None:
             assert after == before == api.ask("GET", "/v1/vnfs/sf/paths")
             with pytest.raises(DemoError, match=r"(?s)422.*paths\[0\].chain"):
                 api.ask("PUT", "/v1/vnfs/sf/paths", {"paths": [{"spi": 1, "chain": "none"}]})
+            api.ask("PUT", "/v1/vnfs/sf/paths", {"paths": before["paths"][:1]})
+            keeper = Keeper(api.header.parent / "run" / "sf")
+            pid = keeper.pid()
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: keeper.pid() not in (None, pid) and started(api), 60)
+            kept = api.ask("GET", "/v1/vnfs/sf/paths")
+            assert kept["paths"] == before["paths"][:1], "what was changed outlives the keeper"
+            api.operate("sf", "terminate")
+            api.operate("sf", "instantiate", {"ports": ports, "start": True})
+            assert len(api.ask("GET", "/v1/vnfs/sf/paths")["paths"]) == 2, "the descriptor's once more"
         finally:
             api.operate("sf", "terminate")

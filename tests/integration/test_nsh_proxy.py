@@ -218,6 +218,20 @@ def test_oam_passes_by_unaware_vnfcs_if_so_wished(tmp_path: Path) -> None:
     assert done.status["vnfcs"]["one"]["received"] == 0
 
 
+def test_oam_without_paths_asks_every_chain(tmp_path: Path) -> None:
+    """The classifier could hand it to a VNFC that is not NSH-aware, whatever the first chain is."""
+    text = """
+vnfcs: {one: {source: one.c}, aware: {source: one.c, nsh: aware}}
+chains: {first: in -> aware -> out, second: in -> one -> out}
+classifier: [{match: "udp", then: second}, {then: first}]
+"""
+    came = [on_ethernet(md1(oam=1), datagram()), on_ethernet(md1(), datagram())]
+    assert through(tmp_path / "drop", text, came).dropped == {"nsh.oam": 1}
+    passed = through(tmp_path / "bypass", text + "oam: bypass\n", came)
+    assert passed.out["out"] == [on_ethernet(md1(oam=oam, si=254), datagram()) for oam in (1, 0)]
+    assert passed.status["vnfcs"]["one"]["received"] == 1
+
+
 def test_untrusted_ports_clear_the_context_and_paths_have_a_default(tmp_path: Path) -> None:
     ports = "ports: {in: {trusted: false}, out: {}}\n"
     default = bytes(range(0xA0, 0xB0))

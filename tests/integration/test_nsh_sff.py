@@ -16,28 +16,33 @@ classifier:
   - match: "udp src port 1"
     then: {chain: main, encap: {spi: 42, si: 200, context: "101112131415161718191a1b1c1d1e1f"}}
   - {match: "udp src port 2", then: {chain: main, encap: {spi: 43}}}
+  - {match: "udp src port 4", then: {chain: main, encap: {spi: 43, ttl: 5}}}
   - {then: main}
 """
 MARK_C = "#include <coven/vnfc.h>\nVNFC_HANDLE { p->context[0] = 7; return VNFC_FORWARD; }\n"
 
 
 def test_a_rule_encapsulates_what_vnfcs_have_done(tmp_path: Path) -> None:
-    came = [ether(datagram(n)) for n in (1, 2, 3)]
+    came = [ether(datagram(n)) for n in (1, 2, 3, 4)]
     done = through(tmp_path, CLASSIFY, came, one_c=MARK_C)
     marked, blank = bytes([7]) + wire.CONTEXT[1:], bytes([7]) + bytes(15)
     assert done.out["out"] == [
         on_ethernet(md1(marked, si=200, next=ETHERNET), came[0]),
         on_ethernet(md1(blank, spi=43, si=255, next=ETHERNET), came[1]),
         came[2],
+        on_ethernet(md1(blank, spi=43, si=255, ttl=5, next=ETHERNET), came[3]),
     ]
 
 
 def test_a_rule_reclassifies_what_has_nsh_already(tmp_path: Path) -> None:
-    came = [on_ethernet(md1(spi=9, si=3), datagram(2)), on_ethernet(md1(spi=9, si=3), datagram(3))]
+    came = [on_ethernet(md1(spi=9, si=3), datagram(n)) for n in (2, 3)]
+    came.append(on_ethernet(md1(spi=9, si=3, ttl=7, unassigned=31), datagram(4)))
     done = through(tmp_path, CLASSIFY, came)
     assert done.out["out"] == [
         on_ethernet(md1(bytes(16), spi=43, si=255), datagram(2)),
         on_ethernet(md1(spi=9, si=2), datagram(3)),
+        # section 3: TTL and unassigned bits go over from the header that is replaced
+        on_ethernet(md1(bytes(16), spi=43, si=255, ttl=7, unassigned=31), datagram(4)),
     ]
 
 
@@ -103,6 +108,49 @@ def test_a_path_ends_where_the_table_says(tmp_path: Path) -> None:
     first, second, third = done.out["end"]
     assert (first, third) == (ether(datagram(1)), ether(datagram(3)))
     assert second[:6] == NEXT and second[12:] == ether(datagram(2))[12:]
+
+
+def test_a_path_may_end_at_si_0(tmp_path: Path) -> None:
+    """Section 2.3: after the last service function SI is 0, and only the forwarder where the path ends takes it."""
+    ends = FORWARD.replace(
+        "  - {spi: 44}\n",
+        "  - {spi: 44}\n  - {spi: 50, si: 0, port: end, transport: none}\n  - {spi: 50, port: out}\n",
+    ).replace("paths: [", "paths: [{spi: 50, si: 1, chain: main}, ")
+    came = [
+        on_ethernet(md1(spi=50, si=1, next=ETHERNET), ether(datagram(1))),
+        on_ethernet(md1(spi=50, si=0, next=ETHERNET), ether(datagram(2))),
+        on_ethernet(md1(spi=43, si=0, next=ETHERNET), ether(datagram(3))),
+        on_ethernet(md1(spi=50, si=2, ttl=9), datagram(4)),
+        on_ethernet(md1(spi=44, si=0), datagram(5)),
+        on_ethernet(md1(spi=51, si=0), datagram(6)),
+    ]
+    done = through(tmp_path, ends, came, ports=("in", "out", "end"))
+    assert sorted(done.out["end"]) == [ether(datagram(n)) for n in (1, 2, 3)]
+    assert done.out["out"] == [on_ethernet(md1(spi=50, si=2, ttl=8), datagram(4))]
+    assert done.dropped == {"nsh.si_zero": 2} and done.status["vnfcs"]["one"]["received"] == 1
+
+
+def test_oam_is_not_forwarded_unless_so_wished(tmp_path: Path) -> None:
+    came = [on_ethernet(md1(spi=44, oam=1, ttl=9), datagram())]
+    dropped = through(tmp_path / "drop", FORWARD, came, ports=("in", "out", "end"))
+    assert dropped.dropped == {"nsh.oam": 1}
+    passed = through(tmp_path / "bypass", FORWARD + "oam: bypass\n", came, ports=("in", "out", "end"))
+    assert passed.out["in"] == [on_ethernet(md1(spi=44, oam=1, ttl=8), datagram())]
+
+
+def test_the_edge_of_a_domain_takes_no_nsh_from_outside(tmp_path: Path) -> None:
+    """Section 8.1: at a port with `nsh: none` a rule sees the headers that came."""
+    edge = """
+ports: {in: {nsh: none}, out: {}}
+vnfcs: {one: {source: one.c}}
+chain: in -> one -> out
+classifier:
+  - {match: "ether proto 0x894f or udp dst port 4790", port: in, then: drop}
+  - {then: main}
+"""
+    came = [on_ethernet(md1(), datagram()), wire.vxlan_gpe(md1(), datagram()), ether(datagram())]
+    done = through(tmp_path, edge, [*came, on_ethernet(md1(), datagram(), vlan=7)])
+    assert done.out["out"] == [ether(datagram())] and done.dropped == {"classifier.rule": 3}
 
 
 def test_ttl_goes_down_once_and_from_zero_to_63(tmp_path: Path) -> None:

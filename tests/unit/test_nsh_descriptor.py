@@ -27,7 +27,7 @@ chains:
   other: {in: "bypass:out", out: drop, raw: drop, any: drop}
 classifier:
   - {match: udp, then: {chain: main, encap: {spi: 7}}}
-  - {match: tcp, then: {chain: other, encap: {spi: 8, si: 9, context: "000102030405060708090a0b0c0d0e0f"}}}
+  - {match: tcp, then: {chain: other, encap: {spi: 8, si: 9, ttl: 4, context: "000102030405060708090a0b0c0d0e0f"}}}
   - {then: main}
 oam: bypass
 paths:
@@ -38,6 +38,7 @@ next_hops:
   - {spi: 1, si: 4, port: out, mac: "02:00:00:00:00:0a", vlan: 9}
   - {spi: 1, si: 3, port: in, transport: vxlan-gpe, mac: "02:00:00:00:00:0b", address: "fd01::2", vni: 77}
   - {spi: 0, transport: none}
+  - {spi: 0, si: 0, transport: none, port: raw}
 """
 )
 
@@ -72,11 +73,13 @@ def test_tables_are_sorted_and_paths_keep_their_counters(tmp_path: Path) -> None
     assert bytes(slot.path[1].context) == b"\xff" * 16
     hops = [(h.spi_si, h.transport, h.port, h.vlan, h.has_mac) for h in slot.next_hop[0 : slot.next_hops]]
     assert hops == [
+        (0, C.NSH_PLAIN, 2, C.VLAN_UNTAGGED, 0),
         (0, C.NSH_PLAIN, C.NSH_SAME_PORT, C.VLAN_UNTAGGED, 0),
         (1 << 8 | 3, C.NSH_VXLAN_GPE, 0, C.VLAN_UNTAGGED, 1),
         (1 << 8 | 4, C.NSH_ETHERNET, 1, 9, 1),
     ]
-    assert slot.next_hop[1].ip6 == 1 and slot.next_hop[1].vni == 77 and slot.next_hop[2].mac[5] == 10
+    assert slot.next_hop[2].ip6 == 1 and slot.next_hop[2].vni == 77 and slot.next_hop[3].mac[5] == 10
+    assert [h.zero for h in slot.next_hop[0:4]] == [1, 0, 0, 0], "the end of a path comes before any other SI"
     assert slot.nsh_flags == C.NSH_OAM_BYPASS
 
 
@@ -84,7 +87,7 @@ def test_rules_and_graphs(tmp_path: Path) -> None:
     slot = filled(tmp_path, TEXT)
     assert [slot.rule[n].encap for n in range(3)] == [1, 2, 0] and slot.encaps == 2
     assert slot.encap[0].spi_si == 7 << 8 | 255 and slot.encap[1].spi_si == 8 << 8 | 9
-    assert bytes(slot.encap[1].context) == bytes(range(16))
+    assert bytes(slot.encap[1].context) == bytes(range(16)) and list(slot.encap_ttl[0:2]) == [63, 4]
     aware, out = [slot.graph_aware[n] for n in range(4)], [slot.graph_exit[n] for n in range(4)]
     assert aware == [1, 0, 1, 1] and out == [C.STAGE_PORT + 1, C.STAGE_PORT, C.STAGE_PORT, C.STAGE_DROP]
 
@@ -124,6 +127,9 @@ def test_no_paths_is_any_path(tmp_path: Path) -> None:
             "next_hops[0].port",
             "out, which has nsh: none",
         ),
+        ("next_hops: [{spi: 1, si: 0}]", "next_hops[0].si", "si 0 with transport ethernet"),
+        ("paths: [{spi: 1, si: 0, chain: main}]", "paths[0].si", "0"),
+        ("classifier: [{then: {chain: main, encap: {spi: 3, ttl: 64}}}]", "classifier[0].then.encap.ttl", "64"),
         ("classifier: [{then: {chain: main, encap: {si: 3}}}]", "classifier[0].then.encap.spi", "nothing"),
         ("classifier: [{then: {chain: drop, encap: {spi: 3}}}]", "classifier[0].then.chain", '"drop"'),
         (

@@ -2,7 +2,7 @@
 // sees to it that the checksums are computed anew, once, before the packet is sent. A view is good until its
 // packet is given back or moved (push, pull).
 "use strict";
-const { memory, whenMapped } = require("./native.js");
+const { whenMapped } = require("./native.js");
 const address = require("./addresses.js");
 
 let data;
@@ -178,14 +178,4 @@ class Arp extends View {
   set pdst(text) { this._address(address.setIp4, 24, text, 0); }
 }
 
-/** RFC 8300; `_at` is an offset in memory.nsh. */
-class Nsh extends View {
-  get ttl() { return (memory.nsh.readUInt16BE(this._at) >> 6) & 0x3f; }
-  get oam() { return (memory.nsh[this._at] & 0x20) !== 0; }
-  get mdType() { return memory.nsh[this._at + 2] & 15; }
-  get next() { return memory.nsh[this._at + 3]; }
-  get spi() { return memory.nsh.readUInt32BE(this._at + 4) >>> 8; }
-  get si() { return memory.nsh[this._at + 7]; }
-}
-
-module.exports = { Eth, Vlan, Ip, Ip6, Tcp, Udp, Icmp, Arp, Nsh, FIX_IP, FIX_L4 };
+module.exports = { View, Eth, Vlan, Ip, Ip6, Tcp, Udp, Icmp, Arp, FIX_IP, FIX_L4 };

@@ -2,7 +2,8 @@
 // nothing is copied. Header views are null if the header is absent or cut short.
 "use strict";
 const { addon, memory, whenMapped } = require("./native.js");
-const { Eth, Vlan, Ip, Ip6, Tcp, Udp, Icmp, Arp, Nsh, FIX_IP, FIX_L4 } = require("./headers.js");
+const { Eth, Vlan, Ip, Ip6, Tcp, Udp, Icmp, Arp, FIX_IP, FIX_L4 } = require("./headers.js");
+const { Nsh } = require("./nsh.js");
 const { Verdict } = require("./verdict.js");
 
 let data, packets8, packets16, packets32, dataAt;
