@@ -1,25 +1,22 @@
 """Click's ControlSocket protocol, for tools that speak it: READ, WRITE, CHECKREAD and their kin become agent requests.
 
-One server serves one VNF, on a Unix socket that only its owner may open, or on loopback TCP: the protocol knows no
-token. Handlers are those of the VNF's Click VNFC by their Click names (`counter.count`, `list`); `VNFC/element.handler`
-where there are several, and `VNFC.REQUEST` reads a request of a VNFC in any language.
+Here is what clients say and are answered; who may connect, and where, is in `control_listeners.py`. Handlers are those
+of the VNF's Click VNFC by their Click names (`counter.count`, `list`); `VNFC/element.handler` where there are several,
+and `VNFC.REQUEST` reads a request of a VNFC in any language.
 
 Protocol: ControlSocket(n) of Click, version 1.3.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import socketserver
-import threading
+import json
 from collections.abc import Callable
-from pathlib import Path
+from http import HTTPStatus
 from typing import Any, BinaryIO
 
 from coven.errors import Refused
 from coven.keepers import Unreachable
+from coven.yaml12 import read as read_yaml
 
 BANNER = "Click::ControlSocket/1.3"
 OK = 200
@@ -27,8 +24,10 @@ SYNTAX, UNIMPLEMENTED = 500, 501
 NO_ELEMENT, NO_HANDLER = 510, 511
 HANDLER_ERROR, TOO_BIG, PERMISSION, NO_ROUTER = 520, 521, 530, 540
 MOST_DATA = 48 << 10  #: bytes of data with a command: an agent request is one message of 64 KiB
+MOST_ARGUMENTS = 60 << 10  #: bytes of a request's arguments as JSON
 MOST_LINE = MOST_DATA + 1024
 ANY = "handler"  #: the request of a Click VNFC that reads and writes any of its handlers
+ANY_TAKES = ["name", "value", "mode"]  #: its arguments
 HELP = (
     "Commands supported:",
     "READ handler [arg...]   call read handler, return DATA",
@@ -60,39 +59,48 @@ class Handlers:
     def __init__(self, ask: Ask):
         self._ask = ask
 
-    def _call(self, vnfc: str, name: str, *args: str) -> Any:
+    def _call(self, vnfc: str, name: str, *args: Any) -> Any:
+        if len(json.dumps(args)) > MOST_ARGUMENTS:
+            raise Failed(TOO_BIG, "Data too large for handler")
         try:
             return self._ask("request", vnfc=vnfc, name=name, args=list(args)).get("value")
         except Unreachable as problem:
             raise Failed(NO_ROUTER, f"The VNF does not answer: {problem}") from None
         except Refused as refused:
+            if refused.status == HTTPStatus.GATEWAY_TIMEOUT:
+                raise Failed(NO_ROUTER, f"VNFC '{vnfc}' does not answer: it is busy, or ended and restarting") from None
             texts = [mistake.found or refused.title for mistake in refused.mistakes]
             raise Failed(HANDLER_ERROR, "\n".join(map(str, texts))) from None
 
-    def _offered(self) -> dict[str, list[str]]:
-        """The names of the requests of each VNFC."""
+    def _offered(self) -> dict[str, list[dict[str, Any]]]:
+        """The requests of each VNFC."""
         try:
-            listed = self._ask("list").get("requests", {})
+            return dict(self._ask("list").get("requests", {}))
         except (Unreachable, Refused) as problem:
             raise Failed(NO_ROUTER, f"The VNF does not answer: {problem}") from None
-        return {vnfc: [each["name"] for each in requests] for vnfc, requests in listed.items()}
 
     def _find(self, handler: str) -> tuple[str, str, str]:
-        """VNFC, the handler's name in it, and what it can: r, w or rw. Raises Failed."""
+        """VNFC, the handler's name in it (of a request: as it is declared), and what it can: r, w, rw, or `ask` for a
+        request of a VNFC that is no Click. Raises Failed."""
         offered = self._offered()
-        click = [vnfc for vnfc, names in offered.items() if ANY in names]
+        click = [vnfc for vnfc, requests in offered.items() if any(map(_reaches_all, requests))]
         vnfc, slash, rest = handler.partition("/")
+        candidates = [(each, handler) for each in click]
         if slash and vnfc in click:
-            candidates = [(vnfc, rest), *((each, handler) for each in click)]
-        else:
-            candidates = [(each, handler) for each in click]
+            candidates.insert(0, (vnfc, rest))
+        silent: Failed | None = None
         for vnfc, name in candidates:
-            name = self._numbered(vnfc, name)
-            if can := str(self._call(vnfc, ANY, name, "", "check")):
-                return vnfc, name, can
+            try:
+                name = self._numbered(vnfc, name)
+                if can := str(self._call(vnfc, ANY, name, "", "check")):
+                    return vnfc, name, can
+            except Failed as failed:  # another VNFC may have it
+                silent = failed
         vnfc, _, name = handler.partition(".")
-        if vnfc in offered and vnfc not in click and name in offered[vnfc]:
-            return vnfc, name, "r"
+        if vnfc not in click and any(each["name"] == name for each in offered.get(vnfc, [])):
+            return vnfc, name, "ask"
+        if silent is not None:
+            raise silent
         element, dot, _ = handler.rpartition(".")
         if dot and not any(self._has(vnfc, element) for vnfc in click):
             raise Failed(NO_ELEMENT, f"No element named '{element}'")
@@ -104,7 +112,7 @@ class Handlers:
     def _numbered(self, vnfc: str, handler: str) -> str:
         """`3.count` is the count of the third element of the list."""
         number, dot, rest = handler.partition(".")
-        if not (dot and number.isdigit()):
+        if not (dot and _is_number(number)):
             return handler
         names = str(self._call(vnfc, ANY, "list", "", "read")).splitlines()[1:]
         return f"{names[int(number) - 1]}.{rest}" if 0 < int(number) <= len(names) else handler
@@ -112,16 +120,16 @@ class Handlers:
     def check(self, handler: str, writing: bool) -> None:
         """Raises Failed unless the handler is there and can be read (written)."""
         can = self._find(handler)[2]
-        if ("w" if writing else "r") not in can:
+        if not ("w" in can if writing else can in ("r", "rw", "ask")):
             raise Failed(NO_HANDLER, f"Handler '{handler}' not {'writable' if writing else 'readable'}")
 
     def read(self, handler: str, value: str) -> str:
         vnfc, name, can = self._find(handler)
+        if can == "ask":
+            request = next(each for each in self._offered()[vnfc] if each["name"] == name)
+            return _plain(self._call(vnfc, name, *_arguments(value, request.get("args", []))))
         if "r" not in can:
             raise Failed(PERMISSION, f"Handler '{handler}' write-only")
-        if name in (offered := self._offered())[vnfc] and ANY not in offered[vnfc]:
-            answer = self._call(vnfc, name, *value.split())
-            return answer if isinstance(answer, str) else _plain(answer)
         return str(self._call(vnfc, ANY, name, value, "read"))
 
     def write(self, handler: str, value: str) -> str:
@@ -129,6 +137,27 @@ class Handlers:
         if "w" not in can:
             raise Failed(PERMISSION, f"Handler '{handler}' read-only")
         return str(self._call(vnfc, ANY, name, value, "write") or "")
+
+
+def _reaches_all(request: dict[str, Any]) -> bool:
+    """Whether this is the request by which a Click VNFC offers its handlers, not one that is called alike."""
+    return request["name"] == ANY and [each["name"] for each in request.get("args", [])] == ANY_TAKES
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is one that `int` takes, and that means something here."""
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
+def _arguments(value: str, declared: list[dict[str, Any]]) -> list[Any]:
+    """The words of a line as a request's arguments: texts where it is declared so, else YAML. Raises Failed."""
+    try:
+        return [
+            word if i < len(declared) and declared[i].get("type") == "str" else read_yaml(word).plain()
+            for i, word in enumerate(value.split())
+        ]
+    except Refused as refused:
+        raise Failed(HANDLER_ERROR, str(refused.mistakes[0])) from None
 
 
 def _plain(value: Any) -> str:
@@ -168,7 +197,7 @@ class Conversation:
         return None if not byte and not line else line.decode("latin-1")
 
     def _data(self, length: str) -> str:
-        if not length.isdigit():
+        if not _is_number(length):
             raise Failed(SYNTAX, "Syntax error in data length")
         if int(length) > MOST_DATA:
             raise Failed(TOO_BIG, "Data too large for handler")
@@ -267,63 +296,3 @@ class Conversation:
 def _about(failed: Failed, what: str) -> Failed:
     """What a handler refused, under a heading; other failures as they are."""
     return Failed(failed.code, f"{what}:\n{failed}") if failed.code == HANDLER_ERROR else failed
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    wbufsize = 1 << 16
-
-    def handle(self) -> None:
-        server: Any = self.server
-        with contextlib.suppress(ConnectionError, BrokenPipeError):
-            Conversation(server.handlers, server.read_only, self.rfile, self.wfile).run()  # type: ignore[arg-type]
-
-
-class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-
-class _UnixServer(_Server, socketserver.UnixStreamServer):
-    pass
-
-
-class _TcpServer(_Server, socketserver.TCPServer):
-    pass
-
-
-class _Tcp6Server(_TcpServer):
-    address_family = socket.AF_INET6
-
-
-class ControlSocket:
-    """A server for one VNF, in threads of its own, until `close`."""
-
-    def __init__(self, ask: Ask, where: Path | tuple[str, int], read_only: bool = False):
-        """`where`: a Unix socket's path, or an address (the caller has checked that it is loopback). Raises OSError."""
-        self.path = where if isinstance(where, Path) else None
-        kind: Any = _UnixServer
-        if self.path is None:
-            kind = _Tcp6Server if ":" in str(where[0]) else _TcpServer  # type: ignore[index]
-        else:
-            self.path.unlink(missing_ok=True)
-        before = os.umask(0o177) if self.path is not None else None
-        try:
-            self._server: Any = kind(str(where) if self.path is not None else where, _Handler)
-        finally:
-            if before is not None:
-                os.umask(before)
-        self._server.handlers, self._server.read_only = Handlers(ask), read_only
-        self._thread = threading.Thread(target=self._server.serve_forever, name="control-socket", daemon=True)
-        self._thread.start()
-
-    @property
-    def address(self) -> Any:
-        """What clients connect to: a path, or host and port."""
-        return self._server.server_address
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)

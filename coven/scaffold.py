@@ -18,6 +18,9 @@ from coven.reading import NAME
 TEMPLATES = Path(__file__).with_name("templates")
 COMMON = "package"
 DEFAULT = "python"
+ALIASES = {"cpp": "c++"}
+#: what the descriptor must say where the source's suffix does not say it
+STATED = {"exec": "\n    language: exec    # an executable, whatever it is written in"}
 
 
 def languages() -> dict[str, Path]:
@@ -32,6 +35,7 @@ def new(path: Path, language: str = DEFAULT) -> list[Path]:
     Nothing is ever written over, and a failure leaves nothing. Raises Refused.
     """
     known = languages()
+    language = ALIASES.get(language, language)
     name = path.absolute().name
     mistakes: list[Mistake] = []
     if not NAME.fullmatch(name):
@@ -50,7 +54,8 @@ def new(path: Path, language: str = DEFAULT) -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=path.parent) as scratch:
         made = Path(scratch) / name
-        _fill(made, {"name": name, "source": known[language].name}, known[language])
+        _fill(made, {"name": name, "source": known[language].name, "stated": STATED.get(language, "")},
+              known[language])  # fmt: skip
         if path.exists():
             path.rmdir()
         os.rename(made, path)

@@ -68,39 +68,6 @@ def run(folder: Path, suffix: str, source: str, count: int = PACKETS, more: str 
 # over captures
 
 
-def test_death_costs_what_the_vnfc_had(tmp_path: Path) -> None:
-    source = (
-        "import os\nfrom vnfc import forward\n"
-        "def handle(packet):\n    if packet.udp.sport == 50:\n        os._exit(9)\n    return forward()\n"
-    )
-    status = run(tmp_path, "py", source)
-    assert status["dropped"]["one.died"] >= 1
-    assert any("exit status 9" in entry["line"] for entry in status["logs"])
-
-
-def test_a_c_vnfc_that_crashes(tmp_path: Path) -> None:
-    source = (
-        "#include <coven/vnfc.h>\n"
-        "VNFC_HANDLE { if (p->len > 0 && vnfc_udp(p)) *(volatile int *)8 = 1; return VNFC_FORWARD; }\n"
-    )
-    status = run(tmp_path, "c", source)
-    assert status["dropped"]["one.died"] >= 1 and status["forwarded"] == 0
-    assert any("SIGSEGV" in entry["line"] for entry in status["logs"])
-
-
-@pytest.mark.parametrize("suffix", ["c", "py"])
-def test_a_hanging_vnfc_is_ended(tmp_path: Path, suffix: str) -> None:
-    source = {
-        "py": "from vnfc import forward\ndef handle(packet):\n    while packet.udp.sport == 20: pass\n"
-        "    return forward()\n",
-        "c": "#include <coven/vnfc.h>\nVNFC_HANDLE { for (volatile int i = 0; p->data[35] == 20;) i++;\n"
-        "\treturn VNFC_FORWARD; }\n",
-    }[suffix]
-    status = run(tmp_path, suffix, source)
-    assert status["dropped"]["one.hung"] >= 1
-    assert any("no progress" in entry["line"] for entry in status["logs"])
-
-
 def test_bypass_goes_on_without_the_vnfc(tmp_path: Path) -> None:
     source = "import os\ndef handle(packet):\n    os._exit(1)\n"
     count = 3000  # more than it can have at once
@@ -183,7 +150,7 @@ def test_a_hang_in_a_request_is_a_timeout_and_then_a_restart(flaky: KeeperRig) -
     assert refused.value.status == 504
     listed = flaky.call("list", vnfc="flaky")["requests"]["flaky"]
     assert {entry["name"] for entry in listed} == {"starts", "limit", "nap"}, "listing needs no VNFC"
-    wait_for(lambda: flaky.ping() == 1)
+    flaky.wait_ping()
     assert flaky.vnfc("flaky")["restarts"] > restarts
     assert flaky.status()["dropped"]["flaky.hung"] >= 1
 
@@ -238,7 +205,7 @@ def test_nonsense_on_the_socket(flaky: KeeperRig) -> None:
             assert connection.recv(65536).endswith(b"\n")
     with connect(flaky.folder, 5) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
-    assert flaky.ping() == 1
+    assert flaky.ping(patience=30) == 1
 
 
 def test_recovery_leaves_the_living_alone(flaky: KeeperRig) -> None:
@@ -298,7 +265,7 @@ def test_a_storm_of_exceptions_is_a_failure(tmp_path: Path) -> None:
         neighbour = ("neigh", "replace", ADDRESS["server"], "lladdr", "02:00:00:00:00:99", "dev", "eth0")
         rig.lab.client.run("ip", *neighbour)
         process = rig.lab.client.spawn(*flood)
-        wait_for(lambda: rig.vnfc("one")["restarts"] > 0, 40)
+        wait_for(lambda: rig.vnfc("one")["restarts"] > 0)
         process.wait()
         lines = rig.call("logs", vnfc="one", lines=1000)["lines"]
         assert any("1000 exceptions" in entry["line"] for entry in lines)
@@ -309,6 +276,6 @@ def test_a_deployment_that_fails_leaves_nothing(tmp_path: Path) -> None:
     pkg = package(tmp_path / "p", ONE.format(suffix="py", more=""), one_py="raise SystemExit('no')\n")
     with KeeperRig(tmp_path / "k", pkg) as rig:
         assert rig.said["ok"] is False and rig.said["errors"]
-        assert rig.process.wait(timeout=20) == 1
+        assert rig.process.wait(timeout=60) == 1
         assert not (rig.folder / "journal").exists()
         assert "xdp" not in rig.lab.appliance.run("ip", "link").stdout

@@ -1,15 +1,22 @@
-"""The components in docs/authors.md are whole: C compiles without a warning, Python starts in a host."""
+"""The components in docs/authors.md are whole: C compiles without a warning, the others start in their hosts, and the
+smallest of each language does with a capture what the page says."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from scapy.layers.l2 import Ether
 
-from tests import java_rig, javascript_rig
+from coven.run import run_captures
+from pps.click.elements import load as load_elements
+from pps.frameworks import missing
+from tests import click_rig, java_rig, javascript_rig
 from tests.fake_forwarder import FakeForwarder
+from tests.packages import capture, datagram, package
 from tests.python_rig import FRAMEWORK, tcp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +26,12 @@ C_BLOCKS = [block for block in re.findall(r"```c\n(.*?)```", TEXT, re.S) if "#in
 JAVA_BLOCKS = re.findall(r"```java\n(.*?)```", TEXT, re.S)
 JAVASCRIPT_BLOCKS = re.findall(r"```javascript\n(.*?)```", TEXT, re.S)
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+CLICK_BLOCKS = re.findall(r"```click\n(.*?)```", TEXT, re.S)
+#: fence -> name of the source, language
+SMALLEST = {
+    "c": ("block.c", "c"), "cpp": ("block.cc", "c"), "python": ("block.py", "python"), "java": ("Block.java", "java"),
+    "javascript": ("block.js", "javascript"), "click": ("block.click", "click"), "py": ("block", "exec"),
+}  # fmt: skip
 
 
 def title(block: str) -> str:
@@ -76,3 +89,37 @@ def test_javascript(block: str, tmp_path: Path) -> None:
     source = tmp_path / "component.js"
     source.write_text(block)
     starts_and_forwards(javascript_rig.FRAMEWORK.host_command(source, "component"))
+
+
+def test_click(tmp_path: Path) -> None:
+    for n, block in enumerate(CLICK_BLOCKS):
+        (tmp_path / str(n)).mkdir()
+        with click_rig.Running(tmp_path / str(n), block, {"open": 0} if "Settings(open" in block else {}) as running:
+            assert running.ready["op"] == "ready", running.ready
+            assert [back.verdict for back in running.send(tcp(dport=80))] == [1]
+
+
+@pytest.mark.parametrize("fence", SMALLEST)
+def test_the_smallest_with_a_capture(fence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, language = SMALLEST[fence]
+    lacking = missing(language)
+    if lacking is not None or (fence == "cpp" and not shutil.which("g++")):
+        pytest.skip(lacking[0] if lacking is not None else "needs g++")
+    block = re.search(rf"```{fence}\n(.*?)```", TEXT, re.S)
+    assert block is not None
+    descriptor = f"vnfcs: {{block: {{source: {source}, language: {language}}}}}\nchain: in -> block -> out\n"
+    folder = package(tmp_path / "p", descriptor)
+    (folder / source).write_text(block[1])
+    packets = [datagram(1, 10), Ether(tcp(dport=23)), Ether(tcp(dport=80)), Ether(tcp(dport=23))]
+    ports = {"in": {"read": str(capture(tmp_path / "in.pcap", packets))}, "out": {"write": str(tmp_path / "out.pcap")}}
+    monkeypatch.setenv("COVEN_STATE", str(tmp_path / "state"))
+    status = run_captures(folder / "vnf.yaml", ports, {}, 1)
+    assert (status["forwarded"], status["dropped"], status["unaccounted"]) == (2, {"block.telnet": 2}, 0)
+    assert status["explanations"]["block.telnet"] == "telnet is not allowed here"
+
+
+def test_all_elements_of_click_are_listed() -> None:
+    text = (ROOT / "docs" / "click.md").read_text()
+    section = text.partition("\n## Elements\n")[2].partition("\n## ")[0]
+    listed = [name for words in re.findall(r"`(.*?)`", section) for name in words.split()]
+    assert sorted(listed) == sorted(load_elements()), "docs/click.md, Elements"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coven.control_socket import ControlSocket
+from coven.control_config import Address, read_address
+from coven.control_listeners import CLIENTS, SOCKET, Listener, tcp_socket, unix_socket
 from coven.errors import Mistake, Refused
 from coven.keepers import Unreachable
 from tests.click_rig import Running
+from tests.control_client import Client
 
 CONFIG = """
     FromDevice(in) -> c :: Counter -> s :: Switch(0) -> ToDevice(next);
@@ -30,6 +33,7 @@ class Vnf:
         self.running = running
         self.lock = threading.Lock()
         self.there = True
+        self.down = False
 
     def __call__(self, op: str, **how: Any) -> dict[str, Any]:
         if not self.there:
@@ -38,42 +42,13 @@ class Vnf:
             return {"requests": {"filter": self.running.ready["requests"], "other": [{"name": "hits"}]}}
         if how["vnfc"] == "other":
             return {"value": {"telnet": 3, "args": how["args"]}}
+        if self.down:
+            raise Refused(Mistake(found="no answer within 1 s"), status=HTTPStatus.GATEWAY_TIMEOUT)
         with self.lock:
             answer = self.running.forwarder.ask("request", name=how["name"], args=how["args"])
         if not answer["ok"]:
             raise Refused(Mistake(None, None, None, "handler", answer["error"]))
         return {"value": answer["value"]}
-
-
-class Client:
-    def __init__(self, address: str | tuple[str, int]):
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-        self.socket = socket.socket(family)
-        self.socket.settimeout(10)
-        self.socket.connect(address)
-        self.stream = self.socket.makefile("rb")
-        assert self.line() == "Click::ControlSocket/1.3"
-
-    def line(self) -> str:
-        line = self.stream.readline().decode()
-        assert line == "" or line.endswith("\r\n")
-        return line.removesuffix("\r\n")
-
-    def say(self, text: str, end: str = "\r\n") -> list[str]:
-        """Everything that one command is answered with, data as the last line."""
-        self.socket.sendall((text + end).encode("latin-1"))
-        lines = [self.line()]
-        while lines[-1][3:4] == "-":
-            lines.append(self.line())
-        if lines[0].startswith("200 Read") and text.startswith("READ"):
-            word, length = self.line().split()
-            assert word == "DATA"
-            lines.append(self.stream.read(int(length)).decode())
-        return lines
-
-    def close(self) -> None:
-        self.stream.close()
-        self.socket.close()
 
 
 @pytest.fixture
@@ -85,12 +60,11 @@ def vnf(tmp_path: Path) -> Iterator[Vnf]:
 
 @pytest.fixture
 def client(vnf: Vnf, tmp_path: Path) -> Iterator[Client]:
-    server = ControlSocket(vnf, tmp_path / "control")
-    made = Client(str(tmp_path / "control"))
+    listener = Listener(vnf, unix_socket(tmp_path))
+    made = Client(str(tmp_path / SOCKET))
     yield made
     made.close()
-    server.close()
-    assert not (tmp_path / "control").exists()
+    listener.close()
 
 
 def test_reading_and_writing(client: Client, vnf: Vnf) -> None:
@@ -110,6 +84,9 @@ def test_reading_and_writing(client: Client, vnf: Vnf) -> None:
     number = names.index("lost")
     assert client.say(f"READ {number}.count")[1] == "1"
     assert client.say("READ r.lookup 1.2.3.4")[1] == "0"
+    assert client.say("CHECKREAD other.hits") == ["200 Read handler 'other.hits' OK"]
+    assert client.say("CHECKWRITE other.hits")[0].startswith("511")
+    assert client.say("READ other.hits 7 [")[0].startswith("520-Read handler 'other.hits' error")
     assert client.say("READ other.hits a b") == ["200 Read handler 'other.hits' OK", "telnet 3\nargs a\nb\n\n"]
 
 
@@ -145,26 +122,83 @@ def test_what_is_refused(client: Client, vnf: Vnf) -> None:
     assert client.say("HELP")[0] == "200-Commands supported:"
     vnf.there = False
     assert client.say("READ c.count")[0].startswith("540 The VNF does not answer")
-    vnf.there = True
+    vnf.there, vnf.down = True, True
+    assert client.say("READ c.count") == [
+        "540 VNFC 'filter' does not answer: it is busy, or ended and restarting"
+    ]  # fmt: skip
+    assert client.say("READ other.hits")[0] == "200 Read handler 'other.hits' OK", "it hides no other"
+    vnf.down = False
     assert client.say("READ c.count")[1] == "2"
     assert client.say("QUIT") == ["200 Goodbye!"]
     assert client.line() == ""
 
 
+def test_garbage_and_huge_lines(client: Client, tmp_path: Path) -> None:
+    assert client.say("\0\xfe\x80 what")[0].startswith("501 Command '\0")
+    assert client.say("READ \xb2.count") == ["510 No element named '\xb2'"], "a digit, but no number"
+    assert client.say("WRITEDATA s.switch \xb2")[0].startswith("500")
+    assert client.say("READ \0")[0] == "511 No handler named '\0'"
+    assert client.say("WRITEDATA s.switch 40000\r\n" + "\xff" * 40000, "") == ["521 Data too large for handler"]
+    client.send("READ " + "x" * 1_000_000)
+    assert client.line() == "500 Line too long" and client.line() == ""
+    again = Client(str(tmp_path / SOCKET))
+    again.send("READ c.count\r\nREAD s.switch")  # half closed: what it said is answered
+    again.socket.shutdown(socket.SHUT_WR)
+    assert again.answer(True)[1] == "2" and again.answer(True)[1] == "0" and again.line() == ""
+    again.close()
+
+
 def test_only_reading_over_loopback(vnf: Vnf) -> None:
-    server = ControlSocket(vnf, ("127.0.0.1", 0), read_only=True)
+    bound = tcp_socket(Address("127.0.0.1", 0))
+    address: tuple[str, int] = bound.getsockname()
+    listener = Listener(vnf, bound, read_only=True)
     try:
-        clients = [Client(server.address) for _ in range(3)]
+        with pytest.raises(OSError, match="already in use"):
+            tcp_socket(Address(*address))
+        clients = [Client(address) for _ in range(3)]
         assert [c.say("READ c.count")[1] for c in clients] == ["2"] * 3
         assert clients[0].say("WRITE s.switch 1") == ["530 Permission denied for 's.switch'"]
         assert clients[1].say("CHECKWRITE s.switch") == ["530 Permission denied for 's.switch'"]
         for each in clients:
             each.close()
     finally:
-        server.close()
+        listener.close()
 
 
-def test_the_socket_is_its_owners(vnf: Vnf, tmp_path: Path) -> None:
-    server = ControlSocket(vnf, tmp_path / "control")
-    assert (tmp_path / "control").stat().st_mode & 0o777 == 0o600
-    server.close()
+def test_more_clients_than_there_are_threads_for(tmp_path: Path) -> None:
+    listener = Listener(lambda op, **how: {}, unix_socket(tmp_path))
+    clients = [Client(str(tmp_path / SOCKET)) for _ in range(CLIENTS)]
+    with socket.socket(socket.AF_UNIX) as late:
+        late.settimeout(30)
+        late.connect(str(tmp_path / SOCKET))
+        assert late.recv(1) == b"", "one more is hung up on"
+    assert clients[0].say("QUIT") == ["200 Goodbye!"]
+    listener.close()
+    for each in clients:
+        assert each.line() == "", "conversations end with the socket"
+        each.close()
+
+
+def test_the_socket_is_its_owners(tmp_path: Path) -> None:
+    deep = tmp_path / ("long" * 40)
+    deep.mkdir()
+    for folder in (tmp_path, deep, deep):  # what a killed agent left is replaced
+        unix_socket(folder).close()
+        assert (folder / SOCKET).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0.0.0.0:7777", "loopback"), ("example.org:7777", "loopback"), ("10.0.0.1:7777", "loopback"),
+     ("[::]:7777", "loopback"), ("127.0.0.1", "HOST:PORT"), ("127.0.0.1:x", "HOST:PORT"), ("127.0.0.1:0", "HOST:PORT"),
+     ("127.0.0.1:65536", "HOST:PORT"), (":7777", "loopback")],
+)  # fmt: skip
+def test_addresses_that_are_refused(text: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        read_address(text)
+
+
+def test_addresses() -> None:
+    assert str(read_address("localhost:7777")) == "127.0.0.1:7777"
+    assert str(read_address("[::1]:7777")) == "[::1]:7777"
+    assert read_address("127.8.0.1:1", True) == Address("127.8.0.1", 1, True)
