@@ -8,6 +8,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
+#include "pps/c_cores.h"
 #include "pps/host.h"
 
 struct c_vnfc {
@@ -426,6 +427,7 @@ int main(int argc, char **argv)
 	signal(SIGINT, SIG_IGN); /* the keeper ends it, in order */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	leave_cores();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return host_run(fds, &language, &c);
 }

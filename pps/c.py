@@ -17,6 +17,7 @@ ROOT = HERE.parent
 INCLUDE = HERE / "sdk" / "include"
 #: pkg-config names that a descriptor's `libs` may hold unless the operator says otherwise
 ALLOWED_LIBS = frozenset({"zlib", "libpcre2-8", "liblz4", "libzstd", "libcrypto", "jansson", "libcjson"})
+ASK_OPERATOR = "the operator may allow it: `libs` in /etc/coven/coven.yaml"
 
 
 def build_folder() -> Path:
@@ -44,7 +45,11 @@ class CFramework:
     suffixes = (".c", *CPP_SUFFIXES)
 
     def __init__(self, allowed_libs: Iterable[str] = ALLOWED_LIBS):
-        self.allowed_libs = frozenset(allowed_libs)
+        self.allow(allowed_libs)
+
+    def allow(self, libs: Iterable[str]) -> None:
+        """What the operator allows instead."""
+        self.allowed_libs = frozenset(libs)
 
     def artifact_name(self, vnfc: str) -> str:
         return f"{vnfc}.so"
@@ -76,12 +81,14 @@ class CFramework:
 
     def _library_flags(self, libs: list[str]) -> list[str]:
         errors: list[dict[str, Any]] = []
-        for lib in libs:
+        for number, lib in enumerate(libs):
+            field = f"libs[{number}]"
             if lib not in self.allowed_libs:
-                expected = "one of " + ", ".join(sorted(self.allowed_libs))
-                errors.append(_error("libs", lib, expected, "ask the operator to allow it"))
+                allowed = ", ".join(sorted(self.allowed_libs))
+                expected = f"a library that the operator allows: {allowed or 'there is none'}"
+                errors.append(_error(field, lib, expected, ASK_OPERATOR))
             elif subprocess.run(["pkg-config", "--exists", "--", lib], check=False).returncode:
-                errors.append(_error("libs", lib, "an installed library", "install its development package"))
+                errors.append(_error(field, lib, "an installed library", "install its development package"))
         if errors:
             raise LibraryError(errors)
         if not libs:
@@ -91,16 +98,22 @@ class CFramework:
         )
         return shlex.split(done.stdout)
 
+    def parse_warnings(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+        """What gcc warned of; `expected` is the option that turns the warning off."""
+        warnings = []
+        for line in stderr.splitlines():
+            for each in _diagnostics(line):
+                if each.get("kind") == "warning":
+                    option = f"nothing to warn of ({each['option']})" if each.get("option") else None
+                    warnings.append({**_compiler_error(each, root), "expected": option})
+        return warnings
+
     def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
         """The errors in what gcc wrote to stderr, files relative to the package's root."""
         errors: list[dict[str, Any]] = []
         for line in stderr.splitlines():
             if line.startswith("["):
-                try:
-                    diagnostics = json.loads(line)
-                except ValueError:
-                    diagnostics = []
-                errors += [_compiler_error(d, root) for d in diagnostics if "error" in d.get("kind", "")]
+                errors += [_compiler_error(d, root) for d in _diagnostics(line) if "error" in d.get("kind", "")]
             else:
                 errors += _linker_error(line, root)
         # names that no author wrote follow from mistakes in front of VNFC_HANDLE, lost returns from those in it
@@ -110,6 +123,16 @@ class CFramework:
             last = [line for line in stderr.splitlines() if not line.startswith("[]")][-1:]
             errors = [_error("source", line.strip(), "a source that compiles", "") for line in last]
         return errors
+
+
+def _diagnostics(line: str) -> list[dict[str, Any]]:
+    """Those in a line of gcc's, which writes one list for each source."""
+    if not line.startswith("["):
+        return []
+    try:
+        return list(json.loads(line))
+    except ValueError:
+        return []
 
 
 def _compiler(sources: list[Path]) -> list[str]:
@@ -189,8 +212,9 @@ def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
     remedy = f"write {fixes[0]}" if fixes else next((h for h in hints if not h.startswith(useless)), "")
     place = {"line": caret.get("line"), "column": caret.get("display-column", caret.get("column"))}
     file = _relative(caret["file"], root) if caret else None
+    language = "C++" if file and file.endswith(CPP_SUFFIXES) else "C"
     found, expected, better = _in_the_authors_words(diagnostic["message"])
-    return _error("source", found, expected or "C that compiles", better or remedy, file=file, **place)
+    return _error("source", found, expected or f"{language} that compiles", better or remedy, file=file, **place)
 
 
 LINK_PLACE = re.compile(r"^(?:\S*ld: )?(?P<file>[^:\s]+):(?P<line>\d+): (?P<what>.*(?:undefined|multiple).*)")

@@ -44,6 +44,7 @@ LIMITS: dict[Kind, dict[str, int]] = {
     "host": {"nofile": 1024, "nproc": 64, "core": 0},
     "build": {"nofile": 1024, "nproc": 256, "core": 0, "fsize": 256 * MIB},
 }
+UNLIMITED = 1 << 62  #: as far as whoever runs Coven may
 TMP_MB: dict[Kind, int] = {"host": 64, "build": 256}
 
 SYSTEM_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -191,7 +192,7 @@ class Confinement:
         if self.level.name != "full":
             del limits["nproc"]  # it would count all processes of the user
         if debug:
-            del limits["core"]
+            limits["core"] = UNLIMITED
         memory = MemoryGroup(self.controller, group, memory_mb) if self.controller and group else None
         if memory is None:
             limits["data"] = memory_mb * MIB
@@ -220,7 +221,7 @@ class Confinement:
 
     def run_build(self, argv: Sequence[str], *, package: Path, out: Path, binds_ro: Sequence[Bind] = (),
                   uid: int | None = None, memory_mb: int = 1024, env: Mapping[str, str] | None = None,
-                  timeout: float = 60, output_limit: int = 256 * 1024) -> Built:
+                  timeout: float = 60, output_limit: int = 16 * MIB) -> Built:
         """Run a compiler that may write to the folder `out` only; it is made if it is not there.
 
         Afterwards what it made belongs to us, read-only for others; what is neither file nor folder is gone.

@@ -1,6 +1,6 @@
 /* The host of a VNFC that is any executable: see exec.h.
  *
- *	coven-host-exec --artifact FILE --engine framed|coven-socket --name NAME --fds POOL,HOP,BELL,CONTROL
+ *	coven-host-exec --artifact FILE --engine framed|coven-socket|click --name NAME --fds POOL,HOP,BELL,CONTROL
  *
  * The component is our child: in the same confinement, in the same network namespace (which has a loopback
  * and nothing else), but without the segment's descriptors, so that all it can reach is the copies.
@@ -46,6 +46,12 @@ static int command(struct exec *x, char **words)
 {
 	const cJSON *run = cJSON_GetObjectItemCaseSensitive(host_config(x->host), "run"), *word;
 	int n = 0;
+	if (x->words) {
+		for (; x->words[n]; n++)
+			words[n] = x->words[n];
+		words[n] = NULL;
+		return 0;
+	}
 	if (!run) {
 		words[n++] = (char *)x->artifact;
 		words[n] = NULL;
@@ -84,7 +90,7 @@ int exec_start(struct exec *x)
 	return 0;
 }
 
-static bool is_over(struct exec *x, char *how, size_t size)
+bool exec_over(struct exec *x, char *how, size_t size)
 {
 	int status;
 	if (x->child <= 0 || waitpid(x->child, &status, WNOHANG) != x->child)
@@ -101,12 +107,12 @@ static bool is_over(struct exec *x, char *how, size_t size)
 /* Whatever it has started goes with it. */
 static void end_component(struct exec *x)
 {
-	if (x->child <= 0)
-		return;
 	/* where we may not (confinement `reduced`), it dies with us */
-	if (kill(-x->child, SIGKILL) == 0 || kill(x->child, SIGKILL) == 0)
+	if (x->child > 0 && (kill(-x->child, SIGKILL) == 0 || kill(x->child, SIGKILL) == 0))
 		waitpid(x->child, NULL, 0);
 	x->child = 0;
+	if (x->engine->tidy)
+		x->engine->tidy(x);
 }
 
 void exec_fail(struct exec *x, const char *format, ...)
@@ -127,7 +133,7 @@ bool exec_how(struct exec *x, char *how, size_t size)
 	struct pollfd end = { x->child_fd, POLLIN, 0 };
 	if (x->child_fd >= 0) /* its sockets go a moment before the process */
 		poll(&end, 1, 100);
-	return is_over(x, how, size);
+	return exec_over(x, how, size);
 }
 
 void exec_ended(struct exec *x)
@@ -159,11 +165,14 @@ static uint32_t wanted(const struct stream *s)
 
 bool exec_wait(struct exec *x, int ms)
 {
-	struct pollfd fds[STREAMS + 1];
+	struct pollfd fds[STREAMS + WATCHED + 1];
 	int n = 0;
 	for (int i = 0; i < STREAMS; i++)
 		if (x->stream[i].fd >= 0)
 			fds[n++] = (struct pollfd){ x->stream[i].fd, (short)wanted(&x->stream[i]), 0 };
+	for (unsigned i = 0; i < x->watched_n; i++)
+		fds[n++] = (struct pollfd){ x->watched[i].fd,
+					    (short)(POLLIN | (x->watched[i].write ? POLLOUT : 0)), 0 };
 	if (x->child_fd >= 0)
 		fds[n++] = (struct pollfd){ x->child_fd, POLLIN, 0 };
 	return poll(fds, (nfds_t)n, ms > 0 ? ms : 0) > 0;
@@ -226,7 +235,7 @@ static void pump(struct exec *x)
 {
 	char how[96];
 	x->engine->pump(x);
-	if (is_over(x, how, sizeof(how)))
+	if (exec_over(x, how, sizeof(how)))
 		exec_fail(x, "the component has ended: %s", how);
 }
 
@@ -292,6 +301,8 @@ static void sleeping(void *user, bool begins)
 	if (begins) { /* level-triggered, once: wakes at once if something is there already */
 		for (int i = 0; i < STREAMS; i++)
 			watch(x, x->stream[i].fd, wanted(&x->stream[i]));
+		for (unsigned i = 0; i < x->watched_n; i++)
+			watch(x, x->watched[i].fd, EPOLLIN | (x->watched[i].write ? EPOLLOUT : 0));
 		watch(x, x->child_fd, EPOLLIN);
 		return;
 	}
@@ -349,7 +360,7 @@ static void finish(void *user, struct host *host)
 
 static const struct engine *engine_named(const char *name)
 {
-	static const struct engine *const engines[] = { &framed_engine, &coven_socket_engine };
+	static const struct engine *const engines[] = { &framed_engine, &coven_socket_engine, &click_engine };
 	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++)
 		if (strcmp(engines[i]->name, name) == 0)
 			return engines[i];
@@ -387,7 +398,7 @@ int main(int argc, char **argv)
 	}
 	if (!good || !x.artifact || !x.engine || fds[3] < 0 || optind != argc) {
 		fprintf(stderr,
-			"usage: %s --artifact FILE --engine framed|coven-socket --name NAME "
+			"usage: %s --artifact FILE --engine framed|coven-socket|click --name NAME "
 			"--fds POOL,HOP,BELL,CONTROL\n",
 			argv[0]);
 		return 2;

@@ -1,6 +1,6 @@
 /* The bridge to a component that is an executable of its own: packets are copied to it over a socket, while
  * their frames are held here. exec.c starts and watches the component, an engine (exec_framed.c,
- * exec_socket.c) speaks its protocol; docs/exec.md describes both.
+ * exec_socket.c, exec_click.c) speaks its protocol; docs/exec.md and docs/click.md describe them.
  *
  * One process runs one component. Everything but the watcher's wake-up runs in the loop's thread.
  */
@@ -30,6 +30,8 @@ struct engine {
 	cJSON *(*request)(struct exec *x, const char *name, const cJSON *args, char *error, size_t size);
 	/* The VNF ends: say so, if the protocol can. */
 	void (*leave)(struct exec *x);
+	/* The component has ended, however it was: remove what is left of it. May be NULL. */
+	void (*tidy)(struct exec *x);
 };
 
 /* One direction or both of a connection, with what is read and not yet understood, and what is not written. */
@@ -40,7 +42,7 @@ struct stream {
 	size_t in_n, in_size, out_n, out_size;
 };
 
-enum { STREAMS = 2 };
+enum { STREAMS = 2, WATCHED = SEG_PORTS + 1 };
 
 struct exec {
 	const char *artifact;
@@ -49,6 +51,12 @@ struct exec {
 	struct vnfc_host *api;
 	struct hop_metric_cell *nonsense;
 	struct stream stream[STREAMS]; /* framed: [0] both ways; coven-socket: [0] to it, [1] from it */
+	struct {
+		int fd;
+		bool write; /* something waits for room */
+	} watched[WATCHED]; /* sockets beside them, the engine's own */
+	unsigned watched_n;
+	char **words; /* the command line that the engine wants, NULL: the artifact, or `run` */
 	pid_t child;
 	int child_fd;	      /* pidfd, -1 where the kernel or the confinement has none */
 	int component_socket; /* framed: the component's end, until it is started */
@@ -58,7 +66,7 @@ struct exec {
 	void *state; /* the engine's */
 };
 
-extern const struct engine framed_engine, coven_socket_engine;
+extern const struct engine framed_engine, coven_socket_engine, click_engine;
 
 /* How long the component may keep silent about a packet, unless its engine says otherwise. Below the
  * watchdog's second, so that packets are dropped by a name of ours. */
@@ -80,7 +88,9 @@ bool exec_wait(struct exec *x, int ms);
 __attribute__((noreturn, format(printf, 2, 3))) void exec_fail(struct exec *x, const char *format, ...);
 /* The same for a component that has ended by itself, with how it did. */
 __attribute__((noreturn)) void exec_ended(struct exec *x);
-/* Has it ended, or does it now? Then `how` says in words how. */
+/* Has it ended? Then `how` says in words how. */
+bool exec_over(struct exec *x, char *how, size_t size);
+/* Has it ended, or does it now? The same. */
 bool exec_how(struct exec *x, char *how, size_t size);
 
 /* It sent what makes no sense: counted, and the first ones logged. */

@@ -49,7 +49,10 @@ def language_of(source: str) -> str | None:
     return SUFFIXES.get(PurePosixPath(source).suffix)
 
 
-def missing(language: str) -> tuple[str, str, str] | None:
-    """(found, expected, remedy) if what runs this language is not on this machine; None if it is."""
-    look = getattr(FRAMEWORKS[language], "missing", None)
+def missing(language: str, engine: str = "auto") -> tuple[str, str, str] | None:
+    """(found, expected, remedy) if what runs this language, by that engine, is not on this machine; None if it is."""
+    framework = FRAMEWORKS[language]
+    if engine != "auto" and (by_engine := getattr(framework, "missing_engine", None)) is not None:
+        return by_engine(engine)
+    look = getattr(framework, "missing", None)
     return look() if look is not None else None

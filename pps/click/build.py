@@ -1,31 +1,85 @@
-"""The build of a Click VNFC, run inside the confinement: generate C, then become the C compiler.
+"""The build of a Click VNFC, run inside the confinement: generate C and become the C compiler, or write what a Click
+process is to run.
 
-build.py PROJECT PACKAGE GENERATED.c SOURCE... -- gcc ...
+build.py ENGINE CLICK PROJECT PACKAGE GENERATED.c SOURCE... -- gcc ...
+
+CLICK is the path of the Modular Router's click, or empty.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pps.click.mistakes import Mistake, Place
 
 
 def main(arguments: list[str]) -> int:
     at = arguments.index("--")
-    project, package, generated, *sources = arguments[:at]
+    engine, click, project, package, generated, *names = arguments[:at]
     sys.path.insert(0, project)
     from pps.click.compiler import compile_files
 
+    sources = [Path(name) for name in names]
     try:
-        text, mistakes = compile_files([Path(s) for s in sources], Path(package))
+        if engine != "click":
+            text, mistakes = compile_files(sources, Path(package))
+            if not mistakes:
+                Path(generated).write_text(text, encoding="ascii")
+                os.execvp(arguments[at + 1], arguments[at + 1 :])
+            lacking = _lacking(sources, Path(package)) if engine == "auto" else {}
+            if not lacking or not click:
+                return _refuse(_with_hint(mistakes, engine))
+            why = f"the compiler lacks {', '.join(lacking)}"
+            print(f"{next(iter(lacking.values()))}: note: {why}")
+            return _process(sources, Path(package), Path(generated), click, why, mistakes)
+        return _process(sources, Path(package), Path(generated), click, "as the descriptor says", [])
     except RecursionError:
         print(f"{sources[0]}:1:1: compounds within compounds without end | fewer levels | ", file=sys.stderr)
         return 1
+
+
+def _with_hint(mistakes: Sequence[Mistake], engine: str) -> Iterable[str]:
+    """The mistakes; with `auto`, what else there is for an element that nothing here comes near to."""
+    from pps.click.modular import UNKNOWN_CLASS
+
+    hint = "Click's own can run it: put the Modular Router's click on PATH" if engine == "auto" else ""
+    return [
+        str(replace(each, remedy=each.remedy or hint) if each.found.startswith(UNKNOWN_CLASS) else each)
+        for each in mistakes
+    ]
+
+
+def _lacking(sources: list[Path], package: Path) -> dict[str, Place]:
+    from pps.click.compiler import lacking, read
+
+    return lacking(read(sources, package), sources[0].parent)
+
+
+def _process(
+    sources: list[Path], package: Path, generated: Path, click: str, why: str, compiler_found: Sequence[Mistake]
+) -> int:
+    from pps.click.compiler import read
+    from pps.click.modular import UNKNOWN_CLASS, judge, prepare
+
+    process, mistakes = prepare(read(sources, package), sources[0].parent)
+    mistakes = mistakes or judge(process, Path(click), package)
+    if compiler_found and any(UNKNOWN_CLASS in mistake.found for mistake in mistakes):
+        mistakes = list(compiler_found)  # nobody knows that element: these have its column, and what it may have meant
     if mistakes:
-        print("\n".join(map(str, mistakes)), file=sys.stderr)
-        return 1
-    Path(generated).write_text(text, encoding="ascii")
-    os.execvp(arguments[at + 1], arguments[at + 1 :])
+        return _refuse(map(str, mistakes))
+    process.write(generated.with_suffix(".json"), Path(click), why)
+    return 0
+
+
+def _refuse(mistakes: Iterable[str]) -> int:
+    print("\n".join(mistakes), file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

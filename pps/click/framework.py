@@ -1,4 +1,4 @@
-"""VNFCs in Click: a configuration becomes C, and the C is built and run as a C VNFC is."""
+"""VNFCs in Click: a configuration becomes C, built and run as a C VNFC is; or a Click process runs it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pps.c import CFramework, LibraryError
+from pps.c import CFramework, LibraryError, build_folder
+from pps.click import router
 from pps.python import INTERPRETER_OPTIONS, interpreter
 
 HERE = Path(__file__).resolve().parent
@@ -14,6 +15,7 @@ ROOT = HERE.parent.parent
 MISTAKE = re.compile(
     r"^(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<found>.*) \| (?P<expected>.*) \| (?P<remedy>.*)$"
 )
+LACKS = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+):(?P<column>\d+): note: (?P<why>.*)$", re.MULTILINE)
 
 
 class ClickFramework:
@@ -25,36 +27,46 @@ class ClickFramework:
     def __init__(self) -> None:
         self.c = CFramework()
         self.engine = "auto"
+        self.click = router.find()
 
     def choose_engine(self, engine: str) -> None:
-        """The descriptor's `engine`: auto and compiled are one here."""
+        """`compiled`, `click` (a Click process), or `auto`: a Click process only for what the compiler lacks."""
         self.engine = engine
+
+    @staticmethod
+    def missing_engine(engine: str) -> tuple[str, str, str] | None:
+        """What `engine` needs and this machine does not have."""
+        return router.absent() if engine == "click" and router.find() is None else None
 
     def artifact_name(self, vnfc: str) -> str:
         return self.c.artifact_name(vnfc)
 
     def host_command(self, artifact: Path, name: str) -> list[str]:
-        return self.c.host_command(artifact, name)
+        process = artifact.with_suffix(".json")
+        if not process.exists():
+            return self.c.host_command(artifact, name)
+        bridge = str(build_folder() / "coven-host-exec")
+        return [bridge, "--artifact", str(process), "--engine", "click", "--name", name]
 
     def visible(self) -> list[Path]:
         """What compilers and host must be able to read, beside the package and the system."""
-        return [HERE, *self.c.visible()]
+        click = [self.click] if self.click and self.engine != "compiled" else []
+        return [HERE, *self.c.visible(), *click]
 
     def build_command(self, sources: list[Path], include: Path, output: Path, libs: list[str]) -> list[str]:
         """The command that turns configurations into `output`, to be run inside the confinement.
 
         Raises LibraryError.
         """
-        if self.engine == "click":
-            found = "click, a Click process of its own"
-            raise LibraryError([_error("engine", found, "compiled or auto", "take `engine: click` out")])
+        if (absent := self.missing_engine(self.engine)) is not None:
+            raise LibraryError([_error("engine", *absent)])
         if libs:
             raise LibraryError(
                 [_error("libs", lib, "no libs for a Click configuration", "take it out") for lib in libs]
             )
         generated = output.with_suffix(".c")
         compiler = self.c.build_command([generated], HERE / "runtime", output, [])
-        python = [str(interpreter()), *INTERPRETER_OPTIONS, str(HERE / "build.py")]
+        python = [str(interpreter()), *INTERPRETER_OPTIONS, str(HERE / "build.py"), self.engine, str(self.click or "")]
         return [*python, str(ROOT), str(include), str(generated), *map(str, sources), "--", *compiler]
 
     def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
@@ -65,6 +77,15 @@ class ClickFramework:
                 place = {"file": found["file"], "line": int(found["line"]), "column": int(found["column"])}
                 errors.append({**_error("source", found["found"], found["expected"], found["remedy"]), **place})
         return errors or self.c.parse_errors(stderr, root)
+
+    def parse_warnings(self, output: str, root: Path) -> list[dict[str, Any]]:
+        """Whether `auto` has chosen a Click process, and why."""
+        lacks = LACKS.search(output)
+        if lacks is None:
+            return []
+        found = f"it runs in a Click process: {lacks['why']}"
+        error = _error("engine", found, "elements that are compiled", "packets are copied: see docs/click.md")
+        return [{**error, "file": lacks["file"], "line": int(lacks["line"]), "column": int(lacks["column"])}]
 
 
 def _error(field: str, found: str, expected: str, remedy: str) -> dict[str, Any]:

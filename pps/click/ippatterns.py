@@ -368,7 +368,23 @@ class Pattern:
             raise PatternError("the mask", f"at most {full:#x}")
         if p.order == "==" and p.value > full:
             raise PatternError(f"{p.value}", f"0 to {full}")
-        return int(mask)
+        return _only_greater(p, int(mask))
+
+
+def _only_greater(p: Primitive, mask: int) -> int:
+    """Less is not greater than one less: of `src or dst`, where it makes a difference, both are then less. What is
+    always or never so becomes a comparison of no bits. Returns the mask."""
+    always = None
+    if p.order == "<" and p.value > mask:
+        always = not p.negated
+    elif (p.order == "<" and p.value == 0) or (p.order == ">" and p.value >= mask):
+        always = p.negated
+    if always is not None:
+        p.order, p.value, p.negated = "==", 0, not always
+        return 0
+    if p.order == "<":
+        p.order, p.value, p.negated = ">", p.value - 1, not p.negated
+    return mask
 
 
 def _offsets(ends: str, source: int, target: int) -> list[int]:

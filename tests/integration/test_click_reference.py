@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from scapy.packet import Raw
 from scapy.utils import rdpcap
 
 from coven.run import run_captures
+from pps.click.router import find
 from tests.click_rig import Running, mistakes
 from tests.packages import capture, package
 
@@ -38,16 +38,7 @@ CONFIGURATIONS = {
 HANDLERS = ("n.count", "n.byte_count", "m.count")
 
 
-def modular_router() -> str | None:
-    """The path of the Modular Router's click: Debian has a package of that name which is something else."""
-    path = shutil.which("click")
-    if path is None:
-        return None
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
-    return path if re.search(r"\(Click\)|Eddie Kohler|Modular Router", said) else None
-
-
-@pytest.mark.skipif(modular_router() is None, reason="no click of the Click Modular Router on PATH")
+@pytest.mark.skipif(find() is None, reason="no click of the Click Modular Router on PATH")
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_same_packets_and_figures_as_click(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("COVEN_STATE", str(tmp_path / "state"))
@@ -60,8 +51,8 @@ def test_the_same_packets_and_figures_as_click(tmp_path: Path, monkeypatch: pyte
     source, ours, theirs = capture(tmp_path / "in.pcap", packets), tmp_path / "ours.pcap", tmp_path / "theirs.pcap"
     text = CONFIGURATIONS[name]
     real = text.replace("IN ", f"FromDump({source}, STOP true) ").replace("OUT", f"ToDump({theirs})")
-    command = [modular_router() or "click", "-e", real, *(word for h in HANDLERS for word in ("-h", h))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, env=os.environ)
+    command = [str(find()), "-e", real, *(word for h in HANDLERS for word in ("-h", h))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120, env=os.environ)
     compiled = text.replace("IN ", "FromDevice(in) ").replace("OUT", "ToDevice(next)")
     pkg = package(tmp_path / "p", "vnfcs: {one: {source: one.click}}\nchain: in -> one -> out\n", one_click=compiled)
     ports = {"in": {"read": str(source)}, "out": {"write": str(ours)}}

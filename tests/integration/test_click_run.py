@@ -47,12 +47,14 @@ def test_mistakes_reach_the_user_with_their_places(tmp_path: Path) -> None:
     assert "one.click:1:19" in said and "Nul" in said and "one.click:2:9" in said and "999" in said
 
 
-def test_a_click_process_is_refused(tmp_path: Path) -> None:
+def test_a_click_process_is_refused_without_click(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pps.click.router.find", lambda: None)
     descriptor = CHAIN.replace("source: one.click", "source: one.click, engine: click")
     pkg = package(tmp_path / "p", descriptor, one_click="FromDevice(in) -> ToDevice(next);", two_c=FORWARD_C)
     source = capture(tmp_path / "in.pcap", [datagram(1, 1)])
-    with pytest.raises(Refused, match="engine"):
+    with pytest.raises(Refused, match=r"vnfcs\.one\.engine") as refused:
         run_captures(pkg / "vnf.yaml", {"in": {"read": str(source)}, "out": {}}, {}, 1)
+    assert "Modular Router's click on PATH" in str(refused.value)
 
 
 def test_a_configuration_without_end_is_ended(tmp_path: Path) -> None:

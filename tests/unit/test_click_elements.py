@@ -150,7 +150,8 @@ def test_rates_under_the_captures_clock(tmp_path: Path) -> None:
         assert len(click.send(*[UDP_PACKET] * 5)) == 2, "a full bucket at first"
         assert [len(click.wait(0.1)) for _ in range(4)] == [1, 1, 1, 0]
         click.write("s.switch", "1")
-        assert click.fates(*[UDP_PACKET] * 21, after=0.005).count("to 0") == 11
+        # of 100 a second: 10 ms bring a hair less than a token
+        assert click.fates(*[UDP_PACKET] * 21, after=0.005).count("to 0") == 7
         click.write("s.switch", "3")
         fates = click.fates(*[UDP_PACKET] * 200, after=0.0005)
         assert fates[:4] == ["to 0"] * 4 and fates[-4:] == ["over"] * 4, "2000 a second is over 500"

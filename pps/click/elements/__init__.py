@@ -76,7 +76,8 @@ if TYPE_CHECKING:
 #: modules of this folder, each with a family of elements
 FAMILIES = (
     "devices", "basic", "paint", "queues", "classifiers", "ipfilter", "ipcheck", "strip", "printing", "info",
-    "switches", "coven", "timed", "ether", "ipchange", "script", "lookup", "icmp", "arp", "rewriters", "aggregate",
+    "switches", "coven", "service_path", "timed", "ether", "ipchange", "script", "lookup", "icmp", "arp", "rewriters",
+    "aggregate",
 )  # fmt: skip
 
 REGISTRY: dict[str, type[Element]] = {}
@@ -152,7 +153,13 @@ def number(name: str, expression: str, why: str, format: str = "%llu", cast: str
 
 
 def real_number(name: str, expression: str, why: str) -> Handler:
-    return number(name, expression, why, "%.15g", "double")
+    return number(name, expression, why, "%.12g", "double")
+
+
+def rate_number(name: str, average: str, why: str, scale: int, bits: int | None = None) -> Handler:
+    """A `struct click_ewma` with `scale` fractional bits (rate.h), a second; `bits` of them if it is scaled up."""
+    say = f"\tclick_say_rate(out, &{average}, {scale}, {scale if bits is None else bits});"
+    return Handler(name, why, say, numeric=True)
 
 
 def text_handler(name: str, body: str, why: str, parameter: bool = False) -> Handler:

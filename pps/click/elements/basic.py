@@ -6,14 +6,15 @@ import re
 
 from pps.click.elements import (
     Element,
+    Handler,
     c_string,
     element,
     flag,
     keyword,
     number,
     optional,
+    rate_number,
     read_write,
-    real_number,
     write,
 )
 from pps.click.values import boolean, text, unsigned, unsigned64
@@ -126,21 +127,21 @@ class Counter(Element):
     )
     includes = ("rate.h",)
     state = "uint64_t packets, bytes; struct click_ewma packet_rate, byte_rate;"
-    handlers = (
+    handlers: tuple[Handler, ...] = (
         number("count", "$s.packets", "packets that passed"),
         number("byte_count", "$s.bytes", "bytes that passed"),
-        real_number(
-            "rate",
-            "click_ewma_per_second(&$s.packet_rate, 10)",
-            "packets a second, averaged over some seconds",
-        ),
-        real_number("bit_rate", "click_ewma_per_second(&$s.byte_rate, 4) * 8", "bits a second, averaged likewise"),
-        real_number("byte_rate", "click_ewma_per_second(&$s.byte_rate, 4)", "bytes a second, averaged likewise"),
-        write("reset", "\tmemset(&$s, 0, sizeof($s));"),
-        write("reset_counts", "\tmemset(&$s, 0, sizeof($s));"),
+        rate_number("rate", "$s.packet_rate", "packets a second, averaged over some seconds", 10),
+        rate_number("bit_rate", "$s.byte_rate", "bits a second, averaged likewise", 4, 1),
+        rate_number("byte_rate", "$s.byte_rate", "bytes a second, averaged likewise", 4),
     )
 
     def configure(self) -> None:
+        reset = "\tmemset(&$s, 0, sizeof($s));" + "".join(
+            f"\n\t$called_{member} = false;"
+            for argument, member in (("COUNT_CALL", "packets"), ("BYTE_COUNT_CALL", "bytes"))
+            if self.args[argument] is not None
+        )
+        self.handlers = (*self.handlers, write("reset", reset), write("reset_counts", reset))
         calls = ""
         for argument, member in (("COUNT_CALL", "packets"), ("BYTE_COUNT_CALL", "bytes")):
             if (given := self.args[argument]) is None:
@@ -151,15 +152,36 @@ class Counter(Element):
             except ValueError:
                 self.wrong(argument, f"{argument} {given}", "LIMIT ELEMENT.HANDLER VALUE")
                 continue
-            calls += f"\tif ($s.{member} >= {limit}ull && !$called_{member}) {{\n"
-            calls += f"\t\t$called_{member} = true;\n\t\tclick_call({c_call(call)});\n\t}}\n"
-            self.data += f"static bool $called_{member};\n"
+            calls += f"\tif ($s.{member} >= $limit_{member} && !$called_{member}) {{\n"
+            calls += f"\t\t$called_{member} = true;\n\t\tclick_call($name_{member}, $value_{member});\n\t}}\n"
+            name, value = c_call(call).split(", ", 1)
+            self.data += f"static bool $called_{member};\nstatic uint64_t $limit_{member} = {limit}ull;\n"
+            self.data += f"static char $name_{member}[128] = {name}, $value_{member}[256] = {value};\n"
+            self.handlers = (*self.handlers, _call_handler(argument.lower(), member))
         self.action = f"""
 	$s.packets++;
 	$s.bytes += p->len;
 	click_ewma_add(&$s.packet_rate, 1, 10);
 	click_ewma_add(&$s.byte_rate, p->len, 4);
 {calls}	return p;"""
+
+
+def _call_handler(name: str, member: str) -> Handler:
+    """`LIMIT ELEMENT.HANDLER VALUE`, of a Counter that was given one; it is armed anew."""
+    change = f"""
+	uint64_t limit;
+	char name[128], text[256] = "";
+	int end = 0;
+	if (sscanf(value, "%" SCNu64 " %127s %n", &limit, name, &end) < 2)
+		return click_refuse(out, "expected LIMIT ELEMENT.HANDLER VALUE");
+	if (!click_find(name))
+		return click_refuse(out, "there is no handler %s", name);
+	snprintf(text, sizeof(text), "%s", end ? value + end : "");
+	$limit_{member} = limit;
+	memcpy($name_{member}, name, sizeof(name));
+	memcpy($value_{member}, text, sizeof(text));
+	$called_{member} = false;"""
+    return read_write(number(name, f"$limit_{member}", "the limit at which a handler is called"), change)
 
 
 def c_call(call: str) -> str:

@@ -13,6 +13,7 @@ from pps.click.elements import (
     optional,
     read_write,
     text_handler,
+    writable,
 )
 from pps.click.values import Names, boolean, ether, integer, unsigned
 
@@ -28,6 +29,27 @@ def mac_handler(name: str, where: str, why: str) -> Handler:
     read = text_handler(name, f"\tclick_say_mac(out, {where});", why)
     refusal = 'click_refuse(out, "expected an Ethernet address")'
     return read_write(read, f"\tif (!click_mac_of(value, {where}))\n\t\treturn {refusal};")
+
+
+def writable_type(
+    name: str, expression: str, change: str, most: int = 0xFFFF, why: str = "the Ethernet type"
+) -> Handler:
+    """A number up to `most` in a header; `change` sets it to `number`."""
+    read = number(name, expression, why, "%u", "unsigned")
+    refuse = f'\t\treturn click_refuse(out, "expected a number from 0 to {most}");'
+    test = f"\tif (!click_number(value, &number) || number < 0 || number > {most})"
+    return read_write(read, f"\tint64_t number;\n{test}\n{refuse}\n\t{change};")
+
+
+def tag_handlers(of: str) -> tuple[Handler, ...]:
+    """The parts of a VLAN tag."""
+    return (
+        writable_type("vlan_tci", of, f"{of} = (uint16_t)number", 0xFFFF, "the tag"),
+        writable_type("vlan_id", f"{of} & 0xfff", f"{of} = (uint16_t)(({of} & 0xf000) | number)", 0xFFF, "the VLAN"),
+        writable_type(
+            "vlan_pcp", f"{of} >> 13", f"{of} = (uint16_t)(({of} & 0x1fff) | number << 13)", 7, "the priority"
+        ),
+    )
 
 
 @element
@@ -50,13 +72,13 @@ class EtherEncap(Element):
     handlers: tuple[Handler, ...] = (
         mac_handler("src", "$s.header.src", "the source address"),
         mac_handler("dst", "$s.header.dst", "the destination address"),
-        number("ethertype", "net16($s.header.type)", "the Ethernet type", "%04x", "unsigned"),
+        *(writable_type(name, "net16($s.header.type)", "$s.header.type = net16((uint16_t)number)")
+          for name in ("ethertype", "etht")),
     )
 
     def configure(self) -> None:
         self.data = f"static const uint8_t $first[12] = {c_bytes(self.args['DST'] + self.args['SRC'])};"
         self.init = f"\t\tmemcpy(&$s.header, $first, 12);\n\t\t$s.header.type = net16({self.args['ETHERTYPE']});"
-        self.handlers = tuple(Handler(h.name, h.why, h.read, h.write) for h in self.handlers)
 
 
 @element
@@ -151,10 +173,10 @@ class VLANEncap(Element):
         keyword("ETHERTYPE", ETHERTYPE, 0x8100),
     )
     reason = NO_ROOM
-    state = "uint16_t tci;"
+    state = "uint16_t tci, ethertype; int32_t native;"
     action = """
 	uint16_t tci = $of_packet ? net16(click_anno16(p, CLICK_VLAN_TCI)) : $s.tci;
-	if ((tci & 0xfff) == $native) {
+	if ((tci & 0xfff) == $s.native) {
 		click_set_mac(p, p->data);
 		return p;
 	}
@@ -163,7 +185,7 @@ class VLANEncap(Element):
 		return NULL;
 	}
 	memmove(p->data, p->data + 4, 12);
-	store16(p->data + 12, $ethertype);
+	store16(p->data + 12, $s.ethertype);
 	store16(p->data + 14, tci);
 	click_set_mac(p, p->data);
 	return p;"""
@@ -171,16 +193,16 @@ class VLANEncap(Element):
     def configure(self) -> None:
         given = self.args["VLAN_TCI"]
         first = given if isinstance(given, int) else self.args["VLAN_ID"]
-        self.constants = {
-            "of_packet": int(given == "ANNO"),
-            "native": self.args["NATIVE_VLAN"],
-            "ethertype": self.args["ETHERTYPE"],
-        }
-        self.init = f"\t\t$s.tci = {first | self.args['VLAN_PCP'] << 13};"
+        self.constants = {"of_packet": int(given == "ANNO")}
+        self.init = f"""
+		$s.tci = {first | self.args["VLAN_PCP"] << 13};
+		$s.native = {self.args["NATIVE_VLAN"]};
+		$s.ethertype = {self.args["ETHERTYPE"]};"""
+        native = number("native_vlan", "$s.native", "the VLAN whose packets get no tag", "%d", "int")
         self.handlers = (
-            number("vlan_tci", "$s.tci", "the tag"),
-            number("vlan_id", "$s.tci & 0xfff", "the VLAN"),
-            number("vlan_pcp", "$s.tci >> 13", "the priority"),
+            *tag_handlers("$s.tci"),
+            writable("$s.native", native, -1, 0xFFF),
+            writable_type("ethertype", "$s.ethertype", "$s.ethertype = (uint16_t)number"),
         )
 
 
@@ -216,8 +238,11 @@ class SetVLANAnno(Element):
         optional("VLAN_PCP", integer(0, 7), 0),
         keyword("VLAN_ID", integer(0, 0xFFF), 0),
     )
-    action = "\tclick_set_anno16(p, CLICK_VLAN_TCI, net16($tci));\n\treturn p;"
+    state = "uint16_t tci;"
+    action = "\tclick_set_anno16(p, CLICK_VLAN_TCI, net16($s.tci));\n\treturn p;"
+    handlers = tag_handlers("$s.tci")
 
     def configure(self) -> None:
         given = self.args["VLAN_TCI"]
-        self.constants = {"tci": (self.args["VLAN_ID"] if given is None else given) | self.args["VLAN_PCP"] << 13}
+        tci = (self.args["VLAN_ID"] if given is None else given) | self.args["VLAN_PCP"] << 13
+        self.init = f"\t\t$s.tci = {tci};"

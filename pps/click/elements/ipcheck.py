@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from pps.click.arguments import words
-from pps.click.elements import Element, element, keyword, mandatory, number, optional, write
+from pps.click.elements import (
+    Element,
+    Handler,
+    element,
+    keyword,
+    mandatory,
+    number,
+    optional,
+    text_handler,
+    writable,
+    write,
+)
 from pps.click.values import Names, boolean, ip, prefix, raw, unsigned
 
 DROPS = (
@@ -14,8 +25,16 @@ DROPS = (
 )
 FAIL = """
 	$s.drops++;
+	$s.why[why]++;
 	$out(1, p);
 	return NULL;"""
+IP_MISTAKES = (
+    "tiny packet", "bad IP version", "bad IP header length", "bad IP length", "bad IP checksum", "bad source address",
+)  # fmt: skip
+
+
+def transport_mistakes(protocol: str) -> tuple[str, ...]:
+    return f"not {protocol}", "bad packet length", f"bad {protocol} checksum"
 
 
 class Check(Element):
@@ -24,8 +43,18 @@ class Check(Element):
     ports, processing = "1/1-2", "a/ah"
     headers = True
     includes = ("ip.h", "check.h")
-    state = "uint64_t drops;"
-    handlers = DROPS
+    state = "uint64_t drops; uint32_t why[6];"
+    handlers: tuple[Handler, ...] = DROPS
+    mistakes_known: tuple[str, ...] = IP_MISTAKES
+
+    def details(self) -> None:
+        """A handler that counts by what was wrong, where it is asked for."""
+        if self.args["DETAILS"]:
+            lines = "".join(
+                f'\tclick_say(out, "%u\\t%s\\n", $s.why[{i}], "{text}");\n'
+                for i, text in enumerate(self.mistakes_known)
+            )
+            self.handlers = (*DROPS, text_handler("drop_details", lines.rstrip("\n"), "what was wrong, and how often"))
 
 
 def address_list(text: str, names: Names) -> list[int]:
@@ -50,11 +79,12 @@ class CheckIPHeader(Check):
         keyword("BADSRC", address_list, []),
         keyword("GOODDST", address_list, []),
         keyword("OFFSET", unsigned),
-        keyword("CHECKSUM", boolean, True),
+        keyword("CHECKSUM", boolean),
         keyword("VERBOSE", boolean, False),
         keyword("DETAILS", boolean, False),
     )
     offset_default = 0
+    checksum_default = True
     action = (
         """
 	uint8_t *ip = p->data + $offset;
@@ -68,7 +98,8 @@ class CheckIPHeader(Check):
 	vnfc_trim(p, $offset + load16(ip + 2));
 	click_set_dst_ip(p, ((struct ip4_header *)ip)->dst);
 	return p;
-bad:"""
+bad:;
+	unsigned why = click_why_not_ip(ip, p->len < $offset ? 0 : p->len - $offset, $checksum);"""
         + FAIL
     )
 
@@ -79,7 +110,10 @@ bad:"""
         if self.args["INTERFACES"]:
             bad += [address & mask | ~mask & 0xFFFFFFFF for address, mask in self.args["INTERFACES"]]
             bad += [0, 0xFFFFFFFF]
-        self.constants = {"offset": offset, "checksum": int(self.args["CHECKSUM"])}
+        if (checksum := self.args["CHECKSUM"]) is None:
+            checksum = self.checksum_default
+        self.details()
+        self.constants = {"offset": offset, "checksum": int(checksum)}
         tests = " || ".join(f"source == {address:#x}u" for address in bad) or "false"
         excuse = " && ".join(f"load32(ip + 16) != {address:#x}u" for address in good) or "true"
         self.functions = f"""
@@ -100,7 +134,8 @@ static inline bool $bad_source(const uint8_t *ip)
         except ValueError:
             pass
         try:
-            return self.args["SECOND"] if self.args["SECOND"] is not None else offset, address_list(first, names)
+            bad = [*address_list(first, names), 0, 0xFFFFFFFF]
+            return self.args["SECOND"] if self.args["SECOND"] is not None else offset, bad
         except ValueError:
             self.wrong("FIRST", f"'{first}'", "an offset, or source addresses that are bad")
             return offset, []
@@ -108,11 +143,9 @@ static inline bool $bad_source(const uint8_t *ip)
 
 @element
 class CheckIPHeader2(CheckIPHeader):
-    """CheckIPHeader without the checksum."""
+    """CheckIPHeader without the checksum, unless CHECKSUM is given."""
 
-    def configure(self) -> None:
-        self.args["CHECKSUM"] = False
-        super().configure()
+    checksum_default = False
 
 
 @element
@@ -125,13 +158,17 @@ class CheckTransport(Check):
 
     arguments = (keyword("VERBOSE", boolean, False), keyword("DETAILS", boolean, False))
 
+    def configure(self) -> None:
+        self.details()
+
 
 @element
 class CheckTCPHeader(CheckTransport):
     """Passes TCP with a sound header length and checksum."""
 
     reason = ("bad_tcp_header", "the TCP header is not sound")
-    action = "\tif (click_tcp_sound(p))\n\t\treturn p;" + FAIL
+    mistakes_known = transport_mistakes("TCP")
+    action = "\tenum click_why why = click_check_tcp(p);\n\tif (why == CLICK_SOUND)\n\t\treturn p;" + FAIL
 
 
 @element
@@ -139,7 +176,8 @@ class CheckUDPHeader(CheckTransport):
     """Passes UDP with a sound length and checksum."""
 
     reason = ("bad_udp_header", "the UDP header is not sound")
-    action = "\tif (click_udp_sound(p))\n\t\treturn p;" + FAIL
+    mistakes_known = transport_mistakes("UDP")
+    action = "\tenum click_why why = click_check_udp(p);\n\tif (why == CLICK_SOUND)\n\t\treturn p;" + FAIL
 
 
 @element
@@ -147,7 +185,8 @@ class CheckICMPHeader(CheckTransport):
     """Passes ICMP that is long enough for its type and has a sound checksum."""
 
     reason = ("bad_icmp_header", "the ICMP header is not sound")
-    action = "\tif (click_icmp_sound(p))\n\t\treturn p;" + FAIL
+    mistakes_known = transport_mistakes("ICMP")
+    action = "\tenum click_why why = click_check_icmp(p);\n\tif (why == CLICK_SOUND)\n\t\treturn p;" + FAIL
 
 
 @element
@@ -157,11 +196,13 @@ class CheckLength(Element):
     ports, processing = "1/1-2", "a/ah"
     reason = ("too_long", "CheckLength found a longer packet")
     arguments = (mandatory("LENGTH", unsigned), keyword("EXTRA_LENGTH", boolean, False))
+    state = "uint32_t length;"
     action = """
-	if (p->len <= $length)
+	if (p->len <= $s.length)
 		return p;
 	$out(1, p);
 	return NULL;"""
+    handlers = (writable("$s.length", number("length", "$s.length", "the most bytes that pass")),)
 
     def configure(self) -> None:
-        self.constants = {"length": self.args["LENGTH"]}
+        self.init = f"\t\t$s.length = {self.args['LENGTH']}u;"

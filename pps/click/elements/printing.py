@@ -79,7 +79,7 @@ class IPPrint(Printing):
         keyword("NBYTES", integer()),
         keyword("TIMESTAMP", boolean, True),
         *(keyword(name, boolean, False) for name in FLAGS),
-        keyword("SWAP", boolean, False),
+        keyword("SWAP", boolean, True),
         keyword("ACTIVE", boolean, True),
     )
     action = """
@@ -92,7 +92,7 @@ class IPPrint(Printing):
         if self.args["CONTENTS"] and self.args["PAYLOAD"]:
             self.wrong("PAYLOAD", "CONTENTS and PAYLOAD", "one of them")
         self.prepare()
-        flags = ", ".join(f".{name.lower()} = {int(self.args[name])}" for name in FLAGS)
+        flags = ", ".join(f".{name.lower()} = {int(self.args[name])}" for name in (*FLAGS, "SWAP"))
         length = self.args["MAXLENGTH"] if self.args["NBYTES"] is None else self.args["NBYTES"]
         self.data = f"""static const struct click_ipprint $what = {{
 	.label = {c_string(self.args["LABEL"])}, .timestamp = {int(self.args["TIMESTAMP"])}, {flags},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pps.click.elements import Element, element, flag, keyword, number, optional, read_write, writable, write
+from pps.click.elements import Element, Handler, element, flag, keyword, number, optional, read_write, writable, write
 from pps.click.values import boolean, integer, unsigned
 
 ACTIVE = read_write(
@@ -26,7 +26,7 @@ class SimpleQueue(Element):
     state = """
 	uint32_t length, first, highest, capacity;
 	uint64_t drops;
-	struct vnfc_packet *slot[$slots];
+	struct vnfc_packet **slot; /* capacity of them */
 """
     push = """
 	if ($s.length >= $s.capacity) {
@@ -39,40 +39,64 @@ class SimpleQueue(Element):
 		click_drop(p, CLICK_HOLD_FULL);
 		return;
 	}
-	$s.slot[($s.first + $s.length++) % $slots] = p;
+	uint32_t at = $s.first + $s.length++;
+	$s.slot[at < $s.capacity ? at : at - $s.capacity] = p;
 	if ($s.length > $s.highest)
 		$s.highest = $s.length;
 	click_wake();"""
     pull = """
 	if ($s.length == 0)
 		return NULL;
-	struct vnfc_packet *p = $s.slot[$s.first];
-	$s.first = ($s.first + 1) % $slots;
-	$s.length--;
-	return p;"""
+	return $take();"""
+    data = "static struct vnfc_packet *$slots_of_its_own[$slots];"
     functions = """
-static inline void $empty(void)
+static inline struct vnfc_packet *$take(void)
 {
-	struct vnfc_packet *p;
-	for (; $s.length; $s.length--) {
-		p = $s.slot[$s.first];
-		$s.first = ($s.first + 1) % $slots;
-		$s.drops++;
-		$drop(p);
-	}
+	struct vnfc_packet *p = $s.slot[$s.first];
+	$s.first = $s.first + 1 < $s.capacity ? $s.first + 1 : 0;
+	$s.length--;
+	return p;
+}
+
+/* The oldest stay, as many as there is room for then. */
+static bool $resize(uint32_t capacity)
+{
+	struct vnfc_packet **slot = calloc(capacity, sizeof(*slot));
+	uint32_t kept = 0;
+	if (!slot)
+		return false;
+	while ($s.length && kept < capacity)
+		slot[kept++] = $take();
+	while ($s.length)
+		$drop($take());
+	if ($s.slot != $slots_of_its_own)
+		free($s.slot);
+	$s.slot = slot;
+	$s.first = 0;
+	$s.length = kept;
+	$s.capacity = capacity;
+	return true;
 }"""
     handlers = (
         number("length", "$s.length", "packets in the queue"),
         number("highwater_length", "$s.highest", "the most there ever were"),
         number("drops", "$s.drops", "packets dropped"),
-        number("capacity", "$s.capacity", "packets that it can hold"),
-        write("reset_counts", "\t$s.drops = $s.highest = 0;"),
-        write("reset", "\t$empty();"),
+        read_write(
+            number("capacity", "$s.capacity", "packets that it can hold"),
+            """
+	int64_t number;
+	if (!click_number(value, &number) || number < 1 || number > 65535)
+		return click_refuse(out, "expected a number from 1 to 65535");
+	if (!$resize((uint32_t)number))
+		return click_refuse(out, "out of memory");""",
+        ),
+        write("reset_counts", "\t$s.drops = 0;\n\t$s.highest = $s.length;"),
+        write("reset", "\twhile ($s.length)\n\t\t$out(1, $take());"),
     )
 
     def configure(self) -> None:
         self.constants = {"slots": self.args["CAPACITY"]}
-        self.init = "\t\t$s.capacity = $slots;"
+        self.init = "\t\t$s.capacity = $slots;\n\t\t$s.slot = $slots_of_its_own;"
 
 
 @element
@@ -85,6 +109,13 @@ class ThreadSafeQueue(SimpleQueue):
     """Queue: one thread runs everything here."""
 
 
+def _task_number(name: str, why: str) -> Handler:
+    read = number(name, f"$s.{name}", why, "%lld", "long long")
+    infinite = "\n\tif ($s.burst < 0)\n\t\t$s.burst = INT32_MAX;" if name == "burst" else ""
+    handler = writable(f"$s.{name}", read, -1, 2**31 - 1)
+    return read_write(read, f"{handler.write}{infinite}\n\tclick_wake();")
+
+
 @element
 class Unqueue(Element):
     """Pulls packets as fast as it can and pushes them on."""
@@ -95,22 +126,25 @@ class Unqueue(Element):
         keyword("ACTIVE", boolean, True),
         keyword("LIMIT", integer(-1, 2**31 - 1), -1),
     )
-    state = "uint64_t packets; bool paused;"
+    state = "uint64_t packets; int64_t burst, limit; bool paused;"
     handlers = (
         number("count", "$s.packets", "packets that passed"),
         ACTIVE,
+        _task_number("burst", "packets that it moves at once"),
+        _task_number("limit", "packets that it moves altogether, -1: any number"),
         write("reset", "\t$s.packets = 0;\n\tclick_wake();"),
+        write("reset_counts", "\t$s.packets = 0;\n\tclick_wake();"),
     )
 
     def configure(self) -> None:
         burst = self.args["BURST"] if self.args["BURST"] > 0 else 2**31 - 1
-        self.constants = {"burst": burst, "limit": self.args["LIMIT"]}
+        self.init = f"\t\t$s.burst = {burst};\n\t\t$s.limit = {self.args['LIMIT']};"
         if not self.args["ACTIVE"]:
-            self.init = "\t\t$s.paused = true;"
+            self.init += "\n\t\t$s.paused = true;"
 
     task = """
 	int64_t worked = 0;
-	while (!$s.paused && worked < $burst && ($limit < 0 || (int64_t)$s.packets < $limit)) {
+	while (!$s.paused && worked < $s.burst && ($s.limit < 0 || (int64_t)$s.packets < $s.limit)) {
 		struct vnfc_packet *p = $in(0);
 		if (!p)
 			break;

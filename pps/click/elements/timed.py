@@ -12,7 +12,10 @@ from pps.click.elements import (
     mandatory,
     number,
     optional,
+    rate_number,
     read_write,
+    real_number,
+    text_handler,
     write,
 )
 from pps.click.elements.queues import ACTIVE
@@ -21,22 +24,31 @@ from pps.click.values import bandwidth, boolean, nanoseconds, seconds, unsigned
 LEAST_BYTES = 131072  #: a bucket of bytes lets a packet go when it holds so many (more than any packet has)
 
 
-def rate_handler(expression: str, changed: str = "") -> Any:
+def rate_handler(expression: str, changed: str = "", unit: str = "number") -> Any:
+    """`rate`: of packets a number; of bytes it is read, and may be written, with a unit."""
+    read = number("rate", expression, "the rate, a second")
+    if unit == "bandwidth":
+        read = text_handler("rate", f"\tclick_say_bandwidth(out, {expression});", "the rate, with its unit")
     return read_write(
-        number("rate", expression, "the rate, a second"),
+        read,
         f"""
 	int64_t rate;
-	if (!click_number(value, &rate) || rate < 0 || rate > UINT32_MAX)
+	if (!click_{unit}(value, &rate) || rate < 0 || rate > UINT32_MAX)
 		return click_refuse(out, "expected a whole number, a second");
 	{changed}
 	click_wake();""",
     )
 
 
+BUCKET_RATE = "click_bucket_rate_of(&$s.bucket)"
+BUCKET_CHANGED = "click_bucket_rate(&$s.bucket, (uint32_t)rate, $size((uint32_t)rate));"
+GAP_CHANGED = "click_gap_rate(&$s.gap, (uint32_t)rate);"
+
+
 class Bucketed(Element):
     """What token buckets need: RATE, and how much may pass at once."""
 
-    includes = ("bucket.h",)
+    includes = ("bucket.h", "bandwidth.h")
     state = "struct click_bucket bucket; struct click_timer timer; uint64_t packets; bool paused;"
     burst = "BURST_SIZE"
     least = 1
@@ -46,18 +58,23 @@ class Bucketed(Element):
         keyword("BURST_SIZE", unsigned),
         keyword("ACTIVE", boolean, True),
     )
-    handlers: Any = (rate_handler("$s.bucket.rate", "click_bucket_rate(&$s.bucket, (uint32_t)rate);"), ACTIVE)
+    handlers: Any = (rate_handler(BUCKET_RATE, BUCKET_CHANGED), ACTIVE)
 
     def configure(self) -> None:
         rate, tokens, duration = self.args["RATE"], self.args[self.burst], self.args["BURST_DURATION"]
         if tokens is not None and duration is not None:
             self.wrong(self.burst, f"BURST_DURATION and {self.burst}", "one of them")
-        if tokens is None:
-            tokens = rate * (20_000_000 if duration is None else duration) // 10**9
-        if self.least > 1:
-            tokens += self.least
-        self.constants = {"rate": rate, "burst": min(max(tokens, 1), 2**32 - 1), "least": self.least}
-        self.init = "\t\tclick_bucket_begin(&$s.bucket, $rate, $burst);"
+        at_once_ms = 20 if duration is None else duration // 1_000_000
+        each = f"{tokens}ull" if tokens is not None else f"(uint64_t)rate * {at_once_ms} / 1000"
+        more = self.least if self.least > 1 else 0
+        self.functions = f"""
+static inline uint32_t $size(uint32_t rate VNFC__UNUSED)
+{{
+	uint64_t size = {each} + {more};
+	return size > UINT32_MAX ? UINT32_MAX : size ? (uint32_t)size : 1;
+}}"""
+        self.constants = {"rate": rate, "least": self.least}
+        self.init = "\t\tclick_bucket_rate(&$s.bucket, $rate, $size($rate));"
         if not self.args["ACTIVE"]:
             self.init += "\n\t\t$s.paused = true;"
 
@@ -103,6 +120,11 @@ class BandwidthRatedUnqueue(RatedUnqueue):
 
     arguments: Any = BYTES
     burst, least, cost = "BURST_BYTES", LEAST_BYTES, "p->len"
+    handlers: Any = (
+        rate_handler(BUCKET_RATE, BUCKET_CHANGED, "bandwidth"),
+        ACTIVE,
+        number("count", "$s.packets", "packets that passed"),
+    )
 
 
 @element
@@ -127,6 +149,7 @@ class BandwidthRatedSplitter(RatedSplitter):
 
     arguments: Any = BYTES
     burst, least = "BURST_BYTES", LEAST_BYTES
+    handlers: Any = (rate_handler(BUCKET_RATE, BUCKET_CHANGED, "bandwidth"), ACTIVE)
     push = """
 	click_bucket_refill(&$s.bucket);
 	if (click_bucket_has(&$s.bucket, $least)) {
@@ -142,12 +165,12 @@ class Shaper(Element):
     """Lets RATE packets a second be pulled, spread evenly."""
 
     ports, processing = "1/1", "l/l"
-    includes = ("gap.h",)
+    includes = ("gap.h", "bandwidth.h")
     arguments: Any = (mandatory("RATE", unsigned),)
     state = "struct click_gap gap; struct click_timer timer;"
     cost = "1"
     handlers = (
-        rate_handler("$s.gap.rate", "click_gap_rate(&$s.gap, (uint32_t)rate);"),
+        rate_handler("$s.gap.rate", GAP_CHANGED),
         write("reset", "\t$s.gap.begun = false;\n\tclick_wake();"),
     )
 
@@ -172,6 +195,7 @@ class BandwidthShaper(Shaper):
 
     arguments: Any = (mandatory("RATE", bandwidth),)
     cost = "p->len"
+    handlers = (rate_handler("$s.gap.rate", GAP_CHANGED, "bandwidth"), *Shaper.handlers[1:])
 
 
 @element
@@ -183,6 +207,7 @@ class Meter(Element):
     arguments: Any = (every("RATE", unsigned, 1),)
     state = "struct click_ewma rate;"
     unit, scale = "1", 10
+    handlers = (rate_number("rate", "$s.rate", "packets (or bytes) a second, averaged", 10),)
 
     def configure(self) -> None:
         rates = self.args["RATE"]
@@ -237,8 +262,8 @@ static double $rate(uint64_t counted)
     handlers = (
         number("count", "$s.packets", "packets that passed"),
         number("byte_count", "$s.bytes", "bytes that passed"),
-        number("rate", "$rate($s.packets)", "packets a second", "%.15g", "double"),
-        number("byte_rate", "$rate($s.bytes)", "bytes a second", "%.15g", "double"),
+        real_number("rate", "$rate($s.packets)", "packets a second"),
+        real_number("byte_rate", "$rate($s.bytes)", "bytes a second"),
         write("reset", "\tmemset(&$s, 0, sizeof($s));"),
     )
 

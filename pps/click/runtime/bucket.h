@@ -10,56 +10,60 @@ static inline uint64_t click_tick(void)
 	return vnfc_now() / CLICK_TICK_NS;
 }
 
+/* Tokens are counted in fractions such that a full bucket holds UINT32_MAX: rates are as precise as that, no more. */
 struct click_bucket {
-	uint32_t rate;	 /* tokens a second */
-	uint64_t size;	 /* in thousandths of a token: what comes in a tick is a whole number of them */
-	uint64_t tokens; /* likewise */
+	uint32_t scale;		   /* fractions of a token */
+	uint32_t per_tick, tokens; /* in fractions */
 	uint64_t tick;
 	bool begun;
 };
 
-static inline void click_bucket_begin(struct click_bucket *b, uint32_t rate, uint32_t size)
+/* rate tokens a second, at most size at once. What is in the bucket stays. */
+static inline void click_bucket_rate(struct click_bucket *b, uint32_t rate, uint32_t size)
 {
-	*b = (struct click_bucket){ .rate = rate, .size = (uint64_t)size * CLICK_TICKS };
+	uint32_t least = rate ? (rate - 1) / CLICK_TICKS + 1 : 1; /* what comes in a tick */
+	b->scale = UINT32_MAX / (size > least ? size : least);
+	b->per_tick = (uint32_t)((uint64_t)rate * b->scale / CLICK_TICKS);
+	if (rate && !b->per_tick)
+		b->per_tick = 1;
+}
+
+static inline uint32_t click_bucket_rate_of(const struct click_bucket *b)
+{
+	return (uint32_t)(((uint64_t)b->per_tick * CLICK_TICKS + b->per_tick / 2) / b->scale);
 }
 
 static inline void click_bucket_refill(struct click_bucket *b)
 {
 	uint64_t tick = click_tick(), ticks = tick - b->tick;
 	if (!b->begun) {
-		b->tokens = b->rate ? b->size : 0; /* full at first */
+		b->tokens = b->per_tick ? UINT32_MAX : 0; /* full at first */
 		b->begun = true;
-	} else if (ticks && b->rate) {
-		uint64_t room = b->size - b->tokens;
-		b->tokens = ticks > room / b->rate ? b->size : b->tokens + ticks * b->rate;
+	} else if (ticks && b->per_tick) {
+		uint32_t room = UINT32_MAX - b->tokens;
+		b->tokens =
+			ticks > room / b->per_tick ? UINT32_MAX : b->tokens + (uint32_t)ticks * b->per_tick;
 	}
 	b->tick = tick;
 }
 
-/* The size stays; what is in the bucket does, too. */
-static inline void click_bucket_rate(struct click_bucket *b, uint32_t rate)
-{
-	click_bucket_refill(b);
-	b->rate = rate;
-}
-
 static inline bool click_bucket_has(const struct click_bucket *b, uint32_t tokens)
 {
-	return b->tokens >= (uint64_t)tokens * CLICK_TICKS;
+	return b->tokens >= (uint64_t)tokens * b->scale;
 }
 
 static inline void click_bucket_take(struct click_bucket *b, uint32_t tokens)
 {
-	uint64_t n = (uint64_t)tokens * CLICK_TICKS;
-	b->tokens -= n < b->tokens ? n : b->tokens;
+	uint64_t n = (uint64_t)tokens * b->scale;
+	b->tokens = n < b->tokens ? b->tokens - (uint32_t)n : 0;
 }
 
-/* When it will have them: the begin of a tick, ns. */
+/* When it will have them, ns: after whole ticks. */
 static inline uint64_t click_bucket_when(const struct click_bucket *b, uint32_t tokens)
 {
-	uint64_t missing = (uint64_t)tokens * CLICK_TICKS - b->tokens;
-	if (!b->rate)
+	uint64_t missing = (uint64_t)tokens * b->scale - b->tokens;
+	if (!b->per_tick)
 		return vnfc_now() + 3600ull * VNFC_SECOND;
-	return (b->tick + (missing + b->rate - 1) / b->rate) * CLICK_TICK_NS;
+	return vnfc_now() + (missing + b->per_tick - 1) / b->per_tick * CLICK_TICK_NS;
 }
 #endif

@@ -23,51 +23,91 @@ static inline uint32_t click_segment(const struct vnfc_packet *p, const struct i
 	return header >= sizeof(*ip) && total > header && total <= click_network_len(p) ? total - header : 0;
 }
 
-static inline bool click_tcp_sound(const struct vnfc_packet *p)
+/* Why a transport header is not sound, as numbered in drop_details; SOUND if it is. */
+enum click_why { CLICK_SOUND = -1, CLICK_OTHER_PROTOCOL = 0, CLICK_BAD_LENGTH = 1, CLICK_BAD_CHECKSUM = 2 };
+
+static inline enum click_why click_check_tcp(const struct vnfc_packet *p)
 {
 	const struct ip4_header *ip = click_ip(p);
+	if (!ip || ip->proto != PROTO_TCP)
+		return CLICK_OTHER_PROTOCOL;
 	uint32_t n = click_segment(p, ip, PROTO_TCP), header;
 	const uint8_t *tcp = (const uint8_t *)ip + (n ? click_ip_header_len((const uint8_t *)ip) : 0);
 	if (n < sizeof(struct tcp_header))
-		return false;
+		return CLICK_BAD_LENGTH;
 	header = (uint32_t)(tcp[12] >> 4) * 4;
-	return header >= sizeof(struct tcp_header) && header <= n && click_sum_is_right(ip, tcp, n);
+	if (header < sizeof(struct tcp_header) || header > n)
+		return CLICK_BAD_LENGTH;
+	return click_sum_is_right(ip, tcp, n) ? CLICK_SOUND : CLICK_BAD_CHECKSUM;
 }
 
-static inline bool click_udp_sound(const struct vnfc_packet *p)
+/* Bytes from behind the IP header to the end of the packet; 0 if there are none. */
+static inline uint32_t click_rest(const struct vnfc_packet *p, const struct ip4_header *ip)
+{
+	uint32_t header = click_ip_header_len((const uint8_t *)ip), there = click_network_len(p);
+	return header >= sizeof(*ip) && header < there ? there - header : 0;
+}
+
+static inline enum click_why click_check_udp(const struct vnfc_packet *p)
 {
 	const struct ip4_header *ip = click_ip(p);
-	uint32_t n = click_segment(p, ip, PROTO_UDP), said;
-	const uint8_t *udp = (const uint8_t *)ip + (n ? click_ip_header_len((const uint8_t *)ip) : 0);
+	if (!ip || ip->proto != PROTO_UDP)
+		return CLICK_OTHER_PROTOCOL;
+	uint32_t n = click_rest(p, ip), said;
+	const uint8_t *udp = (const uint8_t *)ip + click_ip_header_len((const uint8_t *)ip);
 	if (n < sizeof(struct udp_header))
-		return false;
+		return CLICK_BAD_LENGTH;
 	said = load16(udp + 4);
-	return said >= sizeof(struct udp_header) && said <= n &&
-	       (load16(udp + 6) == 0 || click_sum_is_right(ip, udp, said));
+	if (said < sizeof(struct udp_header) || said > n)
+		return CLICK_BAD_LENGTH;
+	return load16(udp + 6) == 0 || click_sum_is_right(ip, udp, said) ? CLICK_SOUND : CLICK_BAD_CHECKSUM;
 }
 
-static inline bool click_icmp_sound(const struct vnfc_packet *p)
+static inline enum click_why click_check_icmp(const struct vnfc_packet *p)
 {
 	const struct ip4_header *ip = click_ip(p);
-	uint32_t n = click_segment(p, ip, PROTO_ICMP), least;
-	const uint8_t *icmp = (const uint8_t *)ip + (n ? click_ip_header_len((const uint8_t *)ip) : 0);
-	if (n < sizeof(struct icmp_header))
-		return false;
+	if (!ip || ip->proto != PROTO_ICMP)
+		return CLICK_OTHER_PROTOCOL;
+	uint32_t n = click_rest(p, ip), least = sizeof(struct icmp_header), most = UINT32_MAX;
+	const uint8_t *icmp = (const uint8_t *)ip + click_ip_header_len((const uint8_t *)ip);
+	if (n < least)
+		return CLICK_BAD_LENGTH;
 	switch (icmp[0]) {
 	case 13: /* timestamps */
 	case 14:
-		least = 20;
+		least = most = 20;
 		break;
-	case 3: /* errors quote at least an IP header and 8 bytes */
+	case 15: /* information requests */
+	case 16:
+		most = least;
+		break;
+	case 3: /* errors quote an IP header and 8 bytes; Click wants as much beyond 8 bytes of its own */
 	case 4:
 	case 5:
 	case 11:
 	case 12:
-		least = 8 + sizeof(struct ip4_header);
+		least += sizeof(struct ip4_header) + 8;
 		break;
-	default:
-		least = sizeof(struct icmp_header);
 	}
-	return n >= least && packet_fold(packet_sum(icmp, n, 0)) == 0xffff;
+	if (n < least || n > most)
+		return CLICK_BAD_LENGTH;
+	return packet_fold(packet_sum(icmp, n, 0)) == 0xffff ? CLICK_SOUND : CLICK_BAD_CHECKSUM;
+}
+
+/* Why CheckIPHeader refused what is at ip, len bytes, if it checks checksums or not. */
+static inline unsigned click_why_not_ip(const uint8_t *ip, uint32_t len, bool checksum)
+{
+	uint32_t header, total;
+	if (len < sizeof(struct ip4_header))
+		return 0;
+	header = click_ip_header_len(ip);
+	total = load16(ip + 2);
+	if (ip[0] >> 4 != 4)
+		return 1;
+	if (header < sizeof(struct ip4_header))
+		return 2;
+	if (total > len || total < header)
+		return 3;
+	return checksum && packet_fold(packet_sum(ip, header, 0)) != 0xffff ? 4 : 5;
 }
 #endif

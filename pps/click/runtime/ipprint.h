@@ -1,12 +1,14 @@
 /* What IPPrint writes about a packet: a line as tcpdump once wrote it. */
 #ifndef CLICK_IPPRINT_H
 #define CLICK_IPPRINT_H
+#include "icmpnames.h"
 #include "ip.h"
 #include "print.h"
 
 struct click_ipprint {
 	const char *label;
 	bool timestamp, aggregate, paint, id, ttl, tos, length, payload;
+	bool swap;    /* of an echo's numbers: false shows them as a little-endian machine has them */
 	int contents; /* 0 none, 1 hexadecimal, 2 ASCII */
 	int64_t bytes;
 };
@@ -66,21 +68,81 @@ static inline void ipprint_udp(struct click_line *line, const struct ip4_header 
 		click_add(line, "udp %u", load16(udp + 4));
 }
 
+static inline void ipprint_protocol(struct click_line *line, uint8_t protocol, const char *before)
+{
+	const char *name = ip_protocol_name(protocol);
+	if (name)
+		click_add(line, " %s", name);
+	else
+		click_add(line, " %s%u", before, protocol);
+}
+
+/* What could not be reached, as far as the message quotes it. */
+static inline void ipprint_unreachable(struct click_line *line, const uint8_t *icmp, int len)
+{
+	const char *code = icmp_code_name(icmp[0], icmp[1]);
+	const uint8_t *quoted = icmp + 8;
+	int rest = len - 8, header = rest > 0 ? (quoted[0] & 15) * 4 : 0;
+	click_add(line, "icmp ");
+	if (rest >= (int)sizeof(struct ip4_header)) {
+		ipprint_address(line, quoted + 16);
+		click_add(line, " ");
+	}
+	if (code)
+		click_add(line, "unreachable %s", code);
+	else
+		click_add(line, "unreachable code %u", icmp[1]);
+	if (rest < (int)sizeof(struct ip4_header)) {
+		click_add(line, " truncated-icmp");
+		return;
+	}
+	if (icmp[1] == 2)
+		ipprint_protocol(line, quoted[9], "");
+	else if (icmp[1] == 3) {
+		ipprint_protocol(line, quoted[9], "protocol ");
+		if (rest - header < 4)
+			click_add(line, "truncated-icmp");
+		else
+			click_add(line, "/%u", load16(quoted + header + 2));
+	} else if (icmp[1] == 4 && load16(icmp + 6))
+		click_add(line, " (mtu %u)", load16(icmp + 6));
+}
+
+static inline void ipprint_other_icmp(struct click_line *line, const uint8_t *icmp)
+{
+	const char *type = icmp_type_name(icmp[0]), *code = icmp_code_name(icmp[0], icmp[1]);
+	if (type)
+		click_add(line, "icmp %s", type);
+	else
+		click_add(line, "icmp type %u", icmp[0]);
+	if (code)
+		click_add(line, " %s", code);
+	else if (icmp[1])
+		click_add(line, " code %u", icmp[1]);
+}
+
+static inline unsigned echo_number(const uint8_t *at, bool swap)
+{
+	return swap ? load16(at) : at[0] | (unsigned)at[1] << 8;
+}
+
 static inline void ipprint_icmp(struct click_line *line, const struct ip4_header *ip, const uint8_t *icmp,
-				int len)
+				int len, bool swap)
 {
 	ipprint_pair(line, ip, NULL);
 	if (!click_ip_first_fragment(ip))
 		click_add(line, "icmp");
 	else if (len < 2)
 		click_add(line, "truncated-icmp");
+	else if (icmp[0] == 3)
+		ipprint_unreachable(line, icmp, len);
 	else if (icmp[0] != 0 && icmp[0] != 8)
-		click_add(line, icmp[1] ? "icmp type %u code %u" : "icmp type %u", icmp[0], icmp[1]);
+		ipprint_other_icmp(line, icmp);
 	else if (len < 8)
 		click_add(line, "icmp echo%s truncated-icmp", icmp[0] ? "" : "-reply");
 	else
-		click_add(line, "icmp echo%s (%u, %u)", icmp[0] ? "" : "-reply", load16(icmp + 4),
-			  load16(icmp + 6));
+		click_add(line, "icmp echo%s (%u, %u)", icmp[0] ? "" : "-reply", echo_number(icmp + 4, swap),
+			  echo_number(icmp + 6, swap));
 }
 
 /* The bytes that `contents` asks for, in lines of 24 (as text: 48). */
@@ -120,7 +182,7 @@ static inline void ipprint_packet(struct click_line *line, const struct vnfc_pac
 	else if (ip->proto == PROTO_UDP)
 		ipprint_udp(line, ip, transport, len);
 	else if (ip->proto == PROTO_ICMP)
-		ipprint_icmp(line, ip, transport, len);
+		ipprint_icmp(line, ip, transport, len, what->swap);
 	else {
 		ipprint_pair(line, ip, NULL);
 		click_add(line, "ip-proto-%u", ip->proto);

@@ -36,10 +36,19 @@ static inline void click_ewma_add(struct click_ewma *e, int64_t n, unsigned scal
 	e->counted += n;
 }
 
-static inline double click_ewma_per_second(struct click_ewma *e, unsigned scale)
+/* The average a second, as a fixed-point number with `bits` fractional bits (of which it has `scale`): with as few
+ * decimals as tell it from the next one. */
+static inline void click_say_rate(struct click_text *out, struct click_ewma *e, unsigned scale, unsigned bits)
 {
+	char text[64];
 	click_ewma_add(e, 0, scale);
-	return (double)e->average * CLICK_TICKS / (double)(1u << scale);
+	double one = (double)(1u << bits), fixed = (double)(e->average * CLICK_TICKS);
+	for (int decimals = 0; decimals < 10; decimals++) {
+		snprintf(text, sizeof(text), "%.*f", decimals, fixed / one);
+		if (round(strtod(text, NULL) * one) == fixed)
+			break;
+	}
+	click_say(out, "%s", text);
 }
 
 /* Write a handler of any element; what it refuses is a line in the log. */

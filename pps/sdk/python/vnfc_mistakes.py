@@ -73,7 +73,7 @@ def remedy(error: BaseException) -> str:
         return "a component may use the standard library, NumPy, Scapy and the package's own vendor/ folder"
     if isinstance(error, ImportError):
         return "see docs/authors.md for what vnfc offers"
-    return "mend the line; `coven logs` has the traceback"
+    return "mend the line; the traceback is in what it wrote"
 
 
 def lines(error: BaseException) -> list[str]:
