@@ -137,8 +137,7 @@ PREFIX  ?= /usr/local
 bundle: setup  ## one archive that installs in a room without network, for this release and architecture
 	@$(PY) install/bundle.py
 
-# The C code's unit tests with arm64 programs, run under qemu-user-static. Two cases of test_forwarder.py are
-# left out: there the emulated forwarder sometimes does not see in time that its keeper is gone.
+# The C code's unit tests with arm64 programs, run under qemu-user-static.
 ARM64       := build/arm64
 ARM64_TESTS := $(patsubst %,tests/unit/test_%.py,packet pcap forwarder trace host_c host_timers)
 ARM64_BUILT := $(patsubst %,$(ARM64)/native/%,coven-forwarder coven-host-c libcoven-vns.so make-seccomp coven-launch)
@@ -146,7 +145,7 @@ test-arm64: setup-dev  ## the C code cross-built for arm64, its unit tests under
 	@install/arm64 root && install/arm64 tools
 	@$(MAKE) --no-print-directory B=$(ARM64)/native CC=$(CURDIR)/$(ARM64)/bin/gcc $(ARM64_BUILT)
 	@PATH="$(CURDIR)/$(ARM64)/bin:$$PATH" COVEN_BUILD=$(CURDIR)/$(ARM64)/native \
-		$(PY) -m pytest $(ARM64_TESTS) -k 'not lying_vnfc and not killed_forwarder'
+		$(PY) -m pytest $(ARM64_TESTS)
 
 install: setup  ## into $(DESTDIR)$(PREFIX), with a systemd unit, /etc/coven, /var/lib/coven
 	@$(PY) install/install.py install --destdir '$(DESTDIR)' --prefix '$(PREFIX)'

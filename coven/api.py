@@ -75,6 +75,7 @@ class Api(ServicePathsApi):
         body="Package",
         media=ZIP,
         errors=(409, 422, 507),
+        again=200,
     )
     def add_package(self) -> Row:
         row, new = self.library.add(web.body(ZIP))
@@ -103,7 +104,7 @@ class Api(ServicePathsApi):
         status=201,
         reply="Vnf",
         body="CreateVnf",
-        errors=(409, 422, 507),
+        errors=(404, 409, 422, 507),
     )
     def create_vnf(self) -> Row:
         body = web.fields(web.json_body(), {"name", "package"})
@@ -139,16 +140,19 @@ class Api(ServicePathsApi):
 
     @route("POST", "/v1/vnfs/{name}/start", "Let packets pass", body="Nothing", **_BEGIN)
     def start_vnf(self, name: str) -> Row:
+        web.no_body()
         return self._began(self.lifecycle.operate(name, "start"))
 
     @route("POST", "/v1/vnfs/{name}/stop", "Let no packet pass", body="Nothing", **_BEGIN)
     def stop_vnf(self, name: str) -> Row:
+        web.no_body()
         return self._began(self.lifecycle.operate(name, "stop"))
 
     @route(
         "POST", "/v1/vnfs/{name}/terminate", "End it and give its interfaces back", body="Nothing", **_BEGIN
     )
     def terminate_vnf(self, name: str) -> Row:
+        web.no_body()
         return self._began(self.lifecycle.operate(name, "terminate"))
 
     @route("GET", "/v1/vnfs/{name}/stats", "Every figure, exact", reply="Stats", errors=(409, 503))
@@ -169,6 +173,10 @@ class Api(ServicePathsApi):
         states = {vnfc: str(each.get("state")) for vnfc, each in status.get("vnfcs", {}).items()}
         health.update(vnfcs=states, unaccounted=status.get("unaccounted", 0))
         health["why"] = [f"{vnfc} is {state}" for vnfc, state in states.items() if state != "running"]
+        health["why"] += [
+            f"port {port}: {each.get('interface')} is {each['link']}"
+            for port, each in status.get("ports", {}).items() if each.get("link") in ("down", "gone")
+        ]  # fmt: skip
         if health["unaccounted"]:
             health["why"].append(f"{health['unaccounted']} packets are unaccounted for")
         stopped = "stopped" if vnf["operational_state"] == "STOPPED" else "healthy"
@@ -186,7 +194,7 @@ class Api(ServicePathsApi):
         ),
     )
     def get_logs(self, name: str) -> Row:
-        arguments: Row = {"lines": int(web.number("lines", 100, 1, 10_000))}
+        arguments: Row = {"lines": web.integer("lines", 100, 1, 10_000)}
         if vnfc := bottle.request.query.get("vnfc"):
             self._known_vnfc(name, vnfc)
             arguments["vnfc"] = vnfc
@@ -313,7 +321,7 @@ class Api(ServicePathsApi):
         "One operation",
         reply="Operation",
         query=(_WAIT, _PROGRESS),
-        errors=(503,),
+        errors=(422, 503),
     )
     def get_operation(self, id: str) -> Row:
         wait = web.number("wait", 0.0, 0.0, MAX_WAIT)
@@ -349,6 +357,7 @@ class Api(ServicePathsApi):
             "instantiation_state": vnf["instantiation_state"], "operational_state": vnf["operational_state"],
             "ports": vnf["ports"], "operation": running[0]["id"] if running else None,
             "errors": vnf["errors"], "created": vnf["created"],
+            "control_sockets": self.lifecycle.control.where(vnf["name"]),
         }  # fmt: skip
 
 

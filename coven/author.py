@@ -31,6 +31,7 @@ def check(given: Arguments) -> int:
             "ok": not result.mistakes,
             "descriptors": result.descriptors,
             "errors": [mistake.as_dict() for mistake in result.mistakes],
+            "warnings": [warning.as_dict() for warning in result.warnings],
             "notes": result.notes,
         }
         print(json.dumps(facts, indent=2, ensure_ascii=False))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +16,12 @@ from coven.descriptor import Descriptor, Vnfc
 from coven.errors import Mistake, Refused
 from coven.places import SYSTEM_RUN
 from coven.plan import Plan
+from coven.serve_config import serve_config
 from pps.confine import Bind, Built, ConfineError, Confinement
 from pps.frameworks import FRAMEWORKS
 from pps.uids import UidLease
+
+MOST_WARNINGS = 50  #: of one VNFC that are told
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,27 @@ class Ready:
     """A VNFC that can be started."""
 
     command: list[str]  #: without `--fds`
+    artifact: Path  #: what was made of the sources
     binds: list[Bind] = field(default_factory=list)  #: what its host sees, read-only, beside the package
     env: dict[str, str] = field(default_factory=dict)
+    warnings: list[Mistake] = field(default_factory=list)  #: of its compiler
+
+
+class Builds:
+    """What was built, kept over many runs of a package that stays as it is meanwhile. The folder is the caller's."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._numbers = itertools.count()
+        self._ready: dict[tuple[object, ...], Ready] = {}
+
+    def of(self, vnfc: Vnfc, plan: Plan, make: Callable[[Path], Ready]) -> Ready:
+        """What `make` gives, called once with a folder for it: nothing is kept of what raises."""
+        how = vnfc.language, vnfc.engine, *vnfc.sources, None, *vnfc.libs
+        key = plan.package, vnfc.name, vnfc.memory_mb, *how
+        if key not in self._ready:
+            self._ready[key] = make(self._folder / str(next(self._numbers)) / vnfc.name)
+        return self._ready[key]
 
 
 def build_all(
@@ -54,11 +78,18 @@ def build_all(
 
 
 def _build(vnfc: Vnfc, plan: Plan, confinement: Confinement) -> Ready:
+    if plan.builds is not None:
+        return plan.builds.of(vnfc, plan, lambda folder: _build_in(folder, vnfc, plan, confinement))
+    return _build_in(plan.build / vnfc.name, vnfc, plan, confinement)
+
+
+def _build_in(folder: Path, vnfc: Vnfc, plan: Plan, confinement: Confinement) -> Ready:
     framework = FRAMEWORKS[vnfc.language]()
     if (choose := getattr(framework, "choose_engine", None)) is not None:
         choose(vnfc.engine)
+    if vnfc.libs and (libs := serve_config().libs) is not None and (allow := getattr(framework, "allow", None)):
+        allow(libs)
     sources = [plan.package / source for source in vnfc.sources]
-    folder = plan.build / vnfc.name
     shutil.rmtree(folder, ignore_errors=True)
     artifact = folder / framework.artifact_name(vnfc.name)
     visible = list(framework.visible())
@@ -76,7 +107,12 @@ def _build(vnfc: Vnfc, plan: Plan, confinement: Confinement) -> Ready:
     command = framework.host_command(artifact, vnfc.name)
     if (limit := getattr(framework, "limit_heap", None)) is not None:
         command = limit(command, vnfc.memory_mb)
-    return Ready(command, [*visible, folder])
+    parse = getattr(framework, "parse_warnings", None)
+    found = parse(built.output, plan.package) if parse is not None else []
+    warnings = _mistakes(vnfc, plan, found[:MOST_WARNINGS], in_descriptor=False)
+    if more := len(found) - len(warnings):
+        warnings.append(Mistake(vnfc.sources[0], field=f"vnfcs.{vnfc.name}.source", found=f"{more} warnings more"))
+    return Ready(command, artifact, [*visible, folder], warnings=warnings)
 
 
 def _run(
@@ -95,7 +131,7 @@ def _run(
 def _failure(vnfc: Vnfc, plan: Plan, built: Built, errors: list[dict[str, Any]]) -> list[Mistake]:
     if built.ended:
         return [
-            Mistake(vnfc.sources[0], None, None, f"vnfcs.{vnfc.name}.source", built.ended, "a quick build")
+            Mistake(vnfc.sources[0], None, None, f"vnfcs.{vnfc.name}.source", built.ended, "a build within its limits")
         ]
     found = _mistakes(vnfc, plan, errors, in_descriptor=False)
     if found:
@@ -112,5 +148,7 @@ def _mistakes(vnfc: Vnfc, plan: Plan, errors: list[dict[str, Any]], *, in_descri
         place["field"] = f"vnfcs.{vnfc.name}.{error.get('field') or 'source'}"
         if in_descriptor and not place.get("file"):
             place["file"], place["line"] = plan.descriptor, vnfc.line
+            if (lib := re.fullmatch(r"libs\[(\d+)\]", str(error.get("field")))) and vnfc.lib_places:
+                place["line"], place["column"] = vnfc.lib_places[int(lib[1])]
         mistakes.append(Mistake.from_dict({key: value or None for key, value in place.items()}))
     return mistakes

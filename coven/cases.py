@@ -324,8 +324,10 @@ def main_test(
     `only`: names of cases, all if empty. Raises OSError if the JUnit file cannot be written.
     """
     if run is None:
-        from coven.run import run_captures as run
-    assert run is not None
+        from coven.run import many_runs
+
+        with many_runs() as each:
+            return main_test(package, junit_file, only, each)
     if package.exists() and is_zip(package):
         with opened(package) as source:
             return _test(source.folder, source.folder, str(package), junit_file, only, run)

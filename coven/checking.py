@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coven import hosting
+from coven.build import Builds
 from coven.cases import TESTS, descriptors_of, find_cases
 from coven.chains import Graph
 from coven.descriptor import Descriptor, load
 from coven.errors import Mistake, Refused
 from coven.filters import matches
-from coven.journal import Journal
-from coven.keeper import JOURNAL
+from coven.journal import JOURNAL, Journal
 from coven.package import is_zip, opened
 from coven.plan import Plan
 from coven.run import make_folder
@@ -33,11 +33,12 @@ ARP_NOTE = (
 
 @dataclass
 class Checked:
-    """What came of a check. `notes` are no mistakes: things that authors are glad to be told."""
+    """What came of a check. `warnings` and `notes` are no mistakes: things that authors are glad to be told."""
 
     descriptors: list[str] = field(default_factory=list)
     cases: int = 0
     mistakes: list[Mistake] = field(default_factory=list)
+    warnings: list[Mistake] = field(default_factory=list)  #: of compilers
     notes: list[str] = field(default_factory=list)
 
 
@@ -61,6 +62,7 @@ def _check(root: Path, package: Path, label: str) -> Checked:
     except Refused as refused:
         return Checked(mistakes=refused.mistakes)
     journal = Journal(folder / JOURNAL)  # held: whoever cleans up takes it for no leftover
+    builds = Builds(folder)
     found: list[Mistake] = []
     with_arp: list[str] = []
     try:
@@ -73,9 +75,11 @@ def _check(root: Path, package: Path, label: str) -> Checked:
                 continue
             plan = Plan(
                 name=descriptor.name, package=file.parent.resolve(), descriptor=file.name,
-                build=folder / "build", ports={},
+                build=folder / "build", ports={}, builds=builds,
             )  # fmt: skip
-            found += hosting.check(plan, descriptor, confinement)[0]
+            mistakes, ready, _ = hosting.check(plan, descriptor, confinement)
+            found += mistakes
+            result.warnings += [warning for built in ready.values() for warning in built.warnings]
             if arp_enters(descriptor):
                 with_arp.append(file.name)
     finally:
@@ -91,6 +95,7 @@ def _check(root: Path, package: Path, label: str) -> Checked:
     else:
         result.notes.append(f"{label or package}: no test case: a folder tests/CASE with in.py and expect.yaml")
     result.mistakes = _each_once(found)
+    result.warnings = _each_once(result.warnings)
     return result
 
 
@@ -121,6 +126,7 @@ def arp_enters(descriptor: Descriptor) -> bool:
 def show(result: Checked) -> str:
     """What `coven check` prints."""
     lines = [str(mistake) for mistake in result.mistakes]
+    lines += [warning.as_warning() for warning in result.warnings]
     lines += [f"note: {note}" for note in result.notes]
     if result.mistakes:
         count = len(result.mistakes)

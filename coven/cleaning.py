@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from coven.journal import Busy, Left
-from coven.keeper import JOURNAL, recover
+from coven.journal import JOURNAL, Busy, Left
+from coven.keeper import recover
 from coven.keepers import find_process, remove_directory
 from coven.places import Places
 

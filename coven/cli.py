@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from coven.errors import Refused
+from coven.errors import Misuse, Refused
 from coven.version import VERSION
 
 FAILED, USAGE, UNACCOUNTED, INTERRUPTED = 1, 2, 3, 130
@@ -26,7 +26,13 @@ def _address() -> Command:
     group.add_argument(
         "--state", metavar="DIR", help="the state folder of the agent (default: yours, else the system's)"
     )
-    group.add_argument("--agent", metavar="URL", help="its address (default: found through the state folder)")
+    group.add_argument(
+        "--agent", metavar="URL",
+        help="its address (default: found through the state folder); its token is then in $COVEN_TOKEN",
+    )  # fmt: skip
+    group.add_argument(
+        "--ca", metavar="FILE", help="trust this CA, or this certificate, of an https agent (default: $COVEN_CA)"
+    )
     return parent
 
 
@@ -79,23 +85,36 @@ class Parser:
         return command
 
 
-def parser(full: bool = True) -> argparse.ArgumentParser:
+def parser(whole: Sequence[str] = ("run", "lab")) -> argparse.ArgumentParser:
+    """`whole`: of which commands the options are asked that are slow to import."""
     p = Parser()
     _agent_commands(p)
     _author_commands(p)
     _package_commands(p)
     _vnf_commands(p)
-    _local_commands(p, full)
+    _local_commands(p, whole)
     return p.top
 
 
 def _agent_commands(p: Parser) -> None:
     serve = p.add(
-        "serve", "run the Management Agent on loopback", "coven serve --listen 127.0.0.1:8080", agent=False
+        "serve",
+        "run the Management Agent, on loopback or with TLS",
+        "coven serve --listen 127.0.0.1:8080\n"
+        "coven serve --listen 0.0.0.0:8443 --tls-cert agent.pem --tls-key agent.key",
+        agent=False,
     )
-    serve.add_argument("--listen", metavar="HOST:PORT", help="where (default 127.0.0.1:8080; loopback only)")
+    serve.add_argument(
+        "--listen", metavar="HOST:PORT", help="where (default 127.0.0.1:8080); beyond loopback only with TLS"
+    )
+    serve.add_argument("--tls-cert", metavar="FILE", help="speak TLS with this certificate, or chain, in PEM")
+    serve.add_argument("--tls-key", metavar="FILE", help="its private key")
     serve.add_argument("--state", metavar="DIR", help="keep everything there, also what else is in /run")
-    serve.add_argument("--no-auth", action="store_true", help="ask nobody for the token")
+    serve.add_argument("--no-auth", action="store_true", help="ask nobody for the token; on loopback only")
+    serve.add_argument(
+        "--control-socket", action="append", default=[], metavar="VNF=HOST:PORT",
+        help="Click's ControlSocket protocol for that VNF on loopback TCP, without a token (docs/click.md)",
+    )  # fmt: skip
     doctor = p.add(
         "doctor", "say what this machine has, lacks, and how to mend it", "coven doctor", agent=False
     )
@@ -109,7 +128,8 @@ def _author_commands(p: Parser) -> None:
         "new", "make a package that runs at once, to change", "coven new my-firewall --language c", agent=False
     )
     new.add_argument("name", metavar="NAME", help="of the package: a folder to be made")
-    new.add_argument("--language", default="python", help="of its VNFC (default: python)")
+    languages = "c, c++, click, exec, java, javascript or python (the default)"
+    new.add_argument("--language", default="python", help=f"of its VNFC: {languages}")
     check = p.add(
         "check",
         "validate and compile a package, run nothing, say everything that is wrong",
@@ -182,7 +202,7 @@ def _vnf_commands(p: Parser) -> None:
     ask.add_argument("--json", action="store_true", help="as JSON")
 
 
-def _local_commands(p: Parser, full: bool) -> None:
+def _local_commands(p: Parser, whole: Sequence[str]) -> None:
     test = p.add(
         "test",
         "run the test cases of a package",
@@ -205,10 +225,11 @@ def _local_commands(p: Parser, full: bool) -> None:
         "coven lab up packages/l7-firewall\ncoven lab exec client curl http://10.20.0.2/\ncoven lab down",
         agent=False,
     )  # fmt: skip
-    if full:
+    if "lab" in whole:
         from coven.lab_commands import add_arguments as add_lab_arguments
 
         add_lab_arguments(lab, BACKENDS)
+    if "run" in whole:
         # the engine knows its own options; only who runs something waits for it to be imported
         from coven.run import add_arguments
 
@@ -220,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from coven import commands
 
     words = sys.argv[1:] if arguments is None else arguments
-    given = parser(full=bool({"run", "lab"}.intersection(words[:1]))).parse_args(words)
+    given = parser(words[:1]).parse_args(words)
     command: Callable[[argparse.Namespace], int] = commands.COMMANDS[given.command]
     try:
         status = command(given)
@@ -228,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except Refused as refused:
         print(f"coven: {refused}", file=sys.stderr)
-        return FAILED
+        return USAGE if isinstance(refused, Misuse) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

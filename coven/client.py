@@ -1,10 +1,13 @@
-"""The agent's API as the command line sees it. Address and token are found without being told."""
+"""The agent's API as the command line sees it. Address, token and, with TLS, its certificate are found without being
+told when the agent is this machine's."""
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from coven.errors import Mistake, Refused, from_problem
-from coven.places import SYSTEM_RUN, SYSTEM_STATE, Places
+from coven.places import SYSTEM_RUN, SYSTEM_STATE, Places, is_loopback
 from coven.routes import JSON, ZIP
 from coven.store import UNFINISHED
 
@@ -26,6 +29,7 @@ WAIT = 20  #: seconds that the agent is asked to hold an answer back
 class Address:
     url: str
     token: str | None
+    certificate: str | None = None  #: SHA-256 of the one that it shows
 
 
 def find(state: str | None, url: str | None = None) -> Address:
@@ -42,7 +46,10 @@ def find(state: str | None, url: str | None = None) -> Address:
     for places in candidates:
         try:
             known = json.loads(places.address.read_text())
-            return Address(url or known["url"], _token(Path(known["token"])))
+            if url is None or url.rstrip("/") == known["url"]:
+                return Address(known["url"], _token(Path(known["token"])), known.get("certificate"))
+            if is_here(url):
+                return Address(url, os.environ.get("COVEN_TOKEN") or _token(Path(known["token"])))
         except PermissionError:
             denied = denied or places.address
         except (OSError, ValueError, KeyError, TypeError):
@@ -60,7 +67,17 @@ def find(state: str | None, url: str | None = None) -> Address:
             ),
             title="the agent is another user's",
         )
-    return Address(url or DEFAULT_URL, os.environ.get("COVEN_TOKEN") or _token(mine.token))
+    url = url or DEFAULT_URL
+    # the token of this machine's agent is nobody else's business
+    return Address(url, os.environ.get("COVEN_TOKEN") or (_token(mine.token) if is_here(url) else None))
+
+
+def is_here(url: str) -> bool:
+    """Whether the URL is this machine's."""
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
 
 
 def _token(file: Path) -> str | None:
@@ -70,15 +87,71 @@ def _token(file: Path) -> str | None:
         return None
 
 
+def _trust(ca: str | None) -> ssl.SSLContext:
+    """Whom to believe: the system's CAs, or `ca` alone. Raises Refused for a file that is no certificate."""
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
+        found = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate"
+        raise Refused(Mistake(ca, None, None, "--ca", found, "a certificate in PEM")) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the agent's own certificate will do
+    return context
+
+
 class Client:
-    def __init__(self, address: Address):
+    """`ca`: a file (else $COVEN_CA) with the certificate of the CA, or of the agent itself, that is trusted."""
+
+    def __init__(self, address: Address, ca: str | None = None):
         self.address = address
-        parts = urlsplit(address.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(address.url)
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
             raise Refused(
                 Mistake(None, None, None, "--agent", address.url, "a URL such as http://127.0.0.1:8080")
             )
+        if parts.scheme == "http" and address.token and not is_here(address.url):
+            raise Refused(
+                Mistake(None, None, None, "--agent", address.url, "https, beyond this machine",
+                        "plain http would show the token to the network"),
+            )  # fmt: skip
         self._parts = parts
+        self._trust = _trust(ca or os.environ.get("COVEN_CA")) if parts.scheme == "https" else None
+        if self._trust is not None and address.certificate is not None:
+            self._trust.check_hostname = False  # the one certificate is known
+            self._trust.verify_mode = ssl.CERT_NONE
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._trust is None:
+            return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=self._trust)
+        if self.address.certificate is not None:
+            connection.connect()
+            shown = connection.sock.getpeercert(binary_form=True) or b""
+            if hashlib.sha256(shown).hexdigest() != self.address.certificate:
+                connection.close()
+                raise Refused(
+                    Mistake(found=f"another certificate at {self.address.url}", expected="the agent's own",
+                            remedy="something else answers there: ss -ltnp says what"), title="not our agent",
+                )  # fmt: skip
+        return connection
+
+    def _unreachable(self, error: Exception) -> Refused:
+        url = self.address.url
+        found, expected, remedy = f"no agent at {url} ({error or type(error).__name__})", None, "start one: coven serve"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            found, expected = f"{error.verify_message}, of the certificate of {url}", "one that can be trusted"
+            remedy = "--ca FILE names its CA's certificate, in PEM"
+        elif isinstance(error, ssl.SSLError):
+            found = f"no TLS at {url} ({error.reason or error})"
+            remedy = "an agent without TLS is asked with http://"
+        mistake = Mistake(None, None, None, None, found, expected, remedy)
+        return Refused(mistake, title="no agent", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     def ask(self, method: str, path: str, body: Any = None, data: bytes | None = None, **query: Any) -> Any:
         """The answer's JSON (None without content). Raises Refused with the agent's problem."""
@@ -92,28 +165,17 @@ class Client:
             headers["Content-Type"] = JSON
         stated = {key: value for key, value in query.items() if value is not None}
         target = f"{self._parts.path.rstrip('/')}{path}" + (f"?{urlencode(stated)}" if stated else "")
-        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=TIMEOUT)
+        connection = None
         try:
+            connection = self._connect()
             connection.request(method, target, data, headers)
             response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise Refused(
-                Mistake(
-                    None,
-                    None,
-                    None,
-                    None,
-                    f"no agent at {self.address.url} ({error or type(error).__name__})",
-                    None,
-                    "start one: coven serve",
-                ),
-                title="no agent",
-                status=HTTPStatus.SERVICE_UNAVAILABLE,
-            ) from None
+            raise self._unreachable(error) from None
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
         try:
             answer = json.loads(text) if text else None
         except ValueError:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from coven import author, tables
-from coven.client import Client, find
-from coven.errors import Mistake, Refused, suggest
+from coven.client import WAIT, Client, find
+from coven.errors import Mistake, Misuse, Refused, suggest
 from coven.report import report
 from coven.yaml12 import read, show
 
@@ -21,7 +22,7 @@ UNACCOUNTED = 3
 
 
 def _client(given: Arguments) -> Client:
-    return Client(find(given.state, given.agent))
+    return Client(find(given.state, given.agent), given.ca)
 
 
 def _print_json(value: Any) -> None:
@@ -38,6 +39,7 @@ def _progress(text: str) -> None:
 
 
 def serve(given: Arguments) -> int:
+    from coven.control_config import read_options
     from coven.serve_config import serve_config
     from coven.server import HOST, PORT, Options
     from coven.server import serve as serve_here
@@ -46,10 +48,18 @@ def serve(given: Arguments) -> int:
     listen = given.listen or config.listen or f"{HOST}:{PORT}"
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
-        raise Refused(
+        raise Misuse(
             Mistake(None, None, None, "--listen", listen, "HOST:PORT", f"for example {HOST}:{PORT}")
         )
-    return serve_here(Options(given.state or config.state, host, int(port), not given.no_auth))
+    control = read_options(given.control_socket, config.control_sockets)
+    files = given.tls_cert or config.tls_cert, given.tls_key or config.tls_key
+    if any(files) and not all(files):
+        lacking = "--tls-key" if files[0] else "--tls-cert"
+        raise Misuse(Mistake(None, None, None, lacking, "nothing", "both, a certificate and its key"))
+    pair = (files[0], files[1]) if files[0] and files[1] else None
+    return serve_here(
+        Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair)
+    )
 
 
 def doctor(given: Arguments) -> int:
@@ -111,13 +121,13 @@ def _bindings(given: Arguments) -> dict[str, Any]:
     for text in given.port:
         name, equals, interface = text.partition("=")
         if not equals or not name or not interface:
-            raise Refused(Mistake(None, None, None, "--port", text, "NAME=INTERFACE"))
+            raise Misuse(Mistake(None, None, None, "--port", text, "NAME=INTERFACE"))
         named.append((name, interface))
     for name, interface in named:
         if interface is None:
             continue
         if name in ports:
-            raise Refused(Mistake(None, None, None, f"ports.{name}", "bound twice", "every port once"))
+            raise Misuse(Mistake(None, None, None, f"ports.{name}", "bound twice", "every port once"))
         ports[name] = {"interface": interface, "backend": given.backend, "take": given.take}
     return ports
 
@@ -149,10 +159,22 @@ def deploy(given: Arguments) -> int:
         made = True
         client.operate(name, "instantiate", request, _progress)
     except (Refused, KeyboardInterrupt) as error:
+        if made and isinstance(error, KeyboardInterrupt):
+            print("\ncoven: undone as soon as the operation is over; Ctrl-C again leaves it", file=sys.stderr)
+            _end(client, name)
         _undo(client, name if made else None, package["id"] if package["id"] not in known else None)
         raise error
     print(f"{name} is STARTED ({package['id']})")
     return 0
+
+
+def _end(client: Client, vnf: str) -> None:
+    """Let what goes on come to its end, and the VNF with it."""
+    path = f"/v1/vnfs/{quote(vnf)}"
+    while (operation := client.get(path)["operation"]) is not None:
+        client.get(f"/v1/operations/{operation}", wait=WAIT)
+    if client.get(path)["instantiation_state"] == "INSTANTIATED":
+        client.operate(vnf, "terminate", None, _progress)
 
 
 def _undo(client: Client, vnf: str | None, package: str | None) -> None:
@@ -169,7 +191,7 @@ def _undo(client: Client, vnf: str | None, package: str | None) -> None:
 def delete(given: Arguments) -> int:
     client = _client(given)
     if given.package and given.vnf:
-        raise Refused(Mistake(found="a VNF and --package", expected="one of them"))
+        raise Misuse(Mistake(found="a VNF and --package", expected="one of them"))
     if given.package:
         client.ask("DELETE", f"/v1/packages/{quote(given.package)}")
         print(f"{given.package} deleted")
@@ -238,7 +260,8 @@ def stats(given: Arguments) -> int:
 def _figures(given: Arguments, ports: bool) -> int:
     client = _client(given)
     vnf = client.get(f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}")
-    states = {key: vnf[key] for key in ("name", "package", "instantiation_state", "operational_state")}
+    shown = ("name", "package", "instantiation_state", "operational_state", "control_sockets")
+    states = {key: vnf[key] for key in shown}
     if vnf["instantiation_state"] != "INSTANTIATED":
         if given.json:
             zero = dict.fromkeys(
@@ -255,7 +278,10 @@ def _figures(given: Arguments, ports: bool) -> int:
         _state(vnf)
         for name, port in figures["ports"].items():
             interface = vnf["ports"].get(name, {}).get("interface", "?")
-            print(f"  port {name}: {interface}, {port.get('backend', '?')}: {port.get('why', '')}")
+            link = f" ({port['link']})" if port.get("link") in ("down", "gone") else ""
+            print(f"  port {name}: {interface}{link}, {port.get('backend', '?')}: {port.get('why', '')}")
+        for where in vnf["control_sockets"]:
+            print(f"  control socket: {where}")
         reduced = sorted(
             {v["confinement"] for v in figures["vnfcs"].values() if v.get("confinement") != "full"} - {None}
         )
@@ -273,7 +299,7 @@ def config(given: Arguments) -> int:
     client = _client(given)
     names = [word for word in given.words if "=" not in word]
     if len(names) > 1:
-        raise Refused(Mistake(found=" ".join(names), expected="one VNF", remedy="a change is VNFC.KEY=VALUE"))
+        raise Misuse(Mistake(found=" ".join(names), expected="one VNF", remedy="a change is VNFC.KEY=VALUE"))
     path = f"/v1/vnfs/{quote(client.only_vnf(names[0] if names else None))}/config"
     wanted = parse_settings(word for word in given.words if "=" in word)
     if wanted or given.replace:
@@ -298,7 +324,8 @@ def logs(given: Arguments) -> int:
         _print_json(lines)
     else:
         for line in lines:
-            text = line if isinstance(line, str) else " ".join(str(part) for part in line.values())
+            at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line["time"]))
+            text = f"{at} {line['vnfc']}: {line['line']}"
             # what a VNFC writes must not steer the terminal
             print("".join(c if c.isprintable() or c == "\t" else "?" for c in text))
     return 0

@@ -224,6 +224,7 @@ class _DescriptorReader(Reader):
             self.integer(get("memory_mb"), f"{place}.memory_mb", 256, 8, MIB_MAX),
             self.integer(get("hold_max"), f"{place}.hold_max", 1024, 0, C.FRAME_INDEX_MASK),
             at[0], dict(config_node.keys),
+            tuple((item.line, item.column) for item in entries["libs"].value) if libs else (),
         )  # fmt: skip
 
     def _strings(self, node: Node | None, place: str, pattern: re.Pattern[str], what: str) -> list[str]:

@@ -129,8 +129,9 @@ def _rights() -> Iterator[Finding]:
         yield Finding("ok", "user namespaces", "allowed")
     else:
         yield Finding(
-            "note", "user namespaces", "not allowed: nothing runs without root", _namespace_remedy()
-        )
+            "note", "user namespaces", "not allowed: without root only captures, and VNFCs confined less",
+            _namespace_remedy(),
+        )  # fmt: skip
 
 
 def _user_namespaces() -> bool:
@@ -189,6 +190,12 @@ def _languages() -> Iterator[Finding]:
             yield Finding("ok", f"VNFCs in {language}", "can be run")
         else:
             yield Finding("note", f"VNFCs in {language}", absent[0], absent[2])
+    absent = missing("click", "click")
+    if absent is None:
+        yield Finding("ok", "Click processes", "the Modular Router's click is on PATH")
+    else:
+        found = f"{absent[0]}: Click VNFCs are compiled, `engine: click` is refused"
+        yield Finding("note", "Click processes", found, absent[2])
 
 
 def _confinement() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
 
+MOST = 500  #: mistakes that are told at once
 FIELDS = ("file", "line", "column", "field", "found", "expected", "remedy")
 
 
@@ -31,15 +32,25 @@ class Mistake:
         """The mistake in a record that another process sent; what is not one of ours is left out."""
         return cls(**{name: record.get(name) for name in FIELDS})
 
+    def as_warning(self) -> str:
+        """One line, for what is no mistake yet."""
+        return f"warning: {self.place()}: {self.found}"
+
+    def place(self) -> str:
+        """file:line:column, as far as they are known."""
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        place = self.place()
         says = []
         if self.found is not None:
             says.append(f"found {self.found}")
         if self.expected is not None:
             says.append(f"expected {self.expected}")
         line = ": ".join(part for part in (place, self.field or "", ", ".join(says)) if part)
-        return f"{line}\n    {self.remedy}" if self.remedy else line
+        text = f"{line}\n    {self.remedy}" if self.remedy else line
+        # much of it is what others wrote, which must not steer a terminal
+        return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
 class Refused(Exception):
@@ -53,12 +64,21 @@ class Refused(Exception):
         status: int = HTTPStatus.UNPROCESSABLE_ENTITY,
     ):
         self.mistakes = [mistakes] if isinstance(mistakes, Mistake) else list(mistakes)
+        if (more := len(self.mistakes) - MOST) > 0:
+            self.mistakes[MOST:] = [Mistake(found=f"{more} mistakes more", remedy="mend these first")]
         self.title = title
         self.status = int(status)
         super().__init__(title)
 
     def __str__(self) -> str:
         return "\n".join([self.title, *(str(mistake) for mistake in self.mistakes)])
+
+
+class Misuse(Refused):
+    """A command line that means nothing. Exit status 2."""
+
+    def __init__(self, mistakes: Mistake | Iterable[Mistake]):
+        super().__init__(mistakes, title="wrong arguments")
 
 
 def problem(

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from coven.descriptor import Vnfc
 from coven.doorbell import ring_control
 from coven.errors import Mistake
-from coven.host_says import declared_reasons, describe_status, host_mistakes, metrics
+from coven.host_says import declared_reasons, describe_status, host_mistakes, metrics, with_output
 from coven.host_talk import Talk
 from coven.journal import Journal
 from coven.logs import Logs
@@ -30,6 +30,7 @@ from coven.loop import Loop, Timer
 from itf.segment import REASONS, C, Hop, ffi
 
 INIT_SECONDS = 10.0  #: init and configure may take this long
+WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
 REQUEST_SECONDS = 1.0
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0  #: seconds, doubling
 WELL_SECONDS = 10.0  #: running this long resets the back-off
@@ -62,6 +63,7 @@ class HostPlan:
     config: dict[str, Any]
     ports: dict[str, dict[str, Any]]  #: as in the `init` message
     confinement: str = "full"
+    engine: str | None = None  #: how it runs, where there is a choice
     memory_limit: str = "rlimit"
     capture: bool = False
     seed: int = 0
@@ -246,10 +248,12 @@ class HostProcess:
             self.on_gone()
             return
         self._why = self._why or describe_status(status)
+        wrote = [] if self.logs.echo else [line["line"] for line in self.logs.tail(self.name, WROTE_LINES)]
         self.logs.say(self.name, f"ended: {self._why}")
         if was == "starting" and (self.generation == 1 or self.follows is not None):
             self.state = "failed"
-            self.observer.host_refused(self, self.mistakes or [self._mistake(self._why)])
+            # a VNF that does not come up has no logs to look in
+            self.observer.host_refused(self, with_output(self.mistakes or [self._mistake(self._why)], wrote))
             return
         for mistake in self.mistakes:
             self.logs.say(self.name, str(mistake))
@@ -260,7 +264,7 @@ class HostProcess:
     def _mistake(self, found: str) -> Mistake:
         return Mistake(
             self.plan.vnfc.sources[0] if self.plan.vnfc.sources else None, None, None, f"vnfcs.{self.name}",
-            found, f"ready within {INIT_SECONDS:g} s", "what it wrote is in the logs",
+            found, f"ready within {INIT_SECONDS:g} s",
         )  # fmt: skip
 
     def _schedule(self) -> None:
@@ -343,7 +347,8 @@ class HostProcess:
         elif op == "ready" and self.state == "starting" and not self._exited:
             self._ready(message)
         elif op == "failed" and self.state == "starting":
-            self.mistakes = host_mistakes(message.get("errors")) or [self._mistake("init failed")]
+            errors = host_mistakes(message.get("errors"), self.plan.vnfc)
+            self.mistakes = errors or [self._mistake("init failed")]
             self._why = "init failed"
         # answers to requests and configurations are matched by their number inside Talk
 

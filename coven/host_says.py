@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from coven.errors import Mistake
+from coven.model import Vnfc
 from itf.segment import C, Hop, ffi, text
 
 
@@ -23,8 +25,9 @@ def describe_status(status: int | None) -> str:
     return f"exit status {status}"
 
 
-def host_mistakes(errors: Any) -> list[Mistake]:
-    """The mistakes that a host reported, as far as they are ones; texts are cut to a sane length."""
+def host_mistakes(errors: Any, vnfc: Vnfc | None = None) -> list[Mistake]:
+    """The mistakes that a host reported, as far as they are ones; texts are cut to a sane length. A host knows no file
+    names when its sources were compiled: the first of `vnfc` stands for them."""
     found: list[Mistake] = []
     for record in errors[:100] if isinstance(errors, list) else []:
         if not isinstance(record, dict):
@@ -38,8 +41,19 @@ def host_mistakes(errors: Any) -> list[Mistake]:
             clean[key] = (
                 value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
             )
+        if vnfc is not None and clean["file"] is None and clean["field"] in (None, "source"):
+            clean["file"], clean["field"] = vnfc.sources[0], f"vnfcs.{vnfc.name}.source"
         found.append(Mistake.from_dict(clean))
     return found
+
+
+def with_output(mistakes: list[Mistake], wrote: list[str]) -> list[Mistake]:
+    """The mistakes, behind the last what its process wrote."""
+    if not wrote:
+        return mistakes
+    *others, last = mistakes
+    remedy = "\n    ".join([last.remedy or "", "it wrote:", *(f"  {line}" for line in wrote)])
+    return [*others, replace(last, remedy=remedy.lstrip())]
 
 
 def declared_reasons(head: Any) -> dict[int, tuple[str, str]]:

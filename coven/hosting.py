@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from coven import build
+from coven.cores import Cores
 from coven.descriptor import Descriptor, Vnfc, load
 from coven.errors import Mistake, Refused
 from coven.host_process import HostPlan, Launch
@@ -50,6 +51,9 @@ def instantiate(
             mistakes += vnf.open(wiring)
         if mistakes:
             raise Refused(mistakes, title="not instantiated")
+        for name, built in ready.items():
+            for warning in built.warnings:
+                logs.say(name, warning.as_warning())
         progress("starting VNFCs")
         # named by us alone, so that whoever comes after a dead keeper can remove them
         prefix = f"{os.getpid()}.{secrets.token_hex(4)}."
@@ -97,6 +101,7 @@ def check(
             descriptor,
             read=[name for name, port in plan.ports.items() if port.read],
             written=[name for name, port in plan.ports.items() if port.write],
+            paths=plan.paths,
         )
     except Refused as refused:
         mistakes += refused.mistakes
@@ -110,6 +115,7 @@ class Started:
     process: subprocess.Popen[bytes]
     prepared: Prepared
     lease: UidLease | None
+    cores: Cores | None = None
 
     def inner_pid(self) -> int:
         return inner_pid(self.process)
@@ -118,10 +124,19 @@ class Started:
         return self.prepared.group.oom_kills() if self.prepared.group is not None else 0
 
     def close(self) -> None:
+        if self.cores is not None:
+            self.cores.collect()
         if self.prepared.group is not None:
             self.prepared.group.remove()
         if self.lease is not None:
             self.lease.release()
+
+
+def _engine(vnfc: Vnfc, command: list[str]) -> str | None:
+    """What `auto` came to: bridges are told by `--engine`."""
+    if "--engine" in command:
+        return command[command.index("--engine") + 1]
+    return "compiled" if vnfc.language == "click" else None
 
 
 def host(
@@ -133,10 +148,12 @@ def host(
     return HostPlan(
         vnfc=vnfc,
         quota=quota(vnfc.hold_max),
-        launch=_launcher(plan, vnfc, confinement, vnf.placement, ready, vnf.memory_groups + version, debug),
+        launch=_launcher(plan, vnfc, confinement, vnf.placement, ready, vnf.memory_groups + version, debug,
+                         vnf.logs),
         config=config,
         ports=vnf.port_messages(),
         confinement=confinement.level.name,
+        engine=_engine(vnfc, ready.command),
         memory_limit=confinement.memory_limit_kind,
         capture=plan.capture,
         seed=plan.seed + vnfc.number if plan.seed is not None else secrets.randbits(32),
@@ -146,25 +163,28 @@ def host(
 
 def _launcher(
     plan: Plan, vnfc: Vnfc, confinement: Confinement, placement: Placement, ready: build.Ready, prefix: str,
-    debug: bool,
+    debug: bool, logs: Logs,
 ) -> Launch:  # fmt: skip
     def launch(fds: tuple[int, int, int, int]) -> Started:
         lease = UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
+        uid = lease.uid if lease else None
         try:
+            cores = Cores(plan.build.parent / f"cores.{vnfc.name}", vnfc.name, ready, uid, logs) if debug else None
             prepared = confinement.command(
                 [*ready.command, "--fds", ",".join(map(str, fds))],
                 package=plan.package,
                 binds_ro=ready.binds,
-                uid=lease.uid if lease else None,
+                binds_rw=cores.binds(plan.package, confinement.level.name != "reduced") if cores else (),
+                uid=uid,
                 fds=fds,
                 memory_mb=vnfc.memory_mb,
-                env=ready.env,
+                env={**ready.env, **(cores.environment if cores else {})},
                 group=prefix + vnfc.name,
                 debug=debug,
             )
             with placement.on(placement.host(vnfc.language)):
                 if debug:
-                    return Started(prepared.popen(), prepared, lease)
+                    return Started(prepared.popen(), prepared, lease, cores)
                 pipe = subprocess.PIPE
                 return Started(prepared.popen(subprocess.DEVNULL, pipe, pipe), prepared, lease)
         except BaseException as problem:

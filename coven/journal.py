@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+JOURNAL = "journal"  #: its name in a keeper's folder
+
 
 class Busy(Exception):
     """A living keeper holds this journal."""

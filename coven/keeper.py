@@ -20,6 +20,7 @@ from typing import Any
 from coven import hosting, journal
 from coven.errors import Mistake, Refused
 from coven.host_process import REQUEST_SECONDS, HostProcess
+from coven.journal import JOURNAL
 from coven.logs import Logs
 from coven.loop import Loop
 from coven.plan import Plan
@@ -27,7 +28,7 @@ from coven.ports import restore_entry
 from coven.vnf import Vnf
 from pps.memory_group import find_controller, sweep
 
-SOCKET, PLAN, JOURNAL, LOG = "keeper.sock", "plan.json", "journal", "log"
+SOCKET, PLAN, LOG = "keeper.sock", "plan.json", "log"
 LINE_BYTES = 1 << 20
 CLIENTS = 64
 LOG_LINES = 100

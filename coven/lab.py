@@ -49,6 +49,14 @@ def can_use_user_namespaces() -> bool:
         return False
 
 
+def can_make_namespaces() -> bool:
+    """Whether whoever runs this may make network namespaces: root of a container often may not."""
+    try:
+        return subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return True  # what is missing is said when it is needed
+
+
 def enter_user_namespace(argv: list[str]) -> None:
     """Start this program again as root of a user namespace. Does not return.
 

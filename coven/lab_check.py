@@ -30,7 +30,7 @@ from coven.descriptor import load
 from coven.errors import Mistake, Refused, suggest
 from coven.lab_answers import judge
 from coven.lab_parts import ROOT
-from coven.run import run_captures
+from coven.run import many_runs
 from coven.version import VERSION
 from coven.yaml12 import read
 
@@ -136,7 +136,7 @@ def _is_attempt(about: Exercise, package: Path) -> None:
 
 def grade(about: Exercise, package: Path) -> Iterator[Grade]:
     """Every point of an exercise, in order."""
-    with tempfile.TemporaryDirectory(prefix="coven-lab-check-") as place:
+    with tempfile.TemporaryDirectory(prefix="coven-lab-check-") as place, many_runs() as run:
         copy = Path(place) / "package"
         shutil.copytree(package, copy, ignore=shutil.ignore_patterns("*.pcap", "__pycache__", "tests"))
         if (about.check / "package").is_dir():
@@ -150,7 +150,7 @@ def grade(about: Exercise, package: Path) -> Iterator[Grade]:
                 continue
             for case in cases:
                 if name in (case.expect.descriptors or [name]):
-                    result = run_case(case, copy / name, run_captures)
+                    result = run_case(case, copy / name, run)
                     failures = [_shorter(text, copy) for text in result.failures]
                     if failures and (about_case := _about(case)):
                         failures.insert(0, about_case)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coven import journal
-from coven.keeper import JOURNAL
+from coven.journal import JOURNAL
 from coven.keepers import remove_directory
 from coven.lab import HOLDS, NAME, PLACES, RUN, netns_of
 from coven.places import Places

@@ -10,18 +10,21 @@ import contextlib
 import logging
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from coven.bindings import check_disjoint, read_ports
 from coven.cleaning import sweep
+from coven.control_config import Address
+from coven.control_listeners import ControlSockets
 from coven.descriptor import DESCRIPTOR, Descriptor, load
 from coven.errors import Mistake, Refused, suggest
 from coven.journal import Busy, Left
 from coven.keepers import Keeper, Keepers, Unreachable, remove_directory
 from coven.places import Places
+from coven.service_paths import without_figures
 from coven.store import Row, Store, conflict, missing
 
 log = logging.getLogger("coven.agent")
@@ -41,11 +44,16 @@ OPERATIONS = {
 
 
 class Lifecycle:
-    def __init__(self, places: Places, store: Store, keepers: Keepers, recover: Callable[[Path], Left]):
+    def __init__(
+        self, places: Places, store: Store, keepers: Keepers, recover: Callable[[Path], Left],
+        control: Mapping[str, Address],
+    ):  # fmt: skip
+        """`control`: the VNFs whose Click handlers are reachable over loopback TCP, too."""
         self.places = places
         self.store = store
         self.keepers = keepers
         self.recover = recover
+        self.control = ControlSockets(places.run, control)
         keepers.died = self._keeper_died
         self._closing = threading.Event()
         self._workers: set[threading.Thread] = set()
@@ -56,6 +64,7 @@ class Lifecycle:
         self._closing.set()
         for worker in list(self._workers):
             worker.join()
+        self.control.close_all()
 
     # what there is
 
@@ -216,7 +225,9 @@ class Lifecycle:
             self.store.set_vnf(name, operational_state=operation["target"])
         else:
             self._take_down(name)
-            self.store.set_vnf(name, instantiation_state="NOT_INSTANTIATED", operational_state=None, ports={})
+            self.store.set_vnf(
+                name, instantiation_state="NOT_INSTANTIATED", operational_state=None, ports={}, paths=None
+            )
 
     def _bring_up(self, operation: Row, request: Row, start: bool) -> None:
         name = operation["vnf"]
@@ -231,12 +242,17 @@ class Lifecycle:
             "name": name, "instance": vnf["instance"], "package": package["folder"], "descriptor": DESCRIPTOR,
             "build": str(build), "ports": request["ports"], "config": request["config"],
             "latency": request.get("latency", "normal"), "frames": 8192, "debug": None, "seed": None,
+            "paths": vnf["paths"],
         }  # fmt: skip
 
         def progress(text: str) -> None:
             self.store.set_operation(operation["id"], progress=text)
 
         keeper = self.keepers.start(directory, wanted, progress)
+        if operation["operation"] == "INSTANTIATE":
+            self.control.open(name)
+        else:
+            self._open_control(name)
         if start:
             keeper.call("start")
         self.store.set_vnf(
@@ -244,8 +260,16 @@ class Lifecycle:
             ports=request["ports"], config=request["config"], errors=[],
         )  # fmt: skip
 
+    def _open_control(self, name: str) -> None:
+        """For a VNF that runs already, or again: that goes on, whatever became of its sockets."""
+        try:
+            self.control.open(name)
+        except Refused as refused:
+            log.warning("%s: %s", name, refused)
+
     def recover_directory(self, directory: Path) -> None:
         """Undo what a dead keeper left, by its journal; what cannot be undone stays in it."""
+        self.control.close(directory.name)
         if not directory.is_dir():
             return
         try:
@@ -263,6 +287,7 @@ class Lifecycle:
     def _take_down(self, name: str) -> None:
         directory = self.directory(name)
         self.keepers.forget(directory)
+        self.control.close(name)
         Keeper(directory).end()
         self.recover_directory(directory)
 
@@ -356,6 +381,7 @@ class Lifecycle:
                     raise Unreachable("no keeper")
                 keeper.call("status")
                 log.info("adopted %s (keeper %d)", vnf["name"], pid)
+                self._open_control(vnf["name"])
                 self.keepers.watch(directory, pid, ours=False)
             except (Unreachable, Refused):
                 with contextlib.suppress(Refused):
@@ -445,6 +471,15 @@ class Lifecycle:
                     raise
             self.store.set_vnf(name, config=after)
             return after
+
+    def set_paths(self, name: str, wanted: list[Any]) -> list[Row]:
+        """Another table of service paths, at once; kept for the next keeper, until the VNF is terminated."""
+        with self._config_lock:
+            if self.store.unfinished(name):
+                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            table: list[Row] = self.ask(name, "paths", paths=wanted)["paths"]
+            self.store.set_vnf(name, paths=without_figures(table))
+            return table
 
 
 def _as_map(value: Any, field: str) -> Row:

@@ -71,11 +71,12 @@ SCHEMAS: Schema = {
         "instantiation_state": {"enum": ["NOT_INSTANTIATED", "INSTANTIATED"]},
         "operational_state": {"enum": ["STARTED", "STOPPED", None]},
         "ports": mapping(ref("Binding")), "operation": NULL_TEXT, "errors": _ERRORS, "created": TIME,
+        "control_sockets": several(TEXT),
     }),
     "Vnfs": several(ref("Vnf")),
     "CreateVnf": record({"name": NAME, "package": TEXT}, closed=True),
     "Instantiate": record({
-        "ports": mapping(ref("Binding")), "config": _CONFIG, "start": {**FLAG, "default": False},
+        "ports": mapping({"anyOf": [ref("Binding"), TEXT]}), "config": _CONFIG, "start": {**FLAG, "default": False},
         "latency": {"enum": ["low", "normal"], "default": "normal"},
     }, ("ports",), closed=True),
     "Nothing": {"type": "object", "maxProperties": 0},
@@ -91,12 +92,13 @@ SCHEMAS: Schema = {
     "Stats": record({
         **_SUMS, "dropped": mapping(COUNT), "unaccounted": {"type": "integer"}, "estimated": FLAG,
         "ports": mapping(record({
-            "backend": TEXT, "why": TEXT, "received": COUNT, "sent": COUNT, "in_flight": COUNT},
+            "backend": TEXT, "why": TEXT, "interface": NULL_TEXT, "link": {"enum": ["up", "down", "gone", None]},
+            "received": COUNT, "sent": COUNT, "in_flight": COUNT},
                                 ())),
         "vnfcs": mapping(record({
             **_SUMS, "language": TEXT, "state": TEXT, "pid": NULL_COUNT, "restarts": COUNT,
             "dropped": mapping(COUNT),
-            "metrics": mapping(ANY), "confinement": TEXT}, ())),
+            "metrics": mapping(ANY), "confinement": TEXT, "engine": NULL_TEXT}, ())),
         "explanations": mapping(TEXT),
     }, (*_SUMS, "dropped", "unaccounted")),
     "Health": record({
@@ -104,7 +106,8 @@ SCHEMAS: Schema = {
         "vnfcs": mapping(TEXT), "unaccounted": {"type": "integer"}, "why": several(TEXT),
     }),
     "Config": _CONFIG,
-    "Logs": record({"lines": several(ANY)}),
+    "Logs": record({"lines": several(record({
+        "time": {"type": "number", "description": "seconds since 1970"}, "vnfc": TEXT, "line": TEXT}))}),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
@@ -131,7 +134,9 @@ def _operation(route: Route, authentication: bool) -> Schema:
     if route.status in (201, 202):
         reply["headers"] = {"Location": {"schema": TEXT, "description": "where to look from now on"}}
     replies[str(route.status)] = reply
-    errors = {*route.errors, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
+    if route.again is not None:
+        replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
+    errors = {*route.errors, 403, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
               *((400, 413, 415) if route.body else ()), 500}  # fmt: skip
     for status in sorted(errors):
         content = {PROBLEM: {"schema": ref("Problem")}}

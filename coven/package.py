@@ -287,27 +287,46 @@ def is_descriptor(file: Path) -> bool:
     return isinstance(root.value, dict) and {"name", "version"} <= root.value.keys() and "vnfcs" in root.value
 
 
-def _files(source: Source) -> Iterator[tuple[str, Path]]:
-    """What goes into a zip: (name in the package, file), hidden files and caches left out."""
+def _files(source: Source) -> list[tuple[str, Path]]:
+    """What goes into a zip: (name in the package, file), hidden files and caches left out.
+
+    Raises Refused with everything that cannot, before any of it is read.
+    """
+    found: list[tuple[str, Path]] = []
+    mistakes: list[Mistake] = []
+
+    def wrong(path: Path, what: str, expected: str) -> None:
+        shown = os.fsencode(path).decode("utf-8", "replace")
+        mistakes.append(Mistake(shown, None, None, None, what, expected, "leave it out"))
+
     for where, folders, files in os.walk(source.folder, followlinks=False):
         here = Path(where)
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _SKIPPED_FOLDERS)
         for name in [*folders, *files]:
             path = here / name
             if not name.startswith(".") and (path.is_symlink() or not (path.is_file() or path.is_dir())):
-                raise _refused(
-                    "a link, device or pipe", "plain files and folders", "leave it out", file=str(path)
-                )
+                wrong(path, "a link, device or pipe", "plain files and folders")
         for name in files:
             path = here / name
-            if name.startswith(".") or name.endswith((".pyc", "~")):
+            if name.startswith(".") or name.endswith((".pyc", "~")) or path.is_symlink() or not path.is_file():
+                continue
+            if "\ufffd" in os.fsencode(path).decode("utf-8", "replace"):
+                wrong(path, "a name that is not UTF-8", "names in UTF-8")
+                continue
+            if (size := path.stat().st_size) > MAX_FILE:
+                wrong(path, f"{size} bytes", f"at most {MAX_FILE} bytes a file")
                 continue
             inner = path.relative_to(source.folder).as_posix()
             if here == source.folder and (name == source.descriptor_file or is_descriptor(path)):
                 if name != source.descriptor_file:
                     continue
                 inner = DESCRIPTOR
-            yield inner, path
+            found.append((inner, path))
+    if (total := sum(path.stat().st_size for _, path in found)) > MAX_TOTAL:
+        wrong(source.folder, f"{total} bytes in all", f"at most {MAX_TOTAL} bytes")
+    if mistakes:
+        raise Refused(mistakes, title="package refused")
+    return found
 
 
 def pack(path: str | Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,22 @@ from coven.errors import Mistake, Refused
 
 SYSTEM_STATE = Path("/var/lib/coven")
 SYSTEM_RUN = Path("/run/coven")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_system() -> bool:
+    """Whether we are the machine's root. In a user namespace uid 0 can be any user, whom the system's folders then
+    do not belong to."""
+    return os.geteuid() == 0 and SYSTEM_STATE.parent.stat().st_uid == 0
 
 
 @dataclass(frozen=True)
@@ -24,7 +41,7 @@ class Places:
         if state:
             base = Path(state).absolute()
             return cls(base, base / "run")
-        if os.geteuid() == 0:
+        if _is_system():
             return cls(SYSTEM_STATE, SYSTEM_RUN)
         home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
         runtime = os.environ.get("XDG_RUNTIME_DIR")

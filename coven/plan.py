@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coven.errors import Mistake, Refused
+
+if TYPE_CHECKING:
+    from coven.build import Builds
 
 FRAMES = 8192
 BACKENDS = ("auto", "af_xdp", "af_packet", "pcap", "af_xdp_generic")
@@ -42,6 +45,8 @@ class Plan:
     frames: int = FRAMES
     debug: str | None = None  #: the VNFC that is left its terminal and is never killed as hung
     seed: int | None = None  #: fixes random numbers
+    paths: list[Any] | None = None  #: the table of service paths, instead of the descriptor's
+    builds: Builds | None = None  #: instead of `build`, shared with other runs of the package
 
     @property
     def capture(self) -> bool:
@@ -82,6 +87,7 @@ class Plan:
             frames=max(1024, (frames + 3) // 4 * 4),
             debug=record.get("debug"),
             seed=record.get("seed"),
+            paths=record.get("paths"),
         )
 
 

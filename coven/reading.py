@@ -84,6 +84,9 @@ class Reader:
             return default
         return value
 
+    def flag(self, node: Node | None, field: str, default: bool) -> bool:
+        return self._of(bool, "true or false", node, field, default)
+
     def integer(self, node: Node | None, field: str, default: int, low: int, high: int) -> int:
         value = self._of(int, f"an integer from {low} to {high}", node, field, default)
         if node is not None and not low <= value <= high:

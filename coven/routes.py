@@ -33,6 +33,7 @@ class Route:
     media: str = JSON  #: of the body
     query: tuple[Query, ...] = ()
     errors: tuple[int, ...] = ()
+    again: int | None = None  #: the status when it was done already
 
     @property
     def bottle_path(self) -> str:
@@ -57,12 +58,13 @@ def route(
     media: str = JSON,
     query: tuple[Query, ...] = (),
     errors: tuple[int, ...] = (),
+    again: int | None = None,
 ) -> Callable[[F], F]:
     """Enter a method into the table."""
 
     def enter(function: F) -> F:
         ROUTES.append(
-            Route(method, path, function.__name__, summary, status, reply, body, media, query, errors)
+            Route(method, path, function.__name__, summary, status, reply, body, media, query, errors, again)
         )
         return function
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from coven import hosting, package
-from coven.errors import Mistake, Refused
-from coven.journal import Busy, Journal
-from coven.keeper import JOURNAL, on_signals, recover
+from coven.build import Builds
+from coven.errors import Mistake, Misuse, Refused
+from coven.journal import JOURNAL, Busy, Journal
+from coven.keeper import on_signals, recover
 from coven.logs import Logs
 from coven.loop import Loop
 from coven.places import Places
@@ -73,9 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
     if not 0 < value < 1e9:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number of seconds above 0")
     return value
 
 
@@ -132,7 +138,7 @@ def bindings(arguments: argparse.Namespace, names: list[str]) -> dict[str, PortP
     if capture and not read:
         mistakes.append(Mistake(None, None, None, "--in", "no capture to read", "one at least", "--in FILE"))
     if mistakes:
-        raise Refused(mistakes, title="wrong arguments")
+        raise Misuse(mistakes)
     if capture:
         return {name: PortPlan("pcap", None, read.get(name), write.get(name)) for name in names}
     return {
@@ -232,11 +238,12 @@ def run_captures(
     ports: Mapping[str, Mapping[str, str | None]],
     set: Mapping[str, dict[str, Any]],
     seed: int,
+    builds: Builds | None = None,
 ) -> dict[str, Any]:
     """Run captures through a package with fixed clock and random numbers; returns the status document.
 
-    ports: name -> {"read": FILE, "write": FILE}, either may be missing. set: {vnfc: {key: value}}.
-    Raises Refused with all mistakes.
+    ports: name -> {"read": FILE, "write": FILE}, either may be missing. set: {vnfc: {key: value}}. builds: what
+    other runs of the package have built. Raises Refused with all mistakes.
     """
     plan = Plan(
         name=descriptor.stem,
@@ -249,10 +256,18 @@ def run_captures(
         instance="test",
         config=dict(set),
         seed=seed,
+        builds=builds,
     )
     with Foreground(plan, Loop()) as run:
         run.forward(lambda: False)
         return {**run.status(), "logs": run.logs.tail(None, 1000)}
+
+
+@contextlib.contextmanager
+def many_runs() -> Iterator[Callable[..., dict[str, Any]]]:
+    """`run_captures` for packages that stay as they are meanwhile: each VNFC is built once."""
+    with tempfile.TemporaryDirectory(prefix="coven-builds-") as folder:
+        yield functools.partial(run_captures, builds=Builds(Path(folder)))
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -310,10 +325,10 @@ def run_once(
             run.forward(ended)
         status = run.status()
         failed = any(host.state == "failed" for host in run.vnf.hosts.values())
-    if arguments.json is not None:
-        _write_json(arguments.json, status)
     if arguments.json != Path("-"):
         print(report(status))
+    if arguments.json is not None:
+        _write_json(arguments.json, status)
     if not_accounted(status):
         return UNACCOUNTED
     return FAILED if failed else OK

@@ -1,4 +1,4 @@
-"""`coven serve`: the only listener beyond the machine's processes, and that on loopback only.
+"""`coven serve`: the only listener beyond the machine's processes; on loopback, or with TLS and a token.
 
 Ends on SIGTERM and SIGINT; the keepers, and so the VNFs, go on.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import ipaddress
 import json
 import logging
 import os
@@ -18,14 +17,16 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import waitress.server
 
+from coven import tls
 from coven.api import Api, application
+from coven.control_config import Address
 from coven.errors import Mistake, Refused
 from coven.journal import Left
 from coven.keeper import recover
@@ -33,7 +34,7 @@ from coven.keepers import COMMAND, Keepers
 from coven.library import Library
 from coven.lifecycle import Lifecycle
 from coven.package import MAX_ARCHIVE
-from coven.places import Places
+from coven.places import Places, is_loopback
 from coven.spool import Channel
 from coven.store import Store
 
@@ -44,21 +45,12 @@ THREADS = 16
 _FIRST_PASSED_FD = 3  #: sd_listen_fds(3)
 
 
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises Refused for what is not loopback, and when the address is taken."""
-    if not is_loopback(host):
+def listen(host: str, port: int, secure: bool = False) -> socket.socket:
+    """A listening socket. Raises Refused without TLS for what is not loopback, and when the address is taken."""
+    if not secure and not is_loopback(host):
         raise Refused(
-            Mistake(None, None, None, "--listen", host, "a loopback address",
-                    "nothing listens beyond loopback without TLS: put a TLS proxy before it, or use ssh -L"),
+            Mistake(None, None, None, "--listen", host, "a loopback address, or TLS",
+                    "nothing listens beyond loopback without TLS: --tls-cert FILE --tls-key FILE, or use ssh -L"),
             title="not on loopback",
         )  # fmt: skip
     host = "127.0.0.1" if host == "localhost" else host.strip("[]")
@@ -66,6 +58,7 @@ def listen(host: str, port: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        socket.inet_pton(family, host.partition("%")[0])  # bind would ask a name server
         sock.bind((host, port))
         sock.listen(128)
     except OSError as error:
@@ -73,25 +66,28 @@ def listen(host: str, port: int) -> socket.socket:
         remedy = "choose another with --listen HOST:PORT"
         if error.errno == errno.EADDRINUSE:
             remedy = f"something else listens there (ss -ltnp 'sport = :{port}' says what): {remedy}"
+        elif error.errno is None:
+            remedy = "a numeric address of this machine; 0.0.0.0 or [::] for all"
+        found = f"{host}:{port}: {error.strerror or 'not a numeric address'}"
         raise Refused(
-            Mistake(
-                None, None, None, "--listen", f"{host}:{port}: {error.strerror}", "a free address", remedy
-            ),
+            Mistake(None, None, None, "--listen", found, "a free address of this machine", remedy),
             title="cannot listen",
         ) from None
     sock.setblocking(False)
     return sock
 
 
-def passed_socket() -> socket.socket | None:
-    """The socket that systemd listens on for us, if it does. Raises Refused if that is not on loopback."""
+def passed_socket(secure: bool = False) -> socket.socket | None:
+    """The socket that systemd listens on for us, if it does. Raises Refused if that needs TLS and has none."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
         return None
     sock = socket.socket(fileno=_FIRST_PASSED_FD)
     os.set_inheritable(_FIRST_PASSED_FD, False)
     host = sock.getsockname()[0]
-    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not is_loopback(host):
-        raise Refused(Mistake(None, None, None, "ListenStream", str(host), "a loopback address and port"))
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not (secure or is_loopback(host)):
+        raise Refused(
+            Mistake(None, None, None, "ListenStream", str(host), "a loopback address and port, or TLS")
+        )
     sock.setblocking(False)
     return sock
 
@@ -173,17 +169,27 @@ class Options:
     host: str = HOST
     port: int = PORT
     authenticate: bool = True
+    control: Mapping[str, Address] = field(default_factory=dict)  #: by VNF: Click's ControlSocket over TCP
     keeper: Sequence[str] = COMMAND
     recover: Callable[[Path], Left] = recover
+    tls: tuple[str, str] | None = None  #: files of the certificate and its key
 
 
 class Agent:
     """Everything of a serving agent. `serve` returns when `stop` was called or a signal came."""
 
     def __init__(self, options: Options):
+        if options.tls and not options.authenticate:
+            raise Refused(
+                Mistake(None, None, None, "--no-auth", "TLS", "a token", "--no-auth is for loopback without TLS"),
+                title="no authentication",
+            )
+        self.identity = tls.identity(*options.tls) if options.tls else None
         self.places = Places.find(options.state).make()
         self._lock = lock(self.places)
-        self.socket = passed_socket() or listen(options.host, options.port)
+        secure = self.identity is not None
+        self.socket = passed_socket(secure) or listen(options.host, options.port, secure)
+        self._front = tls.Front(self.socket, self.identity.context) if self.identity else None
         try:
             secret = token(self.places) if options.authenticate else None
             # uploads are spooled here, not in a /tmp that may be small and in memory
@@ -205,10 +211,11 @@ class Agent:
                 title="the state cannot be written",
             ) from None
         self.keepers = Keepers(options.keeper)
-        self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover)
+        self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
         self.api = Api(self.lifecycle, self.library, secret)
         self._server: Any = waitress.server.create_server(
-            application(self.api), sockets=[self.socket], threads=THREADS, ident="coven",
+            application(self.api), sockets=[self._front.inside if self._front else self.socket],
+            threads=THREADS, ident="coven",
             max_request_body_size=MAX_ARCHIVE + 1, max_request_header_size=1 << 16, channel_timeout=60,
             connection_limit=200, clear_untrusted_proxy_headers=True,
         )  # fmt: skip
@@ -216,12 +223,18 @@ class Agent:
 
     @property
     def url(self) -> str:
+        """How processes of this machine reach it."""
         host, port = self.socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        scheme = "https" if self._front else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def serve(self, ready: Callable[[str], None]) -> None:
         self.lifecycle.resume()
         address = {"url": self.url, "pid": os.getpid(), "token": str(self.places.token)}
+        if self._front and self.identity:
+            address["certificate"] = self.identity.fingerprint
+            self._front.start()
         part = self.places.address.with_suffix(".new")
         part.write_text(json.dumps(address) + "\n")
         part.rename(self.places.address)
@@ -241,6 +254,8 @@ class Agent:
     def close(self) -> None:
         self.places.address.unlink(missing_ok=True)
         self._server.close()
+        if self._front:
+            self._front.close()
         self.lifecycle.close()
         self.keepers.close()
         self.store.close()
@@ -261,6 +276,8 @@ def serve(options: Options) -> int:
         signal.signal(number, end)
 
     def ready(url: str) -> None:
+        if agent.identity and agent.identity.warning:
+            print(f"coven: {agent.identity.warning}", file=sys.stderr, flush=True)
         print(f"serving {url}, state in {agent.places.state}", flush=True)
         if not options.authenticate:
             print("without authentication: any user of this machine may ask", flush=True)

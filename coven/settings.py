@@ -7,11 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
-from coven.errors import Mistake, Refused, suggest
+from coven.errors import Mistake, Misuse, Refused, suggest
 from coven.yaml12 import kind, read, show
 
 Config = dict[str, Any]
@@ -68,6 +64,8 @@ def load_schema(path: Path, shown: str) -> dict[str, Any]:
         raise Refused(Mistake(shown, None, None, None, error.strerror, "a readable file")) from None
     if not isinstance(schema, dict):
         raise Refused(Mistake(shown, 1, 1, None, kind(schema), "a JSON Schema: an object"))
+    from jsonschema import Draft202012Validator, SchemaError  # slow to import, and few packages have a schema
+
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
@@ -79,6 +77,10 @@ def load_schema(path: Path, shown: str) -> dict[str, Any]:
 
 def schema_mistakes(schema: Mapping[str, Any], config: Config) -> list[tuple[list[str | int], str]]:
     """What a configuration breaks of its schema: (path, what) each. Never fetches a `$ref` from elsewhere."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
     validator = Draft202012Validator(schema, registry=Registry())
     try:
         return [(list(error.absolute_path), error.message) for error in validator.iter_errors(config)]
@@ -112,5 +114,5 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Config]:
             into = nested if isinstance(nested, dict) else {}
         into[last] = value
     if mistakes:
-        raise Refused(mistakes, title="settings refused")
+        raise Misuse(mistakes)
     return wanted

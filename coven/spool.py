@@ -1,4 +1,5 @@
-"""Request bodies on a disk that may be full.
+"""What waitress does by itself, our way: request bodies on a disk that may be full, and requests that never reach
+the application, which are told so in problem details like all others.
 
 waitress keeps a long body in a temporary file and drops the connection when that cannot be written. Here the
 rest of the body is read and forgotten instead, and whoever reads the body gets the error: the client has its
@@ -9,13 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from typing import Any
 
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask
 
+from coven.errors import Mistake, problem
 from coven.package import NO_SPACE
+from coven.routes import PROBLEM
 
 
 class _Full(io.RawIOBase):
@@ -60,5 +65,19 @@ class Parser(HTTPRequestParser):
             self.body_rcv.buf = Spool(self.adj.inbuf_overflow)
 
 
+class Unreadable(ErrorTask):
+    """A request that is no HTTP, or too large."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        body = json.dumps(problem(error.code, error.reason, [Mistake("request", found=str(error.body))])).encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", PROBLEM))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
 class Channel(HTTPChannel):
+    error_task_class = Unreadable
     parser_class = Parser

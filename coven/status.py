@@ -21,6 +21,7 @@ class PortFacts:
     backend: str
     why: str
     interface: str | None = None
+    link: str | None = None  #: up | down | gone; None for captures
 
 
 class Drops:
@@ -75,6 +76,7 @@ def _port(
         "backend": facts.backend,
         "why": facts.why,
         "interface": facts.interface,
+        "link": facts.link,
         "received": int(arriving.received),
         "sent": int(leaving.forwarded),
         "bytes_in": int(arriving.bytes_in),
@@ -157,6 +159,7 @@ def _vnfc(host: HostProcess) -> dict[str, Any]:
         "pid": host.pid,
         "restarts": host.restarts,
         "confinement": host.plan.confinement,
+        "engine": host.plan.engine,
         "memory_limit": host.plan.memory_limit,
         "metrics": metrics(host),
         "held": int(head.held) if head is not None else 0,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from coven.errors import Mistake, Refused
 from coven.forwarder_process import ForwarderProcess
 from coven.host_process import HostPlan, HostProcess
 from coven.journal import Journal
+from coven.links import Links
 from coven.logs import Logs
 from coven.loop import Loop, Timer
 from coven.placement import Placement
@@ -63,6 +65,7 @@ class Vnf:
         self.leaving: list[HostProcess] = []  #: processes that end, and are no hop's any more
         self.ports: dict[str, OpenPort] = {}
         self.facts: dict[str, PortFacts] = {}
+        self.links: Links | None = None
         self.trace: tuple[Trace, int] | None = None
         self._mistakes: list[Mistake] = []
         self._ended = self._ending = False
@@ -85,7 +88,17 @@ class Vnf:
         self.process = ForwarderProcess(
             self.program, self.loop, self.journal, self.logs, self._forwarder_said, self._forwarder_ended
         )
+        if not self.capture:
+            self.links = Links(self.loop, self._link_changed)
         return self._open_ports()
+
+    def _link_changed(self, index: int, state: str) -> None:
+        """Nothing passes a port without a link; one that comes back is the same interface again, one that has gone is
+        another when it comes back, which the next start opens."""
+        for name, port in self.ports.items():
+            if port.ifindex == index:
+                remedy = "; coven stop and coven start open the port again when it is back" if state == "gone" else ""
+                self.logs.say(PLATFORM, f"port {name}: {self.facts[name].interface} is {state}{remedy}")
 
     def _open_ports(self) -> list[Mistake]:
         mistakes = open_ports(self.plan, self.descriptor, self.pool, self.journal, self.ports)
@@ -100,6 +113,8 @@ class Vnf:
                 link=port.link,
                 parameters=list(port.parameters),
             )
+            if self.links is not None:
+                self.links.watch(port.ifindex)
         return mistakes
 
     def port_messages(self) -> dict[str, dict[str, Any]]:
@@ -383,6 +398,8 @@ class Vnf:
         if hasattr(self, "process"):
             self.process.end()
         close_ports(self.ports)
+        if self.links is not None:
+            self.links.close()
         self.on_end()
 
     def close(self) -> None:
@@ -401,7 +418,16 @@ class Vnf:
             "name": self.plan.name,
             "state": "STARTED" if self.forwarding else "STOPPED",
             "forwarder": {"pid": self.process.pid, "state": int(self.segment.head.state)},
-            **document(self.descriptor, self.segment, self.facts, self.hosts),
+            **document(self.descriptor, self.segment, self._port_facts(), self.hosts),
+        }
+
+    def _port_facts(self) -> dict[str, PortFacts]:
+        """With the state of each link at this moment."""
+        if self.links is None:
+            return self.facts
+        return {
+            name: replace(facts, link=self.links.state(self.wiring.ports[name].ifindex))
+            for name, facts in self.facts.items()
         }
 
 

@@ -142,6 +142,8 @@ class Session:
         if names - known:  # a header, a module: whoever includes it
             affected = list(descriptor.vnfcs.values())
         for vnfc in affected:
+            for warning in ready[vnfc.name].warnings:
+                say(warning.as_warning())
             host = hosting.host(plan, vnfc, confinement, self.vnf, ready[vnfc.name],
                                 self.vnf.hosts[vnfc.name].config, f"{self._versions}.")  # fmt: skip
             self.vnf.swap(host, self._answer(said, vnfc.name))

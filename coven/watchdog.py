@@ -27,7 +27,7 @@ LOOK_SECONDS, IDLE_SECONDS = 0.25, 0.5  #: between two looks
 class _Seen:
     generation: int
     progress: int = 0
-    since: float | None = None  #: it has had something to do and done nothing
+    idle: float | None = None  #: seconds, as far as we looked, that it has had something to do and done nothing
     exceptions: int = 0
     exceptions_since: float = 0.0
 
@@ -38,6 +38,7 @@ class Watchdog:
         self.forwarder = forwarder
         self.loop = loop
         self._seen: dict[str, _Seen] = {}
+        self._looked = time.monotonic()
         self._timer = loop.later(IDLE_SECONDS, self._look)
 
     def stop(self) -> None:
@@ -45,12 +46,16 @@ class Watchdog:
 
     def _look(self) -> None:
         busy = False
+        now = time.monotonic()
+        # Where nobody had the core, or the whole machine stood still, no VNFC is to blame: a look that comes late
+        # counts as one in time.
+        passed, self._looked = min(now - self._looked, IDLE_SECONDS), now
         for host in self.hosts:
             if host.state == "running":
-                busy = self._look_at(host, time.monotonic()) or busy
+                busy = self._look_at(host, now, passed) or busy
         self._timer = self.loop.later(LOOK_SECONDS if busy else IDLE_SECONDS, self._look)
 
-    def _look_at(self, host: HostProcess, now: float) -> bool:
+    def _look_at(self, host: HostProcess, now: float, passed: float) -> bool:
         """Whether it has something to do."""
         head = host.head
         seen = self._seen.get(host.name)
@@ -59,18 +64,20 @@ class Watchdog:
         self._exceptions(host, seen, now)
         if head.phase == C.PHASE_CONFIGURING:
             # its time begins with configure itself, and is its own
-            seen.since = None
+            seen.idle = None
             began = head.busy_since / 1e9
             if began and now - began > INIT_SECONDS:
                 host.kill(HUNG, f"configure took longer than {INIT_SECONDS:g} s")
             return True
         if not self._has_work(host):
-            seen.since = None
+            seen.idle = None
             return False
         progress = head.progress
-        if seen.since is None or progress != seen.progress:
-            seen.progress, seen.since = progress, now
-        elif now - seen.since >= HUNG_SECONDS:
+        if seen.idle is None or progress != seen.progress:
+            seen.progress, seen.idle = progress, 0.0
+            return True
+        seen.idle += passed
+        if seen.idle >= HUNG_SECONDS:
             host.kill(HUNG, HUNG_WHY)
         return True
 

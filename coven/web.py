@@ -36,6 +36,12 @@ def json_body() -> Row:
     def no_constant(text: str) -> Any:
         raise refused(text)
 
+    def once(pairs: list[tuple[str, Any]]) -> Row:
+        if len(record := dict(pairs)) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise refused(f"{next(key for key in keys if keys.count(key) > 1)[:60]} twice")
+        return record
+
     data = body(JSON).read(MAX_JSON + 1)
     if len(data) > MAX_JSON:
         raise Refused(
@@ -43,7 +49,7 @@ def json_body() -> Row:
             title="request too large", status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         )  # fmt: skip
     try:
-        value = json.loads(data, parse_constant=no_constant)
+        value = json.loads(data, parse_constant=no_constant, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise refused(error.msg, error.lineno, error.colno) from None
     except (ValueError, RecursionError) as error:
@@ -59,6 +65,19 @@ def fields(body: Row, known: set[str]) -> Row:
     if mistakes:
         raise Refused(mistakes, title="request refused")
     return body
+
+
+def no_body() -> None:
+    """For what takes no argument: an empty object at most."""
+    if bottle.request.content_length > 0:
+        fields(json_body(), set())
+
+
+def integer(name: str, default: int, low: int, high: int) -> int:
+    text = bottle.request.query.get(name, str(default))
+    if text.isascii() and text.isdigit() and low <= int(text[:12]) <= high:
+        return int(text)
+    raise Refused(Mistake(None, None, None, name, text[:60], f"an integer from {low} to {high}"))
 
 
 def number(name: str, default: float, low: float, high: float) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,10 +13,12 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from coven.keepers import find_process
+from coven.openapi import document
 
 ROOT = Path(__file__).resolve().parent.parent
 FAKE = ROOT / "tests" / "fake_keeper.py"
@@ -38,6 +42,25 @@ if sys.argv[2]:
     options.keeper, options.recover = [sys.executable, sys.argv[2]], recover
 sys.exit(serve(options))
 """
+
+
+@cache
+def described() -> list[tuple[str, re.Pattern[str], set[str]]]:
+    """(method, paths, statuses) of each operation in the OpenAPI document."""
+    importlib.import_module("coven.api")
+    return [
+        (method.upper(), re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), set(operation["responses"]))
+        for path, item in document("", True)["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def declared(method: str, path: str, status: int) -> int:
+    """The status, which the document must name."""
+    for known, pattern, statuses in described():
+        if known == method and pattern.fullmatch(path.partition("?")[0]):
+            assert str(status) in statuses, (method, path, status)
+    return status
 
 
 class Agent:
@@ -105,11 +128,11 @@ class Agent:
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
                 text = response.read()
-                return response.status, json.loads(text) if text else None
+                return declared(method, path, response.status), json.loads(text) if text else None
         except urllib.error.HTTPError as error:
             text = error.read()
             assert error.headers["Content-Type"] == "application/problem+json", text
-            return error.code, json.loads(text)
+            return declared(method, path, error.code), json.loads(text)
 
     def over(self, operation: dict[str, Any]) -> dict[str, Any]:
         """The operation when it is over."""

@@ -26,7 +26,7 @@ from typing import Any
 from itf import segment
 from itf.segment import C, ffi
 
-PATIENCE = 10.0  #: seconds
+PATIENCE = 60.0  #: seconds
 FUTEX = {"x86_64": 202, "aarch64": 98}[platform.machine()]
 FUTEX_WAKE = 1
 PORTS = {

@@ -74,7 +74,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             return {"ok": False, "timeout": True}
         return {"ok": True, "value": sum(request["args"]) if request["name"] == "add" else 42}
     if op == "logs":
-        return {"ok": True, "lines": [f"{request.get('vnfc')} {n}" for n in range(request["lines"])]}
+        lines = [{"time": 1.5, "vnfc": request.get("vnfc") or "a", "line": str(n)} for n in range(request["lines"])]
+        return {"ok": True, "lines": lines}
     if op == "end":
         (DIRECTORY / "keeper.sock").unlink()
         threading.Timer(0.05, os._exit, (0,)).start()

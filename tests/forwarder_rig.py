@@ -157,7 +157,7 @@ class Rig:
         self.send(C.MESSAGE_KICK)
         self.wait_for(C.MESSAGE_READY)
 
-    def wait_for(self, kind: int, seconds: float = 10) -> Any:
+    def wait_for(self, kind: int, seconds: float = 60) -> Any:
         end = time.monotonic() + seconds
         while True:
             message = self.message(max(0.0, end - time.monotonic()))
@@ -209,7 +209,7 @@ class Rig:
 
     def close(self) -> None:
         self.control.close()
-        assert self.process.wait(10) == 0, self.process.stderr and self.process.stderr.read()
+        assert self.process.wait(60) == 0, self.process.stderr and self.process.stderr.read()
         assert self.process.stderr
         self.process.stderr.close()
         for hop in self.hops:

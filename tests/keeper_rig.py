@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STREAM_PORT = 5001
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 15.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `what` gives as soon as it is true. Fails after `seconds`, which say nothing about speed."""
     end = time.monotonic() + seconds
     while not (found := what()):
@@ -67,7 +67,7 @@ class KeeperRig:
             if self.process.poll() is None and self.said.get("ok"):
                 status = self.status()
                 self.keeper.call("end")
-                assert self.process.wait(timeout=20) == 0
+                assert self.process.wait(timeout=60) == 0
                 if error is None:
                     self.assert_accounted(status)
         finally:
@@ -95,9 +95,9 @@ class KeeperRig:
         found: dict[str, Any] = self.status()["vnfcs"][name]
         return found
 
-    def ping(self, count: int = 1) -> int:
-        """How many of so many pings from client to server come back."""
-        command = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", "1", ADDRESS["server"])
+    def ping(self, count: int = 1, patience: int = 1) -> int:
+        """How many of so many pings from client to server come back, the last within `patience` seconds."""
+        command = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", str(patience), ADDRESS["server"])
         said = self.lab.client.run(*command, check=False).stdout
         return int(said.split(" received")[0].split()[-1])
 
@@ -110,7 +110,7 @@ class KeeperRig:
             assert server.stdout.readline() == "ready\n"
             to = (ADDRESS["server"], str(STREAM_PORT), str(megabytes))
             sent = self.lab.client.run(*words, "send", *to, cwd=ROOT, timeout=600).stdout
-            got, _ = server.communicate(timeout=60)
+            got, _ = server.communicate(timeout=300)
             assert got == sent and got.split()[1] == str(megabytes << 20)
         finally:
             server.kill()

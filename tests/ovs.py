@@ -46,7 +46,7 @@ class OpenVSwitch:
         self._daemon(
             "ovsdb-server", str(conf), f"--remote=p{self.database}", f"--unixctl={self.folder}/db.ctl"
         )
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not (self.folder / "db.sock").exists():
             assert time.monotonic() < end, "ovsdb-server has not come up"
             time.sleep(0.02)
@@ -58,7 +58,7 @@ class OpenVSwitch:
         self.daemons.append(self.place.spawn(*words, env=self.env, **quiet))
 
     def vsctl(self, *words: str) -> str:
-        return self._tool("ovs-vsctl", f"--db={self.database}", "--timeout=20", *words)
+        return self._tool("ovs-vsctl", f"--db={self.database}", "--timeout=60", *words)
 
     def bridge(self, name: str, **ports: int) -> None:
         """A bridge without flows; its ports have these OpenFlow numbers."""
@@ -79,7 +79,7 @@ class OpenVSwitch:
         for daemon in reversed(self.daemons):
             daemon.terminate()
             try:
-                daemon.wait(10)
+                daemon.wait(60)
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()

@@ -28,7 +28,7 @@ from vns.port import OpenPort, PortRefused
 ROOT = Path(__file__).resolve().parent.parent
 #: another build of it, such as build/asan/coven-forwarder
 FORWARDER = os.environ.get("COVEN_TEST_FORWARDER", str(ROOT / "build" / "coven-forwarder"))
-DONE_SECONDS = 5.0
+DONE_SECONDS = 60.0
 
 
 class Rig:

@@ -67,7 +67,7 @@ def failure(tmp_path: Path, text: str, config: dict[str, Any] | None = None) -> 
     with FakeForwarder(FRAMEWORK.host_command(source, "component")) as running:
         message = running.init(config)
         assert message["op"] == "failed"
-        assert running.process.wait(10) == 1
+        assert running.process.wait(60) == 1
         errors = message["errors"]
         assert isinstance(errors, list)
         return errors

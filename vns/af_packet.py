@@ -59,7 +59,8 @@ def open(name: str, interface: str, pool: Pool, journal: Journal, *, take: bool 
     """
     ifindex = check(name, interface, pool, take)
     if (why := probe(interface)) is not None:
-        remedy = "use sudo, or captures: --in x.pcap --out y.pcap" if "CAP_NET_RAW" in why else None
+        as_root = "use sudo, or captures: --in x.pcap --out y.pcap; an agent: sudo coven serve"
+        remedy = as_root if "CAP_NET_RAW" in why else None
         raise refuse(name, why, "an interface that AF_PACKET can have", remedy)
     port = OpenPort(name, C.PORT_AF_PACKET)
     try:

@@ -132,6 +132,29 @@ def test_problem_details_name_every_mistake(agent: Agent) -> None:
     assert agent.ask("POST", "/v1/vnfs", data=b"{}", Content_Type="text/plain")[0] == 415
 
 
+def test_requests_are_read_strictly(agent: Agent) -> None:
+    created(agent)
+    for body, found in (
+        (b'{"name": "a", "name": "b", "package": "c"}', "name twice"),
+        (b"[1]", "another value"),
+        (b"[" * 100_000, "RecursionError"),
+        (b'{"name": NaN}', "NaN"),
+    ):
+        status, told = agent.ask("POST", "/v1/vnfs", data=body, Content_Type="application/json")
+        assert (status, told["errors"][0]["found"]) == (400, found)
+    assert agent.ask("POST", "/v1/vnfs/fw/start", {"now": True})[0] == 422
+    assert agent.ask("POST", "/v1/vnfs/fw/start", {})[0] == 409
+    for lines in ("0", "-1", "5.5", "x", "1e3", "9" * 5000):
+        assert agent.ask("GET", f"/v1/vnfs/fw/logs?lines={lines}")[0] == 422
+
+
+def test_thousands_of_mistakes_are_told_up_to_a_number(agent: Agent) -> None:
+    descriptor = "name: many\n" + "".join(f"unknown-{number}: 1\n" for number in range(2000))
+    status, told = agent.ask("POST", "/v1/packages", data=package(descriptor=descriptor))
+    assert status == 422 and len(told["errors"]) == 501
+    assert told["errors"][-1]["found"].endswith("mistakes more")
+
+
 def test_changed_content_needs_a_new_version(agent: Agent) -> None:
     assert agent.ask("POST", "/v1/packages", data=package())[0] == 201
     assert agent.ask("POST", "/v1/packages", data=package(more="x"))[0] == 409

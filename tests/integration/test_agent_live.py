@@ -22,7 +22,7 @@ PACKAGE = ROOT / "packages" / "forward" / "c.yaml"
 _ASK = """
 import json, sys
 from coven.client import Client, find
-print(json.dumps(Client(find(sys.argv[1])).ask("GET", sys.argv[2])))
+print(json.dumps(Client(find(sys.argv[1])).ask(sys.argv[2], sys.argv[3], json.loads(sys.argv[4]))))
 """
 
 
@@ -52,8 +52,11 @@ class Appliance:
         return done.returncode, done.stdout + done.stderr
 
     def get(self, path: str) -> Any:
+        return self.ask("GET", path)
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
         done = subprocess.run(
-            self.inside("-c", _ASK, str(self.state), path),
+            self.inside("-c", _ASK, str(self.state), method, path, json.dumps(body)),
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -62,9 +65,10 @@ class Appliance:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def serve(self) -> None:
+    def serve(self, *options: str) -> None:
+        listen = ("--listen", "127.0.0.1:0", *options)
         self.agent = subprocess.Popen(
-            self.inside("-m", "coven", "serve", "--state", str(self.state), "--listen", "127.0.0.1:0"),
+            self.inside("-m", "coven", "serve", "--state", str(self.state), *listen),
             cwd=ROOT, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.agent.stdout is not None

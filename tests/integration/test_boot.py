@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -61,14 +61,15 @@ def test_a_started_vnf_is_started_again(exec_start: list[str], tmp_path: Path) -
         with agent(lab, exec_start, state):
             package = str(ROOT / "packages" / "forward" / "c.yaml")
             cli("deploy", package, "--name", "boot", "--in", IN, "--out", OUT)
-            lab.client.run("ping", "-c1", "-w5", ADDRESS["server"])
+            lab.client.run("ping", "-c1", "-w60", ADDRESS["server"])
             doomed = [pid for pid in descendants() if pid not in before and pid not in holders(lab)]
             for pid in doomed:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it died with its parent
+                    os.kill(pid, signal.SIGKILL)
         shutil.rmtree(state / "run")
         assert lab.client.run("ping", "-c1", "-w1", ADDRESS["server"], check=False).returncode != 0
         with agent(lab, exec_start, state):
-            lab.client.run("ping", "-c1", "-w10", ADDRESS["server"])
+            lab.client.run("ping", "-c1", "-w60", ADDRESS["server"])
             assert '"unaccounted": 0' in cli("stats", "boot", "--json")
             cli("terminate", "boot")
 

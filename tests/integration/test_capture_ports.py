@@ -1,4 +1,4 @@
-"""Captures of every kind through a real forwarder and a real VNFC, and the packages' own test cases."""
+"""Captures of every kind through a real forwarder and a real VNFC."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from coven.case_packets import Packet, read_capture, write_captures
-from coven.cases import find_cases, main_test
 from coven.run import run_captures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,9 +68,3 @@ def test_a_run_gives_the_same_bytes_again(tmp_path: Path) -> None:
     first = (tmp_path / "out.pcap").read_bytes()
     through(tmp_path, source)
     assert (tmp_path / "out.pcap").read_bytes() == first
-
-
-@pytest.mark.parametrize("package", sorted(p.name for p in (ROOT / "packages").iterdir() if p.is_dir()))
-def test_a_package_passes_its_own_cases(package: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert find_cases(ROOT / "packages" / package)
-    assert main_test(ROOT / "packages" / package) == 0, capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,7 +64,8 @@ def test_whole_life(agent: Agent) -> None:
         "in_flight",
         "unaccounted",
     } <= set(figures)
-    assert coven(agent, "logs", "--lines", "2", "--vnfc", "a")[1] == "a 0\na 1\n"
+    logs = coven(agent, "logs", "--lines", "2", "--vnfc", "a")[1].splitlines()
+    assert [line.split(" ", 2)[2] for line in logs] == ["a: 0", "a: 1"]
     assert "hits" in coven(agent, "ask")[1] and "add x:int [y=1]" in coven(agent, "ask", "a")[1]
     assert coven(agent, "ask", "a", "hits")[1] == "42 packets\n"
     assert coven(agent, "ask", "a", "add", "2", "3")[1] == "5\n"
@@ -83,6 +85,21 @@ def test_failed_deployment_leaves_nothing(agent: Agent) -> None:
     status, _, err = coven(agent, "deploy", "package", *PORTS, "--set", "a.mode=refuse")
     assert status == 1 and "a syntax error" in err and "a.py:3" in err
     assert coven(agent, "list")[1] == "no VNF\n\nno package\n"
+
+
+def test_interrupted_deployment_leaves_nothing(agent: Agent) -> None:
+    gate = agent.state / "run" / "gate"
+    os.mkfifo(gate)
+    words = ("deploy", str(agent.state.parent / "package"), "--name", "fw", *PORTS, "--set", "a.mode=slow")
+    with subprocess.Popen(
+        [sys.executable, "-m", "coven", *words], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "COVEN_STATE": str(agent.state), "PYTHONPATH": str(ROOT)},
+    ) as deploying:  # fmt: skip
+        os.close(os.open(gate, os.O_WRONLY))  # opens when the keeper does
+        deploying.send_signal(signal.SIGINT)
+        assert deploying.wait(60) == 130
+        assert deploying.stderr and "Traceback" not in deploying.stderr.read()
+    assert json.loads(coven(agent, "list", "--json")[1]) == {"vnfs": [], "packages": []}
 
 
 def test_mistakes(agent: Agent) -> None:

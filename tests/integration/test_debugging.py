@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -15,8 +17,10 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from coven.cores import PATTERN
 from coven.scaffold import new
-from tests.packages import capture
+from tests.packages import capture, datagram
+from tests.packages import package as make_package
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,7 +58,7 @@ class Terminal:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
         os.close(self.master)
 
 
@@ -104,5 +108,39 @@ def test_gdb_on_c(tmp_path: Path, terminals: list[Terminal]) -> None:
     terminal.type("")
     told = gdb.stdout.read()
     gdb.stdout.close()
-    assert gdb.wait(30) == 0 and "$2 = 54" in told, told
+    assert gdb.wait(60) == 0 and "$2 = 54" in told, told
     terminal.until("in: drop filter.telnet")
+
+
+CRASH_C = """#include <coven/vnfc.h>
+VNFC_HANDLE
+{
+	uint32_t len = p->len;
+	if (vnfc_udp(p))
+		*(volatile uint32_t *)8 = len;
+	return VNFC_FORWARD;
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="needs gdb")
+@pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_CORE)[1] == 0, reason="core dumps are forbidden here")
+@pytest.mark.skipif(PATTERN.read_text().startswith("|"), reason="core dumps go to a program here")
+def test_a_core_dump_in_c(tmp_path: Path) -> None:
+    made = make_package(tmp_path / "p", "vnfcs: {one: {source: one.c}}\nchain: in -> one -> out\n", one_c=CRASH_C)
+    source = capture(tmp_path / "in.pcap", [datagram(1, 20)])
+    words = ("run", str(made), "--in", str(source), "--debug", "one", "--json", str(tmp_path / "figures.json"))
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "coven", *words], cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=120, check=False, env={**os.environ, "COVEN_STATE": str(tmp_path / "state")},
+    )  # fmt: skip
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["dropped"] == {"one.died": 1} and figures["unaccounted"] == 0
+    assert not list((tmp_path / "state" / "run").glob("run-*"))
+    found = re.search(r"one: core dump: (gdb .*)", done.stderr)
+    assert found is not None, done.stderr
+    assert {path.name for path in (tmp_path / "one.core").iterdir()} == {"core", "one.so"}
+    command = f"{found[1]} -q -nx -batch -ex bt -ex 'print *p' -ex 'x/2xb p->data + 12'"
+    told = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False).stdout
+    assert "one.c:6" in told and "SIGSEGV" in told, told
+    assert re.search(r"0x08\s+0x00", told), f"the packet is in it, too: {told}"

@@ -15,7 +15,7 @@ from tests.agent_rig import ROOT
 from tests.integration.test_agent_live import Appliance
 
 pytestmark = pytest.mark.root
-DEPLOYMENTS, DEPLOYMENTS_LONG = 20, 200
+DEPLOYMENTS, DEPLOYMENTS_LONG = 12, 200
 
 # One process for all calls: starting a CLI for each would take longer than what it asks for.
 _LOOP = """

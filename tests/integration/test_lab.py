@@ -26,7 +26,7 @@ with Lab() as lab:
 """
 
 
-def gone(pids: list[int], seconds: float = 5) -> bool:
+def gone(pids: list[int], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not any(Path(f"/proc/{pid}/ns/net").exists() and netns_of(pid) for pid in pids):
@@ -54,7 +54,7 @@ def test_bridged_it_carries_packets() -> None:
         for interface in (IN, OUT):
             lab.appliance.run("ip", "link", "set", interface, "master", "br0")
         lab.appliance.run("ip", "link", "set", "br0", "up")
-        lab.client.run("ping", "-c3", "-i0.2", "-w5", ADDRESS["server"])
+        lab.client.run("ping", "-c3", "-i0.2", "-w60", ADDRESS["server"])
 
 
 def test_down_ends_what_runs_in_it_and_may_be_repeated() -> None:
@@ -66,8 +66,8 @@ def test_down_ends_what_runs_in_it_and_may_be_repeated() -> None:
     pids = [place.pid for place in lab.places.values()]
     lab.down()
     lab.down()
-    assert polite.wait(1) == -signal.SIGTERM
-    assert stubborn.wait(1) == -signal.SIGKILL
+    assert polite.wait(60) == -signal.SIGTERM
+    assert stubborn.wait(60) == -signal.SIGKILL
     stubborn.stdout.close()
     assert gone(pids)
 
@@ -85,7 +85,7 @@ def test_killed_it_leaves_no_namespace(number: signal.Signals) -> None:
     assert program.stdout and program.stdin
     pids = json.loads(program.stdout.readline())
     program.send_signal(number)
-    program.wait(5)
+    program.wait(60)
     assert gone(pids)
     program.stdin.close()
     program.stdout.close()

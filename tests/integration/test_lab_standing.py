@@ -72,8 +72,9 @@ class User:
     def labs(self) -> dict[str, dict[str, Any]]:
         return {row["name"]: row for row in json.loads(self.lab("status", "--json").stdout)}
 
-    def fetched(self, name: str, url: str = PAGE) -> bool:
-        return self.lab("exec", "--lab", name, "client", "curl", "-sf", "-m", "1", url).returncode == 0
+    def fetched(self, name: str, url: str = PAGE, patience: int = 30) -> bool:
+        words = ("exec", "--lab", name, "client", "curl", "-sf", "-m", str(patience), url)
+        return self.lab(*words).returncode == 0
 
     def stats(self, name: str) -> dict[str, Any]:
         said = self.well("exec", "--lab", name, "appliance", "coven", "stats", "--json")
@@ -116,7 +117,7 @@ def test_several_side_by_side_and_one_is_killed(me: User) -> None:
     one, two = named("one"), named("two")
     me.well("up", me.package(one, PASS))
     me.well("up", me.package(two, DROP))
-    assert me.fetched(one) and not me.fetched(two)
+    assert me.fetched(one) and not me.fetched(two, patience=1)
     rows = me.labs()
     assert (rows[one]["state"], rows[two]["state"]) == ("up", "up")
     assert rows[one]["vnfs"][0]["operational_state"] == "STARTED"
@@ -175,7 +176,7 @@ def test_an_ordinary_user_needs_no_root(open_folder: Path) -> None:
     made = user.package(name, DROP)
     try:
         user.well("up", made)
-        assert not user.fetched(name) and user.fetched(name, "http://10.20.0.2:8080/")
+        assert not user.fetched(name, patience=1) and user.fetched(name, "http://10.20.0.2:8080/")
         assert user.stats(name)["dropped"]["filter.web"] >= 1
     finally:
         assert user.lab("down", name).returncode == 0

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from scapy.utils import rdpcap
 
+from coven import build
 from coven.errors import Refused
-from coven.run import run_captures
+from coven.run import many_runs, run_captures
+from tests.keeper_rig import wait_for
 from tests.packages import FORWARD_C, capture, datagram, package, two_languages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,15 +180,28 @@ def test_it_ends_by_itself_and_by_signal(tmp_path: Path, places: Path) -> None:
     )  # fmt: skip
     assert process.stdout is not None
     folder = places / "run"
-    while process.poll() is None and not any(folder.glob("run-*/journal")):
-        pass
-    while process.poll() is None and '"started"' not in "".join(
-        j.read_text() for j in folder.glob("run-*/journal")
-    ):
-        pass
+    wait_for(lambda: '"started"' in "".join(j.read_text() for j in folder.glob("run-*/journal")))
     process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=30)
+    told, _ = process.communicate(timeout=100)
     assert process.returncode == 0
     figures = json.loads(told)
     assert figures["unaccounted"] == figures["in_flight"] == 0
     assert not list(folder.glob("run-*"))
+
+
+def test_many_runs_of_a_package_build_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    build_in = build._build_in
+
+    def counted(folder: Path, vnfc: Any, *more: Any) -> build.Ready:
+        built.append(vnfc.name)
+        return build_in(folder, vnfc, *more)
+
+    monkeypatch.setattr(build, "_build_in", counted)
+    pkg = package(tmp_path / "p", "vnfcs: {one: {source: one.c}}\nchain: in -> one -> out\n", one_c=FORWARD_C)
+    ports = {"in": {"read": str(sample(tmp_path))}, "out": {"write": str(tmp_path / "o.pcap")}}
+    with many_runs() as run:
+        for _ in range(2):
+            status = run(pkg / "vnf.yaml", ports, {}, 1)
+            assert (status["forwarded"], status["unaccounted"]) == (PACKETS, 0)
+    assert built == ["one"]

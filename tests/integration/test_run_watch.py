@@ -45,15 +45,15 @@ class Watched:
         """Everything said, up to a line with that word; which is then forgotten."""
         with self._changed:
             found = lambda: any(word in line for line in self.said) or self.said[-1:] == [""]  # noqa: E731
-            assert self._changed.wait_for(found, 30), f"no {word!r} in {self.said}"
+            assert self._changed.wait_for(found, 60), f"no {word!r} in {self.said}"
             said, self.said = "".join(self.said), []
             assert word in said, said
             return said
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(30)
-        self._reader.join(30)
+        status = self.process.wait(60)
+        self._reader.join(60)
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
@@ -98,7 +98,7 @@ def test_swapped_under_traffic(tmp_path: Path, lab: Lab) -> None:
         try:
             run.until("forwarding; Ctrl-C ends")
             ping = lab.client.spawn(
-                "ping", "-n", "-c", str(PINGS), "-i", "0.01", "-W", "2", ADDRESS["server"],
+                "ping", "-n", "-c", str(PINGS), "-i", "0.01", "-W", "30", ADDRESS["server"],
                 stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
             edit(package / file, "23", "80")
@@ -108,7 +108,7 @@ def test_swapped_under_traffic(tmp_path: Path, lab: Lab) -> None:
             assert "the version before keeps running" in said, said
             edit(package / file, keyword[:-1], keyword)
             run.until("filter swapped")
-            told = ping.communicate(timeout=30)[0]
+            told = ping.communicate(timeout=100)[0]
             assert f"{PINGS} received" in told, told
         finally:
             status = run.end()
@@ -134,12 +134,12 @@ def test_a_crashing_version_is_replaced(tmp_path: Path, lab: Lab) -> None:
     )  # fmt: skip
     try:
         run.until("forwarding; Ctrl-C ends")
-        ping = ("ping", "-n", "-c", "1", "-W", "2", ADDRESS["server"])
-        lab.client.run(*ping, check=False)
+        ping = ("ping", "-n", "-c", "1", ADDRESS["server"], "-W")
+        lab.client.run(*ping, "1", check=False)
         run.until("starts again in")
         edit(package / "filter.c", crash, "\tstruct tcp_header")
         run.until("filter swapped")
-        assert "1 received" in lab.client.run(*ping, check=False).stdout
+        assert "1 received" in lab.client.run(*ping, "30", check=False).stdout
     finally:
         status = run.end()
     document = json.loads(figures.read_text())

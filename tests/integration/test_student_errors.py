@@ -228,7 +228,7 @@ def test_no_root_and_interface_in_use(tmp_path: Path) -> None:
     finally:
         if first is not None:
             first.terminate()
-            assert first.wait(20) == 0
+            assert first.wait(60) == 0
             if first.stderr is not None:
                 first.stderr.close()
         subprocess.run(["ip", "netns", "del", space], check=True)

@@ -125,14 +125,14 @@ def test_one_that_hangs(tmp_path: Path) -> None:
         f.send(*[tcp()] * 3)
         names = [f.reasons()[b.arg] for b in f.collect(3)]
         assert names == ["not_sent_on", "unread", "unread"]
-        assert f.process.wait(10) == 3
+        assert f.process.wait(60) == 3
         assert "read nothing for 0.8 s" in f.close()
 
 
 def test_one_that_ends(tmp_path: Path) -> None:
     with prototype(tmp_path, "def handle(packet): os._exit(7)") as f:
         f.send(tcp())
-        assert f.process.wait(10) == 3
+        assert f.process.wait(60) == 3
         assert "the component has ended: exit status 7" in f.close()
 
 

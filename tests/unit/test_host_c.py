@@ -231,7 +231,7 @@ def test_refused_at_the_start(start: Start) -> None:
     failed = f.init({"limit": -1, "block": []})
     assert failed["op"] == "failed"
     assert failed["errors"][0]["field"] == "config.limit"
-    assert f.process.wait(10) == 1
+    assert f.process.wait(60) == 1
 
 
 REQUESTS = """
@@ -422,7 +422,7 @@ def test_keeper_gone(start: Start) -> None:
     f.control.close()
     f.head.control += 1
     f.wake()
-    assert f.process.wait(10) == 2
+    assert f.process.wait(60) == 2
 
 
 def test_not_a_segment(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_more_than_hold_max_are_dropped_by_name(tmp_path: Path) -> None:
         assert running.head.held == 2
         running.tell(op="exit")
         assert verdicts(running.collect(2)) == [FORWARD] * 2
-        running.process.wait(10)
+        running.process.wait(60)
         assert running.close() == "gone\n"
 
 
@@ -335,7 +335,7 @@ def test_mistakes_at_the_start(tmp_path: Path, body: str, line: int, found: str)
         [error] = failed["errors"]
         assert found in error["found"] and error["file"] == "Component.java"
         assert error.get("line", 0) == line
-        assert running.process.wait(10) == 1
+        assert running.process.wait(60) == 1
 
 
 def test_a_thousand_exceptions_end_it_and_its_packets_are_back(tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ def test_a_thousand_exceptions_end_it_and_its_packets_are_back(tmp_path: Path) -
             running.send(*[tcp()] * 100)
             assert verdicts(running.collect(100)) == [EXCEPTION] * 100
         running.send(tcp())
-        assert running.process.wait(10) == 1
+        assert running.process.wait(60) == 1
         assert "more than 1000 exceptions in 10 s" in running.close()
 
 

@@ -91,11 +91,15 @@ def test_pack_is_reproducible_and_complete(folder: Path, tmp_path: Path) -> None
     assert pack(tmp_path / "x.zip") == first
 
 
-def test_links_are_not_packed(folder: Path) -> None:
+def test_what_is_not_packed_is_told_all_at_once(folder: Path) -> None:
     (folder / "link").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe")
+    with (folder / "large").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    (folder / os.fsdecode(b"\xff.c")).touch()
     with pytest.raises(Refused) as caught:
         pack(folder)
-    assert "link" in str(caught.value)
+    assert {Path(str(m.file)).name for m in caught.value.mistakes} == {"link", "pipe", "large", "\ufffd.c"}
 
 
 def test_wrong_descriptor_is_not_packed(folder: Path) -> None:

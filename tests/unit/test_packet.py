@@ -60,7 +60,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     subprocess.run(["gcc", *flags, *checks, "-o", str(program), source], check=True)
     driver = Driver(program)
     yield driver
-    driver.process.communicate(timeout=10)
+    driver.process.communicate(timeout=60)
 
 
 def four(**fields: Any) -> IP:

@@ -1,0 +1,54 @@
+"""Names of hosts and networks in pcap-filter expressions, which are refused.
+
+libpcap asks a name server what they mean, in the middle of a deployment, and what the classifier then matches would
+depend on the answer of that moment. Names of ports and protocols come from files (/etc/services, /etc/protocols).
+"""
+
+from __future__ import annotations
+
+import re
+
+_WORD = re.compile(r"\\?[A-Za-z0-9_][\w.:\-]*")
+_NUMBER = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)")
+_ADDRESS = re.compile(
+    r"[0-9]+(\.[0-9]+){1,3}"  # IPv4, also cut short: net 10.1
+    r"|[0-9a-fA-F]{1,2}([:.\-][0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{12}|[0-9a-fA-F]{4}(\.[0-9a-fA-F]{4}){2}"  # MAC
+    r"|[0-9a-fA-F:]*:[0-9a-fA-F:]*(\d+\.\d+\.\d+\.\d+)?"  # IPv6
+)
+#: after one of these, and in a list behind it, a word is no host
+_ELSE = frozenset(("port", "portrange", "proto", "protochain", "type", "subtype", "dir", "direction", "reason",
+                   "action", "on", "ifname", "rset", "ruleset"))  # fmt: skip
+#: words of the language that say what a following word is: a host, if nothing else is said
+_BEGIN = frozenset(re.findall(r"\S+", """
+    src dst host net mask gateway broadcast multicast less greater byte inbound outbound link ether ppp slip fddi tr
+    wlan ip ipv4 ip6 ipv6 arp rarp tcp udp sctp icmp icmp6 icmpv6 igmp igrp pim vrrp carp ah esp radio atalk aarp decnet
+    lat sca moprc mopdl iso esis isis es-is is-is clnp l1 l2 iih lsp snp csnp psnp stp ipx netbeui vlan mpls
+    pppoed pppoes geneve vxlan ifindex len length ra ta addr1 addr2 addr3 addr4 address1 address2 address3 address4 rnr
+    rulenum srnr subrulenum llc
+    """))
+_FLAGS = re.compile(r"tcpflags|tcp-(fin|syn|rst|push|ack|urg|ece|cwr)")
+_TYPE = re.compile(r"icmp6?-[a-z0-9-]+")
+_BETWEEN = frozenset({"and", "or", "not"})
+
+
+def refuse_names(expression: str) -> None:
+    """Raises ValueError with the first name of a host or network."""
+    elsewhere = False
+    depth = 0
+    for token in re.finditer(_WORD.pattern + r"|\[|\]", expression):
+        word = token[0]
+        if word in "[]":
+            depth += 1 if word == "[" else -1
+        elif depth > 0 or word in _BETWEEN or _NUMBER.fullmatch(word) or _ADDRESS.fullmatch(word):
+            continue  # inside brackets are offsets: tcp[tcpflags]
+        elif word in _ELSE:
+            elsewhere = True
+        elif word in _BEGIN:
+            elsewhere = False
+        elif not (elsewhere or _FLAGS.fullmatch(word) or (_TYPE.fullmatch(word) and _compared(expression, token))):
+            raise ValueError(f"{word}: a name of a host or network; write its address")
+
+
+def _compared(expression: str, token: re.Match[str]) -> bool:
+    """Whether the word is a number's name: icmp[icmptype] = icmp-echo."""
+    return expression[: token.start()].rstrip().endswith(("=", "<", ">", "&", "|", "+", "-"))
