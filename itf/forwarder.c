@@ -1,6 +1,7 @@
 /* The forwarder's loop, and its beginning and end. */
 #include "forwarder.h"
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,13 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-enum { PORT_BUDGET = SEG_BURST };
+enum {
+	PORT_BUDGET = SEG_BURST,
+	FEW = 16, /* packets in a turn: no load at which bursts matter */
+};
 
 static const uint64_t SECOND_NS = 1000000000;
+static const uint64_t CROWDED_NS = 250000; /* few VNFCs take that long for a packet; others do */
 
 /* Would a packet from this port only join a queue that is long enough already? */
 static bool held_back(struct forwarder *fw, unsigned port)
@@ -43,7 +48,7 @@ static unsigned live_turn(struct forwarder *fw, bool *waiting)
 {
 	struct fabric *fabric = &fw->fabric;
 	unsigned moved = 0;
-	fabric->pressed = false;
+	fabric->pressed = fabric->woke = false;
 	fabric->frames.now = clock_ns(CLOCK_MONOTONIC);
 	for (unsigned n = 0; n < SEG_HOPS; n++) {
 		struct stage *s = fabric->stage[STAGE_HOP + n];
@@ -127,6 +132,24 @@ static void sleep_until_work(struct forwarder *fw, bool waiting)
 	swap_disarm(fw);
 }
 
+/* A VNFC has been woken. If it shares this core it runs now, and its packets are back before the forwarder has gone to
+ * sleep for them and been woken again. Where others want the core as well, giving it up can cost a time slice of
+ * theirs: then not again for a while, which grows if it happens again. */
+static void give_way(struct forwarder *fw)
+{
+	uint64_t began = fw->fabric.frames.now;
+	if (began < fw->crowded_until)
+		return;
+	sched_yield();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	if (now - began > CROWDED_NS) {
+		fw->crowded_ns = fw->crowded_ns < SECOND_NS / 4 ? fw->crowded_ns * 4 + CROWDED_NS : SECOND_NS;
+		fw->crowded_until = now + fw->crowded_ns;
+	} else {
+		fw->crowded_ns -= fw->crowded_ns / 8;
+	}
+}
+
 /* Everything that is still somewhere when the VNF stops is dropped by the name `shutdown`. */
 static void finish(struct forwarder *fw)
 {
@@ -203,6 +226,8 @@ static void run(struct forwarder *fw)
 				end_by = now + 100000000;
 			if (moved == 0 || now >= end_by)
 				break;
+		} else if (fabric->woke && moved <= FEW && !fabric->capture) {
+			give_way(fw);
 		} else if (moved == 0 && !rewired(fabric)) { /* housekeeping may have read the call to look */
 			sleep_until_work(fw, waiting);
 		}

@@ -33,6 +33,8 @@ struct forwarder {
 	bool ended; /* the keeper is gone */
 	bool dirty; /* something moved since the last publication */
 	uint64_t publish_at, account_at, drain_until, switched_at;
+	uint64_t crowded_until,
+		crowded_ns;   /* other work wants this core: until when that is believed, and for how long */
 	uint64_t last_packet; /* capture mode: time of the last packet read */
 };
 

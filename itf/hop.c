@@ -183,8 +183,10 @@ static void hop_flush(struct stage *s)
 		s->touched = true; /* on a shared core, waking it now would make its burst a short one */
 		return;
 	}
-	if (__atomic_load_n(&hop->header->host_asleep, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&hop->header->host_asleep, __ATOMIC_RELAXED)) {
 		s->in->wakeups++;
+		s->fabric->woke = true;
+	}
 	bell_wake(&hop->header->host_asleep);
 }
 

@@ -40,6 +40,7 @@ struct fabric {
 	bool capture;		/* time is the captures' */
 	uint64_t capture_until; /* capture mode: a port hands on packets up to this time, no further */
 	bool draining;
+	bool woke; /* a hop's process, in this turn */
 	bool pressed; /* a port had a whole burst: more is waiting, so a hop need not be woken for less than one */
 };
 
