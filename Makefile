@@ -115,7 +115,7 @@ demo: setup  ## a firewall deployed over REST filters real traffic between two h
 	@$(PY) -m coven.demo
 
 bench: setup-dev rig  ## ratios against bare forwarders, and the case study; results in build/bench
-	@$(PY) -m bench.run
+	@$(PY) -m bench.run --write
 	@$(PY) -m bench.case_study --write
 bench-quick: setup-dev rig  ## the same in about five minutes
 	@$(PY) -m bench.run --quick

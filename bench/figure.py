@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy
 
+from bench import page
+
 Row = dict[str, Any]  #: as bench.trial.run gives it, with `study` and `rep`
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDIES = ("rtt", "throughput", "forwarders")
-PAGE, PICTURE = ROOT / "docs" / "performance.md", "case-study.svg"
-BEGIN, END = "<!-- case study: written by make bench -->", "<!-- end of the case study -->"
+SECTION, PICTURE = "case study", "case-study.svg"
 RESAMPLES = 10_000
 #: of the C forwarder's rate
 AIMS = {"Click": 0.95, "Java": 0.70, "JavaScript": 0.40}
@@ -118,23 +119,14 @@ def draw(rows: Sequence[Row], to: Path) -> bool:
 
 def section(rows: Sequence[Row], drawn: bool) -> str:
     """What stands in docs/performance.md."""
-    parts = [BEGIN, ""]
+    parts = []
     if names(rows, "rtt"):
         parts += ["### The paper's figure: the firewall's filter in five languages", "", rtt_table(rows)]
         parts += ["", f"![RTT by the filter's language]({PICTURE})"] if drawn else []
         parts += [""]
     if names(rows, "forwarders"):
         parts += ["### Each language as a bare forwarder", "", forwarder_table(rows), ""]
-    return "\n".join([*parts, END])
-
-
-def put_section(page: str, text: str) -> str:
-    """The page with `text` in place of the section that it has, or at its end."""
-    before, begin, rest = page.partition(BEGIN)
-    if not begin:
-        return f"{page.rstrip()}\n\n{text}\n"
-    _, end, after = rest.partition(END)
-    return before + text + (after if end else "\n")
+    return "\n".join(parts).rstrip()
 
 
 def publish(rows: Sequence[Row], folder: Path, write: bool) -> str:
@@ -143,9 +135,7 @@ def publish(rows: Sequence[Row], folder: Path, write: bool) -> str:
     text = section(rows, drawn)
     (folder / "case-study.md").write_text(text + "\n")
     if write:
-        PAGE.write_text(put_section(PAGE.read_text(), text))
-        if drawn:
-            (PAGE.parent / PICTURE).write_bytes((folder / PICTURE).read_bytes())
+        page.write(SECTION, text, (folder / PICTURE,) if drawn else ())
     return text if drawn else f"{text}\n(no picture: matplotlib is not installed, or no round trip was made)"
 
 

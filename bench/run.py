@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="TEXT", help="comparisons whose name contains TEXT")
     parser.add_argument("--list", action="store_true", help="name the comparisons and end")
     parser.add_argument("--cores", default="0,1", metavar="GENERATOR,DUT")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and its picture")
     parser.add_argument("--out", type=Path, help="where rows go (build/bench/results.jsonl)")
     given = parser.parse_args()
 
@@ -63,7 +64,7 @@ def main() -> int:
                 got = row.get("error") or f"{row['value']:.4g} {row['unit']}"
                 print(f"{time.monotonic() - begun:5.0f} s  {comparison.name}: {name}: {got}", flush=True)
     print()
-    print(table.markdown(rows, comparisons))
+    print(table.publish(rows, folder, given.write))
     print(f"rows: {out}")
     return 1 if any("error" in row for row in rows) else 0
 

@@ -1,18 +1,18 @@
 """Rows of results as a Markdown table: medians, range, ratio or difference to the reference, and the aim.
 
-`python -m bench.table FILE.jsonl` prints it for docs/performance.md.
+`python -m bench.table [--write] [ROWS.jsonl]` prints it, with --write into docs/performance.md as well.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import suite
+from bench import curves, page, suite
 
 HEAD = "| what | device | median | range | against the reference | aim |\n|---|---|---|---|---|---|"
 
@@ -53,7 +53,30 @@ def _values(rows: Sequence[dict[str, Any]], name: str | None) -> list[float]:
     return [row["value"] for row in rows if row["dut"] == name and "value" in row]
 
 
+def publish(rows: Sequence[dict[str, Any]], folder: Path, write: bool) -> str:
+    """The table of these rows; its curves go to `folder`, and with `write` both to docs/."""
+    known = {row["comparison"] for row in rows}
+    text = markdown(rows, [c for c in suite.comparisons(2, False) if c.name in known])
+    picture = folder / curves.PICTURE
+    drawn = curves.draw(rows, picture)
+    if drawn:
+        text += f"\n\n![Rate by chain length and by flows]({curves.PICTURE})"
+    if write:
+        page.write("comparisons", text, (picture,) if drawn else ())
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench.table", description=__doc__.splitlines()[0])
+    parser.add_argument("rows", type=Path, nargs="?", default=suite.ROOT / "build/bench/results.jsonl")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md and its picture")
+    given = parser.parse_args()
+    try:
+        rows = [json.loads(line) for line in given.rows.read_text().splitlines()]
+    except OSError as error:
+        parser.error(f"{given.rows}: {error.strerror}; `python -m bench.run` makes it")
+    print(publish(rows, given.rows.parent, given.write))
+
+
 if __name__ == "__main__":
-    found = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-    known = {row["comparison"] for row in found}
-    print(markdown(found, [c for c in suite.comparisons(2, False) if c.name in known]))
+    main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import suite, table
+from bench import curves, suite, table
 from bench.rig import RigError, Traffic, percentile
 from bench.suite import Comparison
 from bench.trial import FIGURES, Kind
@@ -35,6 +35,19 @@ def test_table_has_medians_and_errors() -> None:
     assert "| r | bare | 2 Mpps | 1..9 |  |  |" in text
     assert "| r | c-c | 1.6 Mpps | 1.5..1.7 | 0.80 (+125 ns a packet) | >= 0.75 |" in text
     assert "| r | bad | no frame came through |" in text
+
+
+def test_curves_take_medians_by_length_and_by_flows() -> None:
+    rows = [
+        {"comparison": "chain length", "dut": "bare AF_XDP", "value": 2.0},
+        {"comparison": "chain length", "dut": "2 C VNFCs", "value": 1.5},
+        {"comparison": "chain length", "dut": "2 C VNFCs", "value": 1.7},
+        {"comparison": "chain length", "dut": "3 C VNFCs", "error": "no frame came through"},
+        {"comparison": "100 flows", "dut": "c-c", "value": 1.4},
+        {"comparison": "rate 64 B, AF_XDP", "dut": "c-c", "value": 9.0},
+    ]
+    assert curves.over_length(rows) == {0: 2.0, 2: 1.6}
+    assert curves.over_flows(rows) == {"c-c": {100: 1.4}}
 
 
 def test_suite_names_are_unique_and_references_exist() -> None:

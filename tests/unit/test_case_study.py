@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench import case_study, figure
+from bench import case_study, figure, page
 
 RTT = [
     {"study": "rtt", "dut": name, "rep": rep, "value": base + rep % 3, "p99": base * 3 + rep}
@@ -40,14 +40,15 @@ def test_tables() -> None:
 
 
 def test_the_page_keeps_everything_else(tmp_path: Path) -> None:
-    section = figure.section(RTT + RATES, True)
-    page = "# Performance\n\ntext\n"
-    once = figure.put_section(page, section)
+    text = figure.section(RTT + RATES, True)
+    once = page.put("# Performance\n\ntext\n", figure.SECTION, text)
     assert once.startswith("# Performance\n\ntext\n") and figure.PICTURE in once
-    assert figure.put_section(once, section) == once
-    assert figure.put_section(once + "\nafter\n", section).endswith("after\n")
+    assert page.put(once, figure.SECTION, text) == once
+    assert page.put(once + "\nafter\n", figure.SECTION, "new").endswith("\nafter\n")
+    both = page.put(once, "comparisons", "rates")
+    assert page.put(both, figure.SECTION, text) == both, "sections do not touch each other"
     figure.publish(RTT, tmp_path, False)
-    assert (tmp_path / "case-study.md").read_text().startswith(figure.BEGIN)
+    assert (tmp_path / "case-study.md").read_text() == figure.section(RTT, figure.draw(RTT, tmp_path / "x")) + "\n"
 
 
 def test_the_picture_is_the_same_for_the_same_rows(tmp_path: Path) -> None:
