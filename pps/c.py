@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pps.mistakes import BuildError, mistake
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 INCLUDE = HERE / "sdk" / "include"
@@ -27,15 +29,6 @@ def build_folder() -> Path:
 
 #: g++ reads what is beside such a source as C++, too
 CPP_SUFFIXES = (".cc", ".cpp", ".cxx")
-
-
-class LibraryError(Exception):
-    """`libs` names what is not allowed or not installed, or there is no C++ compiler. `errors` has one entry
-    for each."""
-
-    def __init__(self, errors: list[dict[str, Any]]):
-        super().__init__("; ".join(f"{e['found']}: expected {e['expected']}" for e in errors))
-        self.errors = errors
 
 
 class CFramework:
@@ -66,7 +59,7 @@ class CFramework:
         """The command that compiles `sources` into `output`, to be run inside the confinement.
 
         `include` is the package's root. COVEN_SANITIZE (such as `address,undefined`) builds with sanitizers.
-        Raises LibraryError.
+        Raises BuildError.
         """
         flags = self._library_flags(libs)
         sanitize = os.environ.get("COVEN_SANITIZE", "")
@@ -86,11 +79,11 @@ class CFramework:
             if lib not in self.allowed_libs:
                 allowed = ", ".join(sorted(self.allowed_libs))
                 expected = f"a library that the operator allows: {allowed or 'there is none'}"
-                errors.append(_error(field, lib, expected, ASK_OPERATOR))
+                errors.append(mistake(field, lib, expected, ASK_OPERATOR))
             elif subprocess.run(["pkg-config", "--exists", "--", lib], check=False).returncode:
-                errors.append(_error(field, lib, "an installed library", "install its development package"))
+                errors.append(mistake(field, lib, "an installed library", "install its development package"))
         if errors:
-            raise LibraryError(errors)
+            raise BuildError(errors)
         if not libs:
             return []
         done = subprocess.run(
@@ -121,7 +114,7 @@ class CFramework:
         errors = plain or errors
         if not errors and stderr.strip():
             last = [line for line in stderr.splitlines() if not line.startswith("[]")][-1:]
-            errors = [_error("source", line.strip(), "a source that compiles", "") for line in last]
+            errors = [mistake("source", line.strip(), "a source that compiles", "") for line in last]
         return errors
 
 
@@ -136,28 +129,14 @@ def _diagnostics(line: str) -> list[dict[str, Any]]:
 
 
 def _compiler(sources: list[Path]) -> list[str]:
-    """The compiler that the sources need, with its language. Raises LibraryError without a C++ compiler."""
+    """The compiler that the sources need, with its language. Raises BuildError without a C++ compiler."""
     cpp = [source for source in sources if source.suffix in CPP_SUFFIXES]
     if not cpp:
         return ["gcc", "-std=gnu11", "-Werror=implicit-function-declaration"]
     if shutil.which("g++") is None:
         found = f"{cpp[0].name}, and no C++ compiler"
-        raise LibraryError([_error("source", found, "g++", "install g++, or write the VNFC in C")])
+        raise BuildError([mistake("source", found, "g++", "install g++, or write the VNFC in C")])
     return ["g++", "-std=gnu++17"]
-
-
-def _error(field: str, found: str, expected: str, remedy: str, **place: Any) -> dict[str, Any]:
-    """One error; `place` is file, line, column where they are known."""
-    return {
-        "file": None,
-        "line": None,
-        "column": None,
-        "field": field,
-        "found": found,
-        "expected": expected,
-        "remedy": remedy,
-        **place,
-    }
 
 
 def _relative(file: str, root: Path) -> str:
@@ -214,7 +193,7 @@ def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
     file = _relative(caret["file"], root) if caret else None
     language = "C++" if file and file.endswith(CPP_SUFFIXES) else "C"
     found, expected, better = _in_the_authors_words(diagnostic["message"])
-    return _error("source", found, expected or f"{language} that compiles", better or remedy, file=file, **place)
+    return mistake("source", found, expected or f"{language} that compiles", better or remedy, file=file, **place)
 
 
 LINK_PLACE = re.compile(r"^(?:\S*ld: )?(?P<file>[^:\s]+):(?P<line>\d+): (?P<what>.*(?:undefined|multiple).*)")
@@ -225,7 +204,7 @@ def _linker_error(line: str, root: Path) -> list[dict[str, Any]]:
     remedy = "define it, or name its library in `libs`" if "undefined reference" in line else ""
     if found := LINK_PLACE.match(line):
         place = {"file": _relative(found["file"], root), "line": int(found["line"])}
-        return [_error("source", found["what"], "sources that link", remedy, **place)]
+        return [mistake("source", found["what"], "sources that link", remedy, **place)]
     if found := LINK_NO_PLACE.match(line):
-        return [_error("source", found["what"], "sources that link", remedy)]
+        return [mistake("source", found["what"], "sources that link", remedy)]
     return []

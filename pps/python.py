@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pps.mistakes import mistake, no_libs
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SDK = HERE / "sdk" / "python"
@@ -20,14 +22,6 @@ INTERPRETER_OPTIONS = ("-I", "-S", "-B")
 MISTAKE = re.compile(
     r"^(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<found>.*) \| (?P<expected>.*) \| (?P<remedy>.*)$"
 )
-
-
-class LibraryError(Exception):
-    """`libs` was given. `errors` has one entry for each name."""
-
-    def __init__(self, errors: list[dict[str, Any]]):
-        super().__init__("; ".join(f"{e['found']}: expected {e['expected']}" for e in errors))
-        self.errors = errors
 
 
 def build_folder() -> Path:
@@ -81,11 +75,9 @@ class PythonFramework:
     def build_command(self, sources: list[Path], include: Path, output: Path, libs: list[str]) -> list[str]:
         """The command that checks `sources` (the first is the component) and writes the artifact `output`.
 
-        It is to be run inside the confinement. `include` is the package's root. Raises LibraryError.
+        It is to be run inside the confinement. `include` is the package's root. Raises BuildError.
         """
-        if libs:
-            expected = "no libs: Python components bring modules in the package's vendor/ folder"
-            raise LibraryError([_error("libs", lib, expected, "take it out") for lib in libs])
+        no_libs(libs, "Python components bring modules in the package's vendor/ folder")
         check = [str(interpreter()), *INTERPRETER_OPTIONS, str(SDK / "vnfc_check.py")]
         return [*check, str(include), str(output), *map(str, sources)]
 
@@ -96,21 +88,7 @@ class PythonFramework:
             if found := MISTAKE.match(text):
                 place = {"line": int(found["line"]) or None, "column": int(found["column"]) or None}
                 texts = found["found"], found["expected"], found["remedy"]
-                errors.append({**_error("source", *texts, file=found["file"]), **place})
+                errors.append({**mistake("source", *texts, file=found["file"]), **place})
         if not errors and stderr.strip():
-            errors = [_error("source", stderr.strip().splitlines()[-1], "a source that can be checked", "")]
+            errors = [mistake("source", stderr.strip().splitlines()[-1], "a source that can be checked", "")]
         return errors
-
-
-def _error(field: str, found: str, expected: str, remedy: str, **place: Any) -> dict[str, Any]:
-    """One error; `place` is file, line, column where they are known."""
-    return {
-        "file": None,
-        "line": None,
-        "column": None,
-        "field": field,
-        "found": found,
-        "expected": expected,
-        "remedy": remedy,
-        **place,
-    }

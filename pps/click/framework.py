@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pps.c import CFramework, LibraryError, build_folder
+from pps.c import CFramework, build_folder
 from pps.click import router
+from pps.mistakes import BuildError, mistake, no_libs
 from pps.python import INTERPRETER_OPTIONS, interpreter
 
 HERE = Path(__file__).resolve().parent
@@ -56,14 +57,11 @@ class ClickFramework:
     def build_command(self, sources: list[Path], include: Path, output: Path, libs: list[str]) -> list[str]:
         """The command that turns configurations into `output`, to be run inside the confinement.
 
-        Raises LibraryError.
+        Raises BuildError.
         """
         if (absent := self.missing_engine(self.engine)) is not None:
-            raise LibraryError([_error("engine", *absent)])
-        if libs:
-            raise LibraryError(
-                [_error("libs", lib, "no libs for a Click configuration", "take it out") for lib in libs]
-            )
+            raise BuildError([mistake("engine", *absent)])
+        no_libs(libs, "a Click configuration has none")
         generated = output.with_suffix(".c")
         compiler = self.c.build_command([generated], HERE / "runtime", output, [])
         python = [str(interpreter()), *INTERPRETER_OPTIONS, str(HERE / "build.py"), self.engine, str(self.click or "")]
@@ -75,7 +73,7 @@ class ClickFramework:
         for line in stderr.splitlines():
             if found := MISTAKE.match(line):
                 place = {"file": found["file"], "line": int(found["line"]), "column": int(found["column"])}
-                errors.append({**_error("source", found["found"], found["expected"], found["remedy"]), **place})
+                errors.append({**mistake("source", found["found"], found["expected"], found["remedy"]), **place})
         return errors or self.c.parse_errors(stderr, root)
 
     def parse_warnings(self, output: str, root: Path) -> list[dict[str, Any]]:
@@ -84,10 +82,5 @@ class ClickFramework:
         if lacks is None:
             return []
         found = f"it runs in a Click process: {lacks['why']}"
-        error = _error("engine", found, "elements that are compiled", "packets are copied: see docs/click.md")
+        error = mistake("engine", found, "elements that are compiled", "packets are copied: see docs/click.md")
         return [{**error, "file": lacks["file"], "line": int(lacks["line"]), "column": int(lacks["column"])}]
-
-
-def _error(field: str, found: str, expected: str, remedy: str) -> dict[str, Any]:
-    return {"file": None, "line": None, "column": None, "field": field, "found": found, "expected": expected,
-            "remedy": remedy}  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from itf.segment import C
-from pps.c import CFramework, LibraryError
+from pps.c import CFramework
+from pps.mistakes import BuildError
 from tests.fake_forwarder import FakeForwarder
 from tests.unit.test_host_c import CONFIG, PACKET
 
@@ -83,7 +84,7 @@ def test_compiler_errors(
 
 def test_libs(tmp_path: Path) -> None:
     framework = CFramework()
-    with pytest.raises(LibraryError) as refused:
+    with pytest.raises(BuildError) as refused:
         framework.build_command([], tmp_path, tmp_path / "a.so", ["libevil", "zlib"])
     assert refused.value.errors[0]["found"] == "libevil"
     assert framework.build_command([], tmp_path, tmp_path / "a.so", [])[-1] == "-lm"

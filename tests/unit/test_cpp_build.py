@@ -10,7 +10,8 @@ import pytest
 
 from itf.segment import C
 from pps import c
-from pps.c import CFramework, LibraryError
+from pps.c import CFramework
+from pps.mistakes import BuildError
 from tests.fake_forwarder import FakeForwarder
 from tests.python_rig import tcp
 
@@ -51,7 +52,7 @@ def test_mistakes_have_file_and_line(tmp_path: Path) -> None:
 
 def test_without_a_compiler_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c.shutil, "which", lambda name: None)
-    with pytest.raises(LibraryError) as refused:
+    with pytest.raises(BuildError) as refused:
         CFramework().build_command([tmp_path / "a.cc"], tmp_path, tmp_path / "a.so", [])
     [error] = refused.value.errors
     assert "a.cc" in error["found"] and "install g++" in error["remedy"]

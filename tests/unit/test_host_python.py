@@ -12,7 +12,7 @@ import pytest
 from scapy.layers.l2 import ARP
 
 from itf.segment import C
-from pps.python import LibraryError
+from pps.mistakes import BuildError
 from tests.fake_forwarder import FakeForwarder
 from tests.python_rig import ETHER, FRAMEWORK, REASON, Host, complete, failure, host, one, tcp, verdicts
 
@@ -433,5 +433,5 @@ def test_artifact_runs(tmp_path: Path) -> None:
 
 
 def test_libs_are_refused() -> None:
-    with pytest.raises(LibraryError, match="vendor"):
+    with pytest.raises(BuildError, match="vendor"):
         FRAMEWORK.build_command([Path("a.py")], Path("."), Path("b"), ["zlib"])
