@@ -22,6 +22,11 @@ NSH_KINDS = ("none", "ethernet", "vxlan-gpe")
 TRANSPORTS = ("ethernet", "vxlan-gpe", "none")
 _PATH_FIELDS = ("spi", "si", "chain", "context")
 _HOP_FIELDS = ("spi", "si", "port", "transport", "mac", "vlan", "vni", "address")
+_TUNNEL_NEEDS = {
+    "mac": 'add mac: "..." of the host that has address:, or of the router to it (`ip neigh`): it is not asked for',
+    "address": "add address: of the tunnel's other end",
+    "port": "add port: whose own address the tunnel begins at",
+}
 _HEX32 = re.compile(r"[0-9a-fA-F]{32}")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 SPI_MOST, SI_MOST, VNI_MOST, VLAN_MOST, TTL_MOST = 0xFFFFFF, 255, 0xFFFFFF, 4094, 63
@@ -31,7 +36,8 @@ def read_port(reader: Reader, name: str, number: int, node: Node) -> Port:
     """A port's entry: `nsh`, `trusted`, `address`."""
     place = f"ports.{name}"
     entries = reader.map(node, place, PORT_FIELDS)
-    nsh = reader.choice(entries["nsh"], f"{place}.nsh", "none", NSH_KINDS) if "nsh" in entries else None
+    # what cannot be read counts as the kind with which nothing else is wrong
+    nsh = reader.choice(entries["nsh"], f"{place}.nsh", "vxlan-gpe", NSH_KINDS) if "nsh" in entries else None
     trusted = _boolean(reader, entries.get("trusted"), f"{place}.trusted", True)
     addresses: list[Address] = []
     if (node_of := entries.get("address")) is not None:
@@ -88,11 +94,9 @@ def read_next_hops(reader: Reader, node: Node | None, ports: Mapping[str, Port])
         vni = reader.integer(get("vni"), f"{place}.vni", 0, 0, VNI_MOST)
         address = _address(reader, get("address"), f"{place}.address")
         tunnel = transport == "vxlan-gpe"
-        for field, needed in (("mac", tunnel), ("address", tunnel), ("port", tunnel)):
-            if needed and field not in entries:
-                reader.wrong(
-                    item, f"{place}.{field}", "nothing", f"a {field}: vxlan-gpe needs one", f"add {field}:"
-                )
+        for field, remedy in _TUNNEL_NEEDS.items():
+            if tunnel and field not in entries:
+                reader.wrong(item, f"{place}.{field}", "nothing", f"the {field}, which vxlan-gpe needs", remedy)
         for field in ("address", "vni"):
             if field in entries and not tunnel:
                 reader.wrong(
@@ -152,7 +156,9 @@ def check_encaps(reader: Reader, descriptor: Descriptor) -> None:
             if out is not None and out in descriptor.ports and descriptor.ports[out].nsh == "none":
                 reader.wrong((rule.line, 1), f"classifier[{number}].then.encap",
                              f"chain {rule.then} from {port} leaves by {out}, which has nsh: none",
-                             "a port with NSH")  # fmt: skip
+                             "a port with NSH",
+                             "say port: which of the ports the rule is for" if rule.port is None else None,
+                             )  # fmt: skip
 
 
 def _place_in_path(
@@ -167,8 +173,11 @@ def _place_in_path(
     if "spi" not in entries:
         reader.wrong(item, f"{place}.spi", "nothing", "a service path identifier", "add spi:")
         return None
+    before = len(reader.mistakes)
     spi = reader.integer(entries["spi"], f"{place}.spi", 0, 0, SPI_MOST)
     si = reader.integer(entries["si"], f"{place}.si", SI_MOST, least, SI_MOST) if "si" in entries else None
+    if len(reader.mistakes) > before:  # no place, so no other one's either
+        return None
     if (spi, si) in seen:
         found = f"spi {spi} with the same si again"
         remedy = f"it stands in line {seen[spi, si]} already"

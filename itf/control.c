@@ -229,9 +229,7 @@ void control_take_up(struct forwarder *fw)
 		take_up_hop(fw, n, &w->hop[n]);
 	for (unsigned n = 0; n < SEG_PORTS; n++) {
 		take_up_port(fw, n, &w->port[n]);
-		fw->ports[n].before = fabric->keeping && (w->nsh_port[n].flags & NSH_PORT_ON)
-					      ? fabric->keeping->leave
-					      : NULL;
+		fw->ports[n].before = fabric->keeping ? fabric->keeping->leave : NULL;
 		fw->line[n] = main_line(w, n);
 	}
 	cell_store(&fabric->header->epoch, epoch);

@@ -17,6 +17,7 @@ enum {
 	ETHER_QINQ = 0x88a8,	 /* 802.1ad */
 	ETHER_QINQ_OLD = 0x9100, /* what was used before 802.1ad */
 	ETHER_IP6 = 0x86dd,
+	ETHER_MPLS = 0x8847,
 	ETHER_NSH = 0x894f,
 
 	PROTO_HOPOPTS = 0,

@@ -56,8 +56,9 @@ static inline bool quick_restore(const struct wiring *w, const struct frames *f,
 	const uint8_t *saved = f->saved[ref].bytes;
 	uint32_t at = cell_load(&r->data), len = cell_load(&r->len);
 	if (priv->nsh_len != NSH_MD1_SIZE || priv->outer_len != QUICK_OUTER || priv->encap != 0 ||
-	    w->next_hops > 0 || priv->link != LINK_ETHERNET || nsh_md_type(saved + QUICK_OUTER) != 1 ||
-	    at < QUICK_HEAD || at > f->frame_size || len > f->frame_size - at)
+	    w->next_hops > 0 || !(w->nsh_port[port].flags & NSH_PORT_ON) || priv->link != LINK_ETHERNET ||
+	    nsh_md_type(saved + QUICK_OUTER) != 1 || at < QUICK_HEAD || at > f->frame_size ||
+	    len > f->frame_size - at)
 		return false;
 	if (len + NSH_MD1_SIZE > w->port[port].mtu && w->port[port].kind != PORT_PCAP)
 		return false;

@@ -74,7 +74,8 @@ static uint32_t header_out(const struct wiring *w, struct frame_private *priv, u
 	uint8_t *context = nsh_context(header);
 	if (context)
 		memcpy(context, r->context, NSH_CONTEXT);
-	if (nsh_next(header) <= NSH_NEXT_IP6)
+	/* a VNFC may have made the other IP of it; what is neither keeps what it came with */
+	if (nsh_next(header) <= NSH_NEXT_IP6 && len > 0 && (data[0] >> 4 == 4 || data[0] >> 4 == 6))
 		header[3] = (uint8_t)next_of(LINK_IP, data, len);
 	if (encap) /* a rule says that from here on it follows another path; TTL, O and unassigned bits stay */
 		nsh_set_spi_si(header, encap->spi_si);
@@ -118,6 +119,20 @@ static inline void put(uint8_t *to, const uint8_t *from, uint32_t size)
 	}
 }
 
+/* What was in a header leaves without one: with its own Ethernet header, or with one that says what it is. */
+static bool end_of_path(const struct wiring *w, const struct nsh_next_hop *hop, unsigned port,
+			const uint8_t *inner, uint32_t len, const struct frame_record *r,
+			const struct frame_private *priv, const struct frame_saved *saved, struct outer *o)
+{
+	o->len = o->ip = 0;
+	if (priv->link == LINK_ETHERNET || priv->nsh_len == 0)
+		return true;
+	if (nsh_next(saved_nsh((struct frame_saved *)saved, priv)) == NSH_NEXT_NSH &&
+	    !(w->nsh_port[port].flags & NSH_PORT_ON))
+		return false; /* NSH in NSH stays in its domain too */
+	return transport_to(w, hop, port, inner, len, r, priv, saved, o);
+}
+
 int sff_leave(struct fabric *fabric, uint32_t ref, unsigned port, bool transit)
 {
 	const struct wiring *w = packet_wiring(fabric, ref);
@@ -131,8 +146,13 @@ int sff_leave(struct fabric *fabric, uint32_t ref, unsigned port, bool transit)
 	uint8_t *data = frame_start(f, ref) + at, *header = saved_nsh(saved, priv);
 	uint32_t size = header_out(w, priv, header, r, data, len, transit);
 	bool made = priv->nsh_len == 0;
+	static const struct nsh_next_hop bare = { .transport = NSH_PLAIN, .vlan = VLAN_UNTAGGED };
 	struct outer o;
-	if (w->next_hops > 0) {
+	if (!(w->nsh_port[port].flags & NSH_PORT_ON)) {
+		size = 0;
+		if (!end_of_path(w, &bare, port, data, len, r, priv, saved, &o))
+			return drop(f, ref, REASON_no_next_hop);
+	} else if (w->next_hops > 0) {
 		if (!made && !ttl_down(header))
 			return drop(f, ref, REASON_ttl_expired);
 		const struct nsh_next_hop *hop = next_hop_find(w, nsh_spi_si(header));
@@ -144,9 +164,7 @@ int sff_leave(struct fabric *fabric, uint32_t ref, unsigned port, bool transit)
 			port = hop->port;
 		if (hop->transport == NSH_PLAIN)
 			size = 0;
-		if (hop->transport == NSH_PLAIN && (priv->link != LINK_IP || !hop->has_mac))
-			o.len = o.ip = 0; /* it has its own Ethernet header, or leaves without */
-		else if (!transport_to(w, hop, port, data, len, r, priv, saved, &o))
+		if (!(size ? transport_to : end_of_path)(w, hop, port, data, len, r, priv, saved, &o))
 			return drop(f, ref, REASON_no_next_hop);
 	} else if (made) {
 		static const struct nsh_next_hop as_it_is = { .transport = NSH_ETHERNET,

@@ -168,6 +168,15 @@ static void put_vxlan_gpe(struct outer *o, const struct nsh_next_hop *hop, const
 	o->len += sizeof(struct udp_header) + VXLAN_GPE_SIZE;
 }
 
+/* What a packet that is not Ethernet is, once its NSH header is off. */
+static uint16_t plain_type(const struct frame_private *priv, const struct frame_saved *saved,
+			   const uint8_t *inner, uint32_t len)
+{
+	if (priv->link == LINK_OTHER)
+		return nsh_next(saved->bytes + priv->outer_len) == NSH_NEXT_MPLS ? ETHER_MPLS : ETHER_NSH;
+	return len > 0 && inner[0] >> 4 == 6 ? ETHER_IP6 : ETHER_IP4;
+}
+
 bool transport_to(const struct wiring *w, const struct nsh_next_hop *hop, unsigned port, const uint8_t *inner,
 		  uint32_t len, const struct frame_record *r, const struct frame_private *priv,
 		  const struct frame_saved *saved, struct outer *o)
@@ -193,10 +202,11 @@ bool transport_to(const struct wiring *w, const struct nsh_next_hop *hop, unsign
 			return false;
 	} else {
 		memcpy(o->bytes, addresses, 12);
+		if (port == priv->port && priv->nsh_len)
+			swap(o->bytes, o->bytes + 6, 6); /* back to whoever sent it, not to us again */
 	}
-	if (hop->transport == NSH_PLAIN) { /* bare IP gets an Ethernet header again */
-		bool six = len > 0 && inner[0] >> 4 == 6;
-		put_ethernet(o, hop->vlan, six ? ETHER_IP6 : ETHER_IP4);
+	if (hop->transport == NSH_PLAIN) { /* what is not Ethernet gets a header of it again */
+		put_ethernet(o, hop->vlan, plain_type(priv, saved, inner, len));
 	} else if (hop->transport == NSH_ETHERNET) {
 		put_ethernet(o, hop->vlan, ETHER_NSH);
 	} else {

@@ -15,6 +15,7 @@
 	} while (0)
 
 enum { AWARE = 1, CHANGE = 2, GROW = 4, BACK = 8, FORWARD = 16, ENCAP = 32, CLONE = 64 };
+enum { NO_NSH = 64 }; /* at the second port */
 
 static void set_up(struct bed *b, const uint8_t *choice)
 {
@@ -40,6 +41,8 @@ static void set_up(struct bed *b, const uint8_t *choice)
 		store32(w->nsh_port[n].ip6, 0xfd010000);
 		w->port[n].mtu = choice[3] & 32 ? 576 : 1500;
 	}
+	if (choice[3] & NO_NSH)
+		w->nsh_port[1].flags = 0;
 	w->encap[0].spi_si = 42u << 8 | 200;
 }
 
@@ -146,8 +149,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		b->sink[2].n = 0;
 		const struct frame_private *priv = &f->priv[ref];
 		MUST((priv->nsh_len > 0) == (at > 0));
-		bool plain = ip == 0 && !(choice[3] & NSH_PORT_UNTRUSTED) && !(choice[0] & ~CLONE) &&
-			     at > 0 && nsh_next(packet + at) > NSH_NEXT_IP6;
+		bool plain = ip == 0 && !(choice[3] & (NSH_PORT_UNTRUSTED | NO_NSH)) &&
+			     !(choice[0] & ~CLONE) && at > 0 && nsh_next(packet + at) > NSH_NEXT_IP6;
 		if (choice[0] & CLONE && frames_take(f, &copy, 1, OWNER_ARRIVING) == 1) {
 			f->record[copy] = f->record[ref];
 			f->priv[copy] = (struct frame_private){ .link = f->priv[ref].link };
@@ -175,6 +178,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			const struct frame_record *r = &f->record[b->sink[n].refs[i]];
 			bool inside = r->data <= f->frame_size && r->len <= f->frame_size - r->data;
 			MUST(inside || choice[0] & GROW); /* what a VNFC broke, a port refuses */
+			/* nothing goes out by an interface whose first bytes are no Ethernet header */
+			MUST(n == 0 || !(choice[3] & NO_NSH) ||
+			     f->priv[b->sink[n].refs[i]].link == LINK_ETHERNET);
 			frame_free(f, b->sink[n].refs[i]);
 		}
 		b->sink[n].n = 0;

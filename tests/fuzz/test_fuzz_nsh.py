@@ -46,6 +46,7 @@ def seeds() -> dict[str, bytes]:
         "forward": bytes([16, 0, 8, 26, 0, 0, 0, 0]),
         "end": bytes([16, 0, 3, 26, 0, 0, 0, 1]),
         "encap": bytes([32, 1, 8, 26, 0, 0, 0, 0]),
+        "boundary": bytes([0, 1, 0, 66, 0, 0, 0, 0]),
         "clone": bytes([64, 1, 0, 2, 0, 0, 0, 0]),
         "small": bytes([34, 1, 9, 58, 1, 9, 0, 0]),
     }

@@ -61,6 +61,7 @@ def test_everything_comes_out_as_it_came_but_si(tmp_path: Path) -> None:
     # as long as MD type 1, and none
     came.append(on_ethernet(md2(tlv(0x100, 1, b"a tenant!"), si=200, next=ETHERNET), plain()))
     came.append(on_ethernet(md2(tlv(1, 1, bytes(127)), tlv(1, 2, bytes(108)), si=200), datagram()))
+    came += [on_ethernet(md1(si=200, next=next), bytes(40)) for next in (IP4, IP6)]  # no IP of any kind
     expected = [packet.replace(b"\x00\x00\x2a\xc8", b"\x00\x00\x2a\xc7", 1) for packet in came]
     done = through(tmp_path, PATH, [*came, plain()])
     assert done.out["out"] == [*expected, plain()]

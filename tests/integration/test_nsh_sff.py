@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests import nsh_frames as wire
 from tests.nsh_frames import ETHERNET, IP4, datagram, ether, md1, md2, on_ethernet
 from tests.nsh_rig import through
@@ -66,6 +68,11 @@ next_hops:
 
 def retargeted(packet: bytes) -> bytes:
     return NEXT + packet[6:]
+
+
+def sent_back(packet: bytes) -> bytes:
+    """Without a MAC address of the next hop, what goes back goes to whoever it came from."""
+    return packet[6:12] + packet[:6] + packet[12:]
 
 
 def without_sport(packet: bytes) -> bytes:
@@ -135,7 +142,7 @@ def test_oam_is_not_forwarded_unless_so_wished(tmp_path: Path) -> None:
     dropped = through(tmp_path / "drop", FORWARD, came, ports=("in", "out", "end"))
     assert dropped.dropped == {"nsh.oam": 1}
     passed = through(tmp_path / "bypass", FORWARD + "oam: bypass\n", came, ports=("in", "out", "end"))
-    assert passed.out["in"] == [on_ethernet(md1(spi=44, oam=1, ttl=8), datagram())]
+    assert passed.out["in"] == [sent_back(on_ethernet(md1(spi=44, oam=1, ttl=8), datagram()))]
 
 
 def test_the_edge_of_a_domain_takes_no_nsh_from_outside(tmp_path: Path) -> None:
@@ -153,13 +160,39 @@ classifier:
     assert done.out["out"] == [ether(datagram())] and done.dropped == {"classifier.rule": 3}
 
 
+@pytest.mark.parametrize("end", ["chain", "next hop"])
+def test_what_is_no_ethernet_gets_a_header_of_it_where_nsh_ends(tmp_path: Path, end: str) -> None:
+    """Bare IP and MPLS cannot be sent as they are; NSH in NSH does not leave the domain."""
+    ports = "ports: {in: {nsh: vxlan-gpe}, out: {nsh: none}}\n"
+    rest = "vnfcs: {one: {source: one.c}}\nchain: in -> one -> out\n"
+    hops = "next_hops: [{spi: 42, port: out, transport: none, mac: '02:00:00:00:00:aa', vlan: 9}]\n"
+    label, two = bytes.fromhex("00064140"), wire.ipv6(wire.udp(b"x"))
+    came = [
+        on_ethernet(md1(), datagram(1)),
+        on_ethernet(md2(next=wire.IP6), two, vlan=7),
+        wire.vxlan_gpe(md1(next=wire.MPLS), label + datagram(3)),
+        on_ethernet(md1(next=ETHERNET), ether(datagram(4))),
+        on_ethernet(md1(next=wire.NSH_IN_NSH), md1() + datagram(5)),
+    ]
+    done = through(tmp_path, ports + rest + (hops if end == "next hop" else ""), came)
+    sent = [ether(datagram(1)), ether(two, 0x86DD), ether(label + datagram(3), 0x8847), ether(datagram(4))]
+    if end == "next hop":
+        sent = [
+            ether(datagram(1), vlan=9, dst=NEXT),
+            ether(two, 0x86DD, vlan=9, dst=NEXT),
+            ether(label + datagram(3), 0x8847, vlan=9, dst=NEXT),
+            ether(datagram(4)),  # has its own
+        ]
+    assert done.out["out"] == sent and done.dropped == {"nsh.no_next_hop": 1}
+
+
 def test_ttl_goes_down_once_and_from_zero_to_63(tmp_path: Path) -> None:
     came = [on_ethernet(md1(spi=44, ttl=ttl, unassigned=31), datagram()) for ttl in (2, 1, 0)]
     came.append(on_ethernet(md2(spi=44, ttl=63), datagram()))
     done = through(tmp_path, FORWARD, came, ports=("in", "out", "end"))
     assert done.out["in"] == [
-        on_ethernet(md1(spi=44, ttl=ttl, unassigned=31), datagram()) for ttl in (1, 63)
-    ] + [on_ethernet(md2(spi=44, ttl=62), datagram())]
+        sent_back(on_ethernet(md1(spi=44, ttl=ttl, unassigned=31), datagram())) for ttl in (1, 63)
+    ] + [sent_back(on_ethernet(md2(spi=44, ttl=62), datagram()))]
     assert done.dropped == {"nsh.ttl_expired": 1}
 
 

@@ -152,6 +152,19 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, field: 
     assert said.get(field) == found, said
 
 
+def test_a_mistake_brings_no_others_with_it(tmp_path: Path) -> None:
+    text = """
+ports: {in: {nsh: gpe}, out: {}}
+paths: [{spi: 16777216, chain: main}, {spi: -1, chain: main}, {spi: 0, chain: main}, {spi: 7, si: 256, chain: main}]
+next_hops: [{spi: 1, port: in}, {spi: 2, transport: vxlan-gpe}]
+"""
+    with pytest.raises(Refused) as refused:
+        descriptor(tmp_path, HEAD + "chain: in -> a -> out\n" + text)
+    fields = ["ports.in.nsh", "paths[0].spi", "paths[1].spi", "paths[3].si"]
+    fields += [f"next_hops[1].{field}" for field in ("mac", "address", "port")]
+    assert [mistake.field for mistake in refused.value.mistakes] == fields
+
+
 def test_another_table_keeps_the_figures_of_what_stays(tmp_path: Path) -> None:
     table = ServicePaths(descriptor(tmp_path, TEXT))
     segment = Forwarder.make(4)
