@@ -88,9 +88,11 @@ $(B)/bench/nsh: bench/src/nsh.c tests/nsh_bed.h $(wildcard nshp/*.c nshp/*.h itf
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(WARN) -O2 -I. -o $@ bench/src/nsh.c $(wildcard nshp/*.c)
 
-native-asan:  ## the same with AddressSanitizer and UBSan, in build/asan
+native-asan: native  ## the same with AddressSanitizer and UBSan, in build/asan
 	$(MAKE) native B=build/asan \
 		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+	@# Python, Java and Node.js, which are without the sanitizers' runtime, cannot load a library that needs it
+	cp -f $(filter %.so %.node,$(B)/_vnfc$(PYEXT) $(B)/libcoven-vns.so $(MANAGED)) build/asan/
 
 # ---------------------------------------------------------------- set-up, tests, demo, bench
 .PHONY: help setup setup-dev test test-long demo bench bench-quick check format install uninstall clean distclean

@@ -39,6 +39,10 @@ static int number_in(const cJSON *ports, const char *name)
 	return cJSON_IsNumber(number) ? number->valueint : -1;
 }
 
+static const char unconfined[] =
+	"`engine: compiled` runs without namespaces as well; `coven doctor` says why "
+	"there are none";
+
 /* A datagram socket with a name in our folder. */
 static int bound(struct exec *x, const char *name, const char *peer)
 {
@@ -51,8 +55,7 @@ static int bound(struct exec *x, const char *name, const char *peer)
 		if (!peer || connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
 			return fd;
 	}
-	no(x, strerror(errno), "a socket for Click",
-	   "without namespaces (confinement `reduced`) there is none: use `engine: compiled`");
+	no(x, strerror(errno), "a socket for Click", unconfined);
 	if (fd >= 0)
 		close(fd);
 	return -1;
@@ -186,8 +189,10 @@ int click_open(struct exec *x)
 	    name_devices(x) < 0 || click_patience(x) < 0)
 		return -1;
 	if (!mkdtemp(c->folder))
-		return no(x, strerror(errno), "a folder in /tmp for sockets",
-			  "without namespaces (confinement `reduced`) there is none: use `engine: compiled`");
+		return errno == EACCES
+			       ? no(x, "click, at confinement `reduced`",
+				    "a /tmp of its own, for the sockets of the Click process", unconfined)
+			       : no(x, strerror(errno), "a folder in /tmp for sockets", NULL);
 	c->named = c->devices;
 	c->devices = 0; /* there are no sockets of theirs to read from before Click runs */
 	if (start(x) < 0)

@@ -60,6 +60,60 @@ static void flow_asked(struct vnfc_host *api)
 
 /* ---- results and cells -------------------------------------------------------------------------- */
 
+enum { NO_SUCH_VERDICT = 1, NO_SUCH_OUTPUT = 2, NO_SUCH_REASON = 4, NOT_IN_FRAME = 8 };
+
+/* What is wrong with a verdict. 0: nothing, or what a language's host has told itself (none; reason UINT16_MAX). */
+static unsigned wrong_with(const struct host *h, const struct frame_record *r)
+{
+	switch (r->verdict & ~VERDICT_FLOW) {
+	case VERDICT_FORWARD:
+		if (r->arg >= h->outputs_n && r->arg != OUTPUT_BACK)
+			return NO_SUCH_OUTPUT;
+		return r->len - 1 < h->api.frame_size && r->data <= h->api.frame_size - r->len ? 0
+											       : NOT_IN_FRAME;
+	case VERDICT_DROP:
+		return (r->arg >= REASON_DECLARED && r->arg < REASON_DECLARED + h->hop.head->reasons) ||
+				       r->arg == REASON_no_verdict || r->arg == REASON_exception ||
+				       r->arg == REASON_hold_full || r->arg == UINT16_MAX
+			       ? 0
+			       : NO_SUCH_REASON;
+	case VERDICT_CONSUME:
+	case VERDICT_NONE:
+		return 0;
+	default:
+		return NO_SUCH_VERDICT;
+	}
+}
+
+/* The forwarder drops what has a verdict that cannot be, and counts it; why, only we can tell the author, once each. */
+static void tell_wrong(struct host *h, const struct frame_record *r, unsigned wrong)
+{
+	static const char told[] = "such packets are dropped as bad_verdict (told once)";
+	h->wrong_said |= wrong;
+	if (wrong == NO_SUCH_OUTPUT)
+		host_complain(&h->api, "a packet was forwarded to output %u, but the last one is %u: %s",
+			      r->arg, h->outputs_n - 1, told);
+	else if (wrong == NO_SUCH_REASON)
+		host_complain(&h->api,
+			      "a packet was dropped with a reason (number %u) that is not declared: %s",
+			      r->arg, told);
+	else if (wrong == NO_SUCH_VERDICT)
+		host_complain(&h->api, "verdict %u does not exist: %s", r->verdict, told);
+	else
+		host_complain(&h->api, "a packet was forwarded that is empty or not inside its frame: %s",
+			      told);
+}
+
+static void look_at_verdicts(struct host *h)
+{
+	for (uint32_t i = 0; i < h->api.done_n; i++) {
+		const struct frame_record *r = &h->api.records[h->api.done[i]];
+		unsigned wrong = wrong_with(h, r);
+		if (__builtin_expect(wrong & ~h->wrong_said, 0))
+			tell_wrong(h, r, wrong);
+	}
+}
+
 void host_publish(struct host *h)
 {
 	struct vnfc_host *api = &h->api;
@@ -73,6 +127,7 @@ void host_publish(struct host *h)
 		cell_store64(&head->deadline, deadline);
 	if (api->done_n == 0)
 		return;
+	look_at_verdicts(h);
 	uint32_t n = hop_give(&h->hop, api->done, api->done_n);
 	api->done_n -= n;
 	if (api->done_n) /* cannot be, by the ring's size; if it is, nothing is lost */
@@ -219,12 +274,12 @@ static void discard_packet(struct vnfc_host *api, struct vnfc_packet *p)
 	h->unused.frame[h->unused.n++] = p->frame;
 }
 
-/* Its record points outside its frame: the forwarder sees that as well, and counts it as bad_verdict. */
+/* Its record points outside its frame: counted as bad_verdict, but not this VNFC's doing. */
 static void refuse_frame(struct vnfc_host *api, uint32_t frame)
 {
 	struct frame_record *r = &api->records[frame];
-	r->verdict = VERDICT_FORWARD;
-	r->arg = 0;
+	r->verdict = VERDICT_DROP;
+	r->arg = UINT16_MAX;
 	r->data = r->len = UINT32_MAX;
 	vnfc__progress(api);
 	api->done[api->done_n++] = frame;

@@ -89,6 +89,7 @@ static void init(struct host *h, const cJSON *message)
 	h->config = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(message, "config"), true);
 	h->ports = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(message, "ports"), true);
 	h->outputs = cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(message, "outputs"), true);
+	h->outputs_n = (unsigned)cJSON_GetArraySize(h->outputs);
 	if (!cJSON_IsObject(h->config)) {
 		cJSON_Delete(h->config);
 		h->config = cJSON_CreateObject();

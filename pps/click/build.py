@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def main(arguments: list[str]) -> int:
     at = arguments.index("--")
     engine, click, project, package, generated, *names = arguments[:at]
-    sys.path.insert(0, project)
+    _import_from(Path(project))
     from pps.click.compiler import compile_files
 
     sources = [Path(name) for name in names]
@@ -42,6 +43,14 @@ def main(arguments: list[str]) -> int:
     except RecursionError:
         print(f"{sources[0]}:1:1: compounds within compounds without end | fewer levels | ", file=sys.stderr)
         return 1
+
+
+def _import_from(project: Path) -> None:
+    """Make `pps.click` importable. Without namespaces only its own folder may be listed, and so found things in."""
+    for name, folder in (("pps", project / "pps"), ("pps.click", project / "pps" / "click")):
+        package = ModuleType(name)
+        package.__path__ = [str(folder)]
+        sys.modules[name] = package
 
 
 def _with_hint(mistakes: Sequence[Mistake], engine: str) -> Iterable[str]:

@@ -188,7 +188,11 @@ def _out(graph: Graph, element: Element) -> str:
             continue
         target = graph.target_of(element, port)
         assert target is not None
-        lines += [f"\tcase {port}:", f"\t\te{target[0].number}_push({target[1]}, p);", "\t\treturn;"]
+        lines.append(f"\tcase {port}:")
+        if (element.name, port) in graph.circles:
+            # an endless circle without effects: the compiler would take the calls out, and lose the packet
+            lines.append('\t\t__asm__ volatile("");')
+        lines += [f"\t\te{target[0].number}_push({target[1]}, p);", "\t\treturn;"]
     reason = element.reason[0] if element.reason else None
     lost = f"click_drop(p, VNFC_DROP({reason}));" if reason else "click_drop(p, VNFC_NONE);"
     lines += ["\tdefault:", f"\t\t{lost}", "\t\treturn;", "\t}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pps.click.elaborate import FlatGraph, Wire
 from pps.click.elements import Element, load
@@ -184,9 +185,27 @@ class Graph:
     def sources_of(self, element: Element, port: int) -> list[tuple[Element, int]]:
         return [(self.elements[w.source], w.output) for w in self.wires if (w.target, w.input) == (element.name, port)]
 
+    @cached_property
+    def circles(self) -> set[tuple[str, int]]:
+        """The pushing outputs from which a packet can come back to their element in one run of calls."""
+        pushes = [w for w in self.wires if self.elements[w.source].output_modes[w.output] == PUSH]
+        after: dict[str, set[str]] = {}
+        for wire in pushes:
+            after.setdefault(wire.source, set()).add(wire.target)
+        return {(w.source, w.output) for w in pushes if w.source in _reached(after, w.target)}
+
     def target_of(self, element: Element, port: int) -> tuple[Element, int] | None:
         found = [(self.elements[w.target], w.input) for w in self.wires if (w.source, w.output) == (element.name, port)]
         return found[0] if found else None
+
+
+def _reached(after: dict[str, set[str]], start: str) -> set[str]:
+    reached, left = {start}, [start]
+    while left:
+        new = after.get(left.pop(), set()) - reached
+        reached |= new
+        left += new
+    return reached
 
 
 def _letter(code: str, port: int) -> str:

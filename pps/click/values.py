@@ -25,7 +25,8 @@ _SI = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 class Names:
     """Names for addresses, from AddressInfo, and the names of elements."""
 
-    ip: dict[str, tuple[int, int]] = field(default_factory=dict)  #: address and prefix length
+    ip: dict[str, tuple[int, int]] = field(default_factory=dict)  #: address, and the prefix length given with it
+    net: dict[str, tuple[int, int]] = field(default_factory=dict)  #: address and prefix length
     ether: dict[str, bytes] = field(default_factory=dict)
     elements: dict[str, Any] = field(default_factory=dict)
 
@@ -131,9 +132,12 @@ def prefix(argument: str, names: Names) -> tuple[int, int]:
     expected = "an IPv4 prefix such as 10.0.0.0/8"
     if not slash:
         word = address.removesuffix(":ipnet").removesuffix(":ip")
-        if word in names.ip:
-            return names.ip[word][0], mask_of(names.ip[word][1])
+        if word in names.net:
+            (network, bits), own = names.net[word], names.ip[word][0]
+            mask = mask_of(bits)
+            return own if own & mask == network & mask else network, mask
         return _ip(word, names), 0xFFFFFFFF
+    address = address.removesuffix(":ip")
     while address.count(".") < 3 and re.fullmatch(r"[\d.]+", address):
         address += ".0"
     if length.isdigit() and int(length) <= 32:

@@ -1,5 +1,5 @@
 """Java and JavaScript VNFCs built and run in confinement, at every level that this machine has, and in one
-chain over captures."""
+chain over captures; Click VNFCs built so."""
 
 from __future__ import annotations
 
@@ -79,6 +79,15 @@ def started(framework: Framework, artifact: Path) -> list[str]:
     command = framework.host_command(artifact, "component")
     limited: list[str] = framework.limit_heap(command, 256)  # type: ignore[attr-defined]
     return limited
+
+
+def test_click_is_compiled_at_every_level(folder: Path, confinement: confine.Confinement) -> None:
+    (folder / "x.click").write_text("FromDevice(in) -> Counter -> ToDevice(next);")
+    framework, out = FRAMEWORKS["click"](), folder / "built"
+    command = framework.build_command([folder / "x.click"], folder, out / "x.so", [])
+    uid = 64000 if confinement.level.name == "full" else None
+    built = confinement.run_build(command, package=folder, out=out, binds_ro=framework.visible(), uid=uid)
+    assert built.returncode == 0 and (out / "x.so").exists(), built.output
 
 
 @pytest.mark.parametrize(("language", "source"), [("java", "Component.java"), ("javascript", "component.js")])

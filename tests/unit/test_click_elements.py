@@ -10,7 +10,7 @@ from scapy.packet import Packet, Raw
 
 from itf.segment import RESERVED_REASONS, C
 from pps.click.elements import load
-from tests.click_rig import Running
+from tests.click_rig import Running, mistakes
 
 MAC = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 UDP_PACKET = bytes(MAC / IP(src="10.0.0.1", dst="10.0.0.2", ttl=9, tos=1) / UDP(sport=5, dport=6) / Raw(b"hello"))
@@ -209,6 +209,20 @@ def test_a_script_reads_writes_and_waits(tmp_path: Path) -> None:
         click.wait(0.5)
         assert click.read("x.get", "n") == "4" and click.read("x.result") == "50" and click.read("x.running") == "false"
         assert click.write("y.run")["ok"] and click.fates(UDP_PACKET) == ["closed_now"]
+
+
+def test_a_script_prints_handlers_and_knows_its_own_labels(tmp_path: Path) -> None:
+    text = """
+        FromDevice(in) -> c :: Counter -> ToDevice(next);
+        Script(set n 0, label loop, wait 1ms, set n $(add $n 1), goto loop $(lt $n 3),
+               print c.count, print "c.count", print >- "n is $n");
+    """
+    with Running(tmp_path, text) as click:
+        click.send(UDP_PACKET)
+        click.wait(1)
+        log = click.forwarder.close()
+    assert [line for line in log.splitlines() if line] == ["1", "c.count", "n is 3"]
+    assert "print into /tmp/x" in mistakes("FromDevice(in) -> ToDevice(next); Script(print >/tmp/x 1);")[0]
 
 
 def test_what_print_and_ipprint_say(tmp_path: Path) -> None:

@@ -231,6 +231,20 @@ def test_packets_wait_for_the_answer(tmp_path: Path) -> None:
         assert r.read("q.count") == 0
 
 
+def test_a_name_may_have_an_address_and_a_network(tmp_path: Path) -> None:
+    text = """
+        AddressInfo(in0 10.0.0.254 10.0.0.0/24 02:00:00:00:00:02, in1 10.9.0.1/24);
+        FromDevice(in) -> GetIPAddress(30) -> StripToNetworkHeader
+            -> rt :: StaticIPLookup(in0:ip/32 2, in1:ip/32 2, in0 0, in1 1);
+        rt[0] -> q :: ARPQuerier(in0) -> ToDevice(next); Idle -> [1]q; rt[1] -> Discard(REASON one);
+        rt[2] -> ICMPError(in0, unreachable) -> Discard(REASON own);
+    """
+    with Running(tmp_path, text) as r:
+        assert r.fates(to("10.0.0.254"), to("10.9.0.1"), to("10.9.0.7")) == ["icmp_error", "own"] * 2 + ["one"]
+        [asked] = r.send(to("10.0.0.9"))
+        assert (Ether(asked.data)[ARP].psrc, Ether(asked.data)[ARP].hwsrc) == ("10.0.0.254", "02:00:00:00:00:02")
+
+
 def test_broadcast_and_multicast_addresses(tmp_path: Path) -> None:
     with Running(tmp_path, QUERIER % "", outputs=SIDES) as r:
         got = [Ether(b.data).dst for b in r.send(to("10.0.0.255"), to("239.129.2.3"), to("255.255.255.255"))]

@@ -35,4 +35,11 @@ class AddressInfo(Element):
                     self.mistakes.add(argument.place, found, expected)
                     continue
                 bits = bin(mask).count("1") if mask == mask_of(bin(mask).count("1")) else 32
-                names.ip[name] = (value, bits)
+                # a name may have an address and a network, too: 10.0.0.254 10.0.0.0/24
+                if "/" in address:
+                    names.net[name] = (value, bits)
+                    if value & ~mask or name not in names.ip:
+                        names.ip[name] = (value, bits)
+                else:
+                    names.ip[name] = (value, bits)
+                    names.net.setdefault(name, (value, bits))

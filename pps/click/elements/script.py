@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pps.click.arguments import unquote, words
 from pps.click.elements import Element, c_string, element, every, flag, text_handler, write
+from pps.click.mistakes import Place
 from pps.click.values import nanoseconds, raw
 
 TYPES = ("ACTIVE", "PASSIVE", "DRIVER")
 OPS = {
     "set": "SET", "init": "INIT", "read": "READ", "readq": "READ", "write": "WRITE", "writeq": "WRITE",
-    "print": "PRINT", "printn": "PRINT", "goto": "GOTO", "wait": "WAIT", "wait_time": "WAIT", "wait_for": "WAIT",
+    "print": "PRINT", "printn": "PRINT", "printq": "PRINT", "printnq": "PRINT",
+    "goto": "GOTO", "wait": "WAIT", "wait_time": "WAIT", "wait_for": "WAIT",
     "loop": "LOOP", "return": "RETURN", "end": "END", "exit": "END", "stop": "END", "pause": "PAUSE",
     "label": "LABEL",
 }  # fmt: skip
@@ -47,8 +49,11 @@ class Script(Element):
             if kind not in TYPES:
                 self.wrong(None, f"TYPE {kind}", " or ".join(TYPES))
         parsed = [(words(text), place) for text, place in texts]
-        labels = {w[1]: i for i, (w, _) in enumerate(parsed) if len(w) == 2 and w[0] == "label"}
-        labels.update({"begin": 0, "loop": 0, "end": len(parsed), "exit": len(parsed), "stop": len(parsed)})
+        # what is labelled so here comes before what the names mean by themselves
+        labels = {"begin": 0, "loop": 0, "end": len(parsed), "exit": len(parsed), "stop": len(parsed)}
+        for i, (w, _) in reversed(list(enumerate(parsed))):
+            if len(w) == 2 and w[0] == "label":
+                labels[w[1]] = i  # of two, the first
         rows = []
         for parts, place in parsed:
             op = OPS.get(parts[0]) if parts else None
@@ -71,6 +76,8 @@ class Script(Element):
                 if op == "LABEL"
                 else " ".join(unquote(part) if "$" not in part else part.strip('"') for part in rest)
             )
+            if op == "PRINT":
+                op, name, text = self._printed(text, rest, place)
             if op == "WAIT":
                 text = self._seconds(text)
             rows.append(f"\t{{ SCRIPT_{op}, {target}, {c_string(name)}, {c_string(text)} }},")
@@ -87,6 +94,19 @@ class Script(Element):
             self.init += """
 		$s.script.running = true;
 		click_timer_at(&$s.script.timer, 0, script_run, &$s.script);"""
+
+    def _printed(self, text: str, parts: list[str], place: Place) -> tuple[str, str, str]:
+        """What `print` prints: a handler's value, where a letter begins it, else text. `>-` is where all goes."""
+        if parts and parts[0].startswith(">"):
+            into = parts[0].lstrip(">") or "".join(parts[1:2])
+            if into != "-":
+                self.mistakes.add(place, f"{self}: print into {into or 'no file'}", "print: it goes to the log")
+            used = 1 if parts[0].lstrip(">") else 2
+            parts, text = parts[used:], text.split(None, used)[used] if len(parts) > used else ""
+        if parts and (parts[0][0].isalpha() or parts[0][0] in "@_"):
+            handler, *value = text.split(None, 1)
+            return "SHOW", handler, value[0] if value else ""
+        return "PRINT", "", text
 
     def _seconds(self, text: str) -> str:
         """A wait with a unit becomes seconds; one with variables is a number of seconds."""

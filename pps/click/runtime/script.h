@@ -9,6 +9,7 @@ enum click_script_op {
 	SCRIPT_READ,
 	SCRIPT_WRITE,
 	SCRIPT_PRINT,
+	SCRIPT_SHOW, /* print a handler's value */
 	SCRIPT_GOTO,
 	SCRIPT_WAIT,
 	SCRIPT_LOOP,
@@ -255,6 +256,12 @@ static inline bool script_step(struct click_script *s)
 		if (!handler || click_write(handler, value, &click_out) < 0)
 			vnfc_log("%s: %s: %s", s->element, step->name,
 				 handler ? click_out.text : "there is no such handler");
+		return true;
+	}
+	case SCRIPT_SHOW: {
+		char answer[SCRIPT_VALUE];
+		script_read(s, step->name, value, answer, sizeof(answer));
+		vnfc_log("%s", answer);
 		return true;
 	}
 	case SCRIPT_PRINT:
