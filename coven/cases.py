@@ -40,6 +40,7 @@ from coven.errors import Mistake, Refused, suggest
 from coven.package import is_descriptor, is_zip, opened
 from coven.reading import Reader
 from coven.yaml12 import Node, read
+from itf.segment import REASONS
 
 SEED = 1
 LOG_LINES = 20  #: of the log, shown when a case fails
@@ -248,7 +249,7 @@ class _Runner:
                 found.append(wrong)
         if self.case.expect.verdicts is not None:
             found += self.verdicts(document, left)
-        logs = [str(line) for line in document.get("logs", [])][-LOG_LINES:]
+        logs = [f"{line['vnfc']}: {line['line']}" for line in document.get("logs", [])][-LOG_LINES:]
         return found + ["\n".join(["the log's end:", *logs])] if found and logs else found
 
     def verdicts(self, document: dict[str, Any], left: Mapping[str, Sequence[Packet]]) -> list[str]:
@@ -267,7 +268,8 @@ class _Runner:
             now = document if number == len(packets) else self.once(packets[:number])[0]
             happened = what_happened(before, outcomes(now))
             if not same_verdict(wanted[number - 1], happened):
-                said = f"packet {number}: expected {wanted[number - 1]}, got {happened}:"
+                why = next((r.why for r in REASONS.values() if happened.endswith(f".{r.name}")), None)
+                said = f"packet {number}: expected {wanted[number - 1]}, got {happened}{f' ({why})' if why else ''}:"
                 return ["\n".join([said, *dissect(packets[number - 1])])]
             before = outcomes(now)
         return []

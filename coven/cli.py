@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from coven.errors import Misuse, Refused
 from coven.version import VERSION
@@ -16,12 +17,18 @@ from coven.version import VERSION
 FAILED, USAGE, UNACCOUNTED, INTERRUPTED = 1, 2, 3, 130
 BACKENDS = ("auto", "af_xdp", "af_packet", "af_xdp_generic")
 
-Command = argparse.ArgumentParser
+
+class Command(argparse.ArgumentParser):
+    """A parser whose errors say where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: error: {message}\n    {self.prog} --help says more\n")
 
 
 def _address() -> Command:
     """Options of every command that talks to the agent."""
-    parent = argparse.ArgumentParser(add_help=False)
+    parent = Command(add_help=False)
     group = parent.add_argument_group("which agent")
     group.add_argument(
         "--state", metavar="DIR", help="the state folder of the agent (default: yours, else the system's)"
@@ -58,7 +65,7 @@ class Parser:
     """The parser, a command at a time."""
 
     def __init__(self) -> None:
-        self.top = argparse.ArgumentParser(
+        self.top = Command(
             prog="coven", description="Turns this machine into a VNF: packages of VNFCs, chained and run.",
             epilog="coven COMMAND --help shows an example of each. "
                    "Exit status: 0 done, 1 failed, 2 wrong usage, 3 packets are unaccounted for.",

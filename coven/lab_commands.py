@@ -161,14 +161,18 @@ def _swap(lab: found.Found, deploy: list[str]) -> int:
 
 
 def _listing(lab: found.Found) -> dict[str, Any]:
-    """What the lab's agent has. Raises Refused if it does not answer."""
+    """What the lab's agent has. Raises Refused if it does not answer, or cannot be asked any more."""
+    again = f"coven lab down {lab.name}, then coven lab up PACKAGE"
+    if not (state := found.folder_of(lab.name) / "state").is_dir():
+        mistake = Mistake(str(state), found="no such folder: it was taken away", expected="what the lab's agent keeps",
+                          remedy=again)  # fmt: skip
+        raise Refused(mistake, title=f"lab {lab.name} is broken")
     words = _coven(lab, ["list", "--json"])
     done = subprocess.run(words, env=environment(lab.name), capture_output=True, text=True, check=False)
     try:
         return dict(json.loads(done.stdout))
     except ValueError:
-        mistake = Mistake(None, None, None, "agent", done.stderr.strip() or "no answer", None,
-                          f"coven lab down {lab.name}, then coven lab up PACKAGE")  # fmt: skip
+        mistake = Mistake(field="agent", found=done.stderr.strip() or "no answer", remedy=again)
         raise Refused(mistake, title=f"lab {lab.name} is broken") from None
 
 
@@ -268,7 +272,9 @@ def _look(lab: found.Found) -> dict[str, Any]:
     try:
         row["vnfs"] = _listing(lab)["vnfs"]
     except Refused as refused:
-        row["state"], row["why"] = "broken", f"its agent does not answer: {refused.mistakes[0].found}"
+        wrong = refused.mistakes[0]
+        row["state"] = "broken"
+        row["why"] = f"{wrong.file}: {wrong.found}" if wrong.file else f"its agent does not answer: {wrong.found}"
     return row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -165,7 +166,7 @@ DECLARED = {"reason": "VNFC_REASON({}, \"why\")", "counter": "VNFC_COUNTER({}, \
 def _in_the_authors_words(message: str) -> tuple[str, str, str]:
     """(found, expected, remedy) for mistakes whose text would otherwise be of the SDK's insides; the last two may be
     empty."""
-    if (inside := INSIDE.search(message)) and "undeclared" in message:
+    if (inside := INSIDE.search(message)) and ("undeclared" in message or "not declared" in message):
         kind, name = inside["kind"], inside["name"]
         near = [other["name"] for other in INSIDE.finditer(message) if other["name"] != name]
         remedy = f"did you mean {near[0]}? Else declare it: " if near else "declare it: "
@@ -177,7 +178,32 @@ def _in_the_authors_words(message: str) -> tuple[str, str, str]:
     if message.startswith(("control reaches end of non-void", "no return statement in function")):
         remedy = "every way through the handler must return a verdict: return VNFC_FORWARD; at its end"
         return NO_VERDICT, "a return on every way", remedy
+    if message.endswith(": No such file or directory"):
+        own = "the SDK's header is <coven/vnfc.h>" if message.startswith("coven/") else ""
+        return message, "a header that is there", own or "headers of the package are sought from its root on"
     return message, "", ""
+
+
+MACRO = re.compile(r"\b(?<!#define )VNFC_\w+")
+DEFINITION = re.compile(r"^\s*#\s*define\s+(VNFC_(?!_)\w+)", re.M)
+
+
+def _misspelt_macro(caret: dict[str, Any]) -> tuple[str, str, dict[str, Any]] | None:
+    """(found, remedy, place) of the SDK's macro that was probably meant in front of a place that gcc does not
+    understand: gcc takes `VNFC_HANDEL {` for a declaration."""
+    try:
+        text = Path(caret["file"]).read_text(errors="replace")
+    except (KeyError, OSError):
+        return None
+    known = set(DEFINITION.findall(text))
+    for header in (INCLUDE / "coven").glob("*.h"):
+        known |= set(DEFINITION.findall(header.read_text()))
+    for number, line in list(enumerate(text.splitlines(), 1))[max(0, caret["line"] - 2) : caret["line"]]:
+        for word in MACRO.finditer(line):
+            near = difflib.get_close_matches(word[0], sorted(known), 1)
+            if word[0] not in known and near:
+                return word[0], f"did you mean {near[0]}?", {"line": number, "column": word.start() + 1}
+    return None
 
 
 def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
@@ -193,6 +219,9 @@ def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
     file = _relative(caret["file"], root) if caret else None
     language = "C++" if file and file.endswith(CPP_SUFFIXES) else "C"
     found, expected, better = _in_the_authors_words(diagnostic["message"])
+    if SEPARATOR.search(diagnostic["message"]) and (misspelt := _misspelt_macro(caret)):
+        found, better, place = misspelt
+        expected = "a macro of the SDK"
     return mistake("source", found, expected or f"{language} that compiles", better or remedy, file=file, **place)
 
 

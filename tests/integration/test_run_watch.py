@@ -183,10 +183,10 @@ def test_captures_run_again(tmp_path: Path) -> None:
     )  # fmt: skip
     try:
         run.until("waiting for a change")
-        edit(package / "filter.py", "return forward()", "return forwards()")
+        edit(package / "filter.py", "return forward()", "return packet.tpc and forward()")
         said = run.until("waiting for a change")
-        assert "NameError" in said and "forwards" in said and "did you mean 'forward'?" in said, said
-        edit(package / "filter.py", "forwards()", "drop(telnet)")
+        assert "AttributeError" in said and "'tpc'" in said and "did you mean 'tcp'?" in said, said
+        edit(package / "filter.py", "packet.tpc and forward()", "drop(telnet)")
         run.until("waiting for a change")
     finally:
         run.process.send_signal(signal.SIGINT)

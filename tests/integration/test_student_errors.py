@@ -41,8 +41,8 @@ MISTAKES: dict[str, tuple[str, str, bool, tuple[str, ...]]] = {
         ("FILE:7:1", "a way that ends without a verdict", "return VNFC_FORWARD; at its end"),
     ),
     "misspelt verdict": (
-        PYTHON + "def handle(packet):\n    return forwad()\n", "py", False,
-        ('FILE", line 4, in handle', "'forwad' is not defined: did you mean 'forward'?", "drop NAME.exception"),
+        PYTHON + "def handle(packet):\n    return forwad()\n", "py", True,
+        ("FILE:4:12:", "'forwad' is not defined", "did you mean 'forward'?"),
     ),
     "misspelt import": (
         "from vnfc import forwad\ndef handle(packet):\n    return forwad()\n", "py", True,
@@ -52,8 +52,20 @@ MISTAKES: dict[str, tuple[str, str, bool, tuple[str, ...]]] = {
         C + "\treturn VNFC_FORWRD;\n}\n", "c", True, ("FILE:5:", "VNFC_FORWRD", "write VNFC_FORWARD"),
     ),
     "misspelt reason": (
-        PYTHON + "def handle(packet):\n    return drop(telent)\n", "py", False,
-        ("'telent' is not defined: did you mean 'telnet'?",),
+        PYTHON + "def handle(packet):\n    return drop(telent)\n", "py", True,
+        ("FILE:4:17:", "'telent' is not defined", "did you mean 'telnet'?"),
+    ),
+    "a verdict that was not imported": (
+        PYTHON + "def handle(packet):\n    return back()\n", "py", True,
+        ("FILE:4:12:", "'back' is not defined", "from vnfc import back"),
+    ),
+    "misspelt handler": (
+        PYTHON + "def handel(packet):\n    return forward()\n", "py", True,
+        ("FILE:3:", "the function 'handel'", "def handle(packet):", "define one of them"),
+    ),
+    "misspelt header of a packet": (
+        PYTHON + "def handle(packet):\n    return drop(telnet) if packet.tpc else forward()\n", "py", False,
+        ('FILE", line 4, in handle', "has no attribute 'tpc': did you mean 'tcp'?", "drop NAME.exception"),
     ),
     "a reason's name instead of it": (
         PYTHON + 'def handle(packet):\n    return drop("telnet")\n', "py", False,
@@ -66,6 +78,18 @@ MISTAKES: dict[str, tuple[str, str, bool, tuple[str, ...]]] = {
     "a verdict without brackets": (
         PYTHON + "def handle(packet):\n    return forward\n", "py", False,
         ("write `return forward()`, with the brackets",),
+    ),
+    "misspelt handler in C": (
+        C.replace("HANDLE", "HANDEL") + "\treturn VNFC_FORWARD;\n}\n", "c", True,
+        ("FILE:3:1", "found VNFC_HANDEL", "did you mean VNFC_HANDLE?"),
+    ),
+    "misspelt include": (
+        C.replace("vnfc.h", "vnf.h") + "\treturn VNFC_FORWARD;\n}\n", "c", True,
+        ("FILE:1:", "coven/vnf.h: No such file", "the SDK's header is <coven/vnfc.h>"),
+    ),
+    "misspelt reason in CPP": (
+        C + "\treturn VNFC_DROP(telent);\n}\n", "cc", True,
+        ("FILE:5:", "found the reason telent", "did you mean telnet?"),
     ),
     "misspelt reason in C": (
         C + "\treturn VNFC_DROP(telent);\n}\n", "c", True,
@@ -85,6 +109,9 @@ MISTAKES: dict[str, tuple[str, str, bool, tuple[str, ...]]] = {
     ),
     "missing colon": (
         PYTHON + "def handle(packet)\n    return forward()\n", "py", True, ("FILE:3:", "expected ':'", "mend the line"),
+    ),
+    "misspelt return": (
+        PYTHON + "def handle(packet):\n    retrun forward()\n", "py", True, ("FILE:4:", "did you mean 'return'",),
     ),
     "missing semicolon": (
         C + "\tstruct tcp_header *tcp = vnfc_tcp(p)\n\treturn tcp ? VNFC_DROP(telnet) : VNFC_FORWARD;\n}\n", "c", True,

@@ -144,7 +144,7 @@ def test_counts_that_differ(author: Author) -> None:
 @pytest.mark.parametrize("what", ["unaccounted", "in_flight"])
 def test_what_is_unaccounted_for_always_fails(author: Author, what: str) -> None:
     author.case("one", "forwarded: 1\n", [tcp(80)])
-    (result,) = author.results(Firewall({what: 1, "logs": ["filter: hello"]}))
+    (result,) = author.results(Firewall({what: 1, "logs": [{"time": 0.0, "vnfc": "filter", "line": "hello"}]}))
     assert "expected 0, got 1" in result.failures[0] and "filter: hello" in result.failures[-1]
 
 

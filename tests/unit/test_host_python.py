@@ -417,9 +417,25 @@ def test_check_finds_syntax_errors_and_unknown_names(tmp_path: Path) -> None:
     status, [error] = build(tmp_path, "def handle(p):\n    return forward(\n")
     assert status == 1
     assert (error["file"], error["line"], error["column"]) == ("src/component.py", 2, 19)
-    status, errors = build(tmp_path, "from vnfc import forwrad\nimport vnfc as v\nx = v.dorp\n")
+    status, errors = build(tmp_path, "from vnfc import forwrad\nimport vnfc as v\nx = v.dorp\nhandle = None\n")
     assert [(e["line"], e["column"]) for e in errors] == [(1, 18), (3, 5)]
     assert "did you mean 'drop'?" in errors[1]["found"]
+
+
+def test_check_finds_names_that_nothing_defines(tmp_path: Path) -> None:
+    lost = (
+        "import os.path\ndef first():\n    global late\n    late = [i for i in (1, 2) if i]\n"
+        "    ip = 1\n    return ip\n"
+        "class A:\n    x = 1\n    y = x\n    def f(self): return __class__, __file__, os\n"
+        "def handle(packet):\n    return lambda z: (late, z, ip, forward)\n"
+    )
+    _, errors = build(tmp_path, lost)
+    assert [(e["line"], e["column"], e["found"]) for e in errors] == [
+        (12, 32, "'ip' is not defined"), (12, 36, "'forward' is not defined"),
+    ]  # fmt: skip
+    assert errors[1]["remedy"] == "from vnfc import forward"
+    for unseen in ("globals()['ip'] = forward = 1\n", "from os import *\n", "try: ip\nexcept NameError: ip = 1\n"):
+        assert build(tmp_path, unseen + lost) == (0, []), "such names may come from anywhere"
 
 
 def test_artifact_runs(tmp_path: Path) -> None:

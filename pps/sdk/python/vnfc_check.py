@@ -2,18 +2,23 @@
 
 On stderr one line a mistake, `FILE:LINE:COLUMN: found | expected | remedy`, and status 1. If there is none,
 OUTPUT notes where the package (ROOT) and the component (the first FILE) lie, for vnfc_host.py. The files are
-compiled, and names taken from vnfc are compared with what vnfc has. Nothing of the author's is run.
+compiled, names taken from vnfc are compared with what vnfc has, and names that nothing defines are looked for.
+Nothing of the author's is run.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import difflib
 import json
+import keyword
 import os
+import symtable
 import sys
 import warnings
 from collections.abc import Iterator
+from importlib.util import decode_source
 from pathlib import Path
 
 
@@ -44,6 +49,82 @@ def unknown(tree: ast.AST, offers: list[str]) -> Iterator[tuple[int, int, str]]:
             yield node.lineno, node.col_offset + 1, node.attr
 
 
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp,
+          ast.DictComp)  # fmt: skip
+OF_MODULES = {"__file__", "__name__", "__doc__", "__spec__", "__package__", "__loader__", "__builtins__"}
+#: whoever uses one of these may define names in ways that no reader sees
+MAKERS = {"exec", "eval", "globals", "vars", "setattr", "NameError", "__getattr__"}
+
+
+def tables(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    """A scope and all within it."""
+    yield table
+    for child in table.get_children():
+        yield from tables(child)
+
+
+def defined(module: symtable.SymbolTable) -> set[str] | None:
+    """The names that a module has at its top, sooner or later; None if that cannot be said."""
+    names: set[str] = set()
+    for table in tables(module):
+        for symbol in table.get_symbols():
+            if symbol.get_name() in MAKERS:
+                return None
+            bound = symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+            if bound and (table is module or symbol.is_declared_global()):
+                names.add(symbol.get_name())
+    return names
+
+
+def of_scope(scope: ast.AST) -> Iterator[ast.Name]:
+    """The names read in a scope, without those of scopes within it."""
+    waiting = list(ast.iter_child_nodes(scope))
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node
+        if not isinstance(node, SCOPES):
+            waiting += ast.iter_child_nodes(node)
+
+
+def undefined(tree: ast.Module, module: symtable.SymbolTable, names: set[str]) -> Iterator[tuple[int, int, str]]:
+    """(line, column, name) of the first place in each scope that reads a name that nothing defines."""
+    known = names | set(dir(builtins)) | OF_MODULES
+    for table in tables(module):
+        lost = {s.get_name() for s in table.get_symbols()
+                if s.is_referenced() and (s.is_global() or table is module) and s.get_name() not in known}  # fmt: skip
+        if not lost:
+            continue
+        line = table.get_lineno()
+        scopes = [tree] if table is module else [
+            n for n in ast.walk(tree) if isinstance(n, SCOPES) and n.lineno == line
+        ]  # fmt: skip
+        for scope in scopes:
+            for node in of_scope(scope):
+                if node.id in lost:
+                    lost.discard(node.id)
+                    yield node.lineno, node.col_offset + 1, node.id
+
+
+def about_names(tree: ast.Module, text: bytes, shown: str, component: bool) -> Iterator[str]:
+    """found | expected | remedy of names that nothing defines, and of a `component` without its handler."""
+    module = symtable.symtable(decode_source(text), shown, "exec")
+    names = defined(module)
+    if names is None or any(isinstance(n, ast.ImportFrom) and n.names[0].name == "*" for n in ast.walk(tree)):
+        return
+    offers = offered()
+    for line, column, name in sorted(set(undefined(tree, module, names))):
+        close = difflib.get_close_matches(name, [*sorted(names), *offers, *keyword.kwlist, *dir(builtins)], 1)
+        remedy = f"from vnfc import {name}" if name in offers else f"did you mean {close[0]!r}?" if close else \
+            "define it, or import it"  # fmt: skip
+        yield f"{shown}:{line}:{column}: {name!r} is not defined | a name that is | {remedy}"
+    if component and not names & {"handle", "handle_burst"}:
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        near = next((f for f in functions if difflib.get_close_matches(f.name, ["handle", "handle_burst"], 1)), None)
+        line, found = (near.lineno, f"the function {near.name!r}") if near else (0, "neither handle nor handle_burst")
+        yield f"{shown}:{line}:0: {found} | def handle(packet): or def handle_burst(burst): | define one of them"
+
+
 def indentation(error: IndentationError, code: str) -> str:
     """found | expected | remedy of a line that begins at the wrong column."""
     what = error.msg or ""
@@ -60,8 +141,8 @@ def indentation(error: IndentationError, code: str) -> str:
     return f"{what}: {code} | a line indented like the one before | take the extra spaces in front of it away"
 
 
-def check(path: Path, shown: str) -> list[str]:
-    """The mistakes in one file, as lines."""
+def check(path: Path, shown: str, component: bool = False) -> list[str]:
+    """The mistakes in one file, as lines; `component`: it is the one that handles packets."""
     try:
         text = path.read_bytes()
         with warnings.catch_warnings():
@@ -74,7 +155,10 @@ def check(path: Path, shown: str) -> list[str]:
         if isinstance(error, IndentationError):
             return [f"{where}: {indentation(error, code)}"]
         version = ".".join(map(str, sys.version_info[:2]))
-        return [f"{where}: {error.msg}{': ' + code if code else ''} | valid Python {version} | mend the line"]
+        first = (code.split() or [""])[0]
+        near = [] if keyword.iskeyword(first) else difflib.get_close_matches(first, keyword.kwlist, 1, 0.7)
+        remedy = f"did you mean {near[0]!r} instead of {first!r}?" if near else "mend the line"
+        return [f"{where}: {error.msg}{': ' + code if code else ''} | valid Python {version} | {remedy}"]
     except (OSError, ValueError) as error:
         return [f"{shown}:0:0: {error} | a readable Python file | "]
     known = offered()
@@ -83,12 +167,12 @@ def check(path: Path, shown: str) -> list[str]:
         close = difflib.get_close_matches(name, known, 1)
         hint = f": did you mean {close[0]!r}?" if close else ""
         found.append(f"{shown}:{line}:{column}: vnfc has no {name!r}{hint} | one of {', '.join(known)} | ")
-    return found
+    return found + list(about_names(tree, text, shown, component))
 
 
 def main(argv: list[str]) -> int:
     root, output, *files = argv
-    found = [line for name in files for line in check(Path(name), os.path.relpath(name, root))]
+    found = [line for name in files for line in check(Path(name), os.path.relpath(name, root), name == files[0])]
     if found:
         print("\n".join(found), file=sys.stderr)
         return 1
