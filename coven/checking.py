@@ -103,7 +103,7 @@ def _each_once(mistakes: Iterable[Mistake]) -> list[Mistake]:
     """A source that several VNFCs share is wrong in one place, not in several."""
     seen: dict[tuple[object, ...], Mistake] = {}
     for mistake in mistakes:
-        place = mistake.file, mistake.line, mistake.column, mistake.found
+        place = mistake.file, mistake.line, mistake.column, mistake.found, mistake.expected
         seen.setdefault(place if mistake.line is not None else (mistake,), mistake)
     return list(seen.values())
 

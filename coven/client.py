@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from coven.errors import Mistake, Refused, from_problem
+from coven.errors import Mistake, Misuse, Refused, from_problem
 from coven.places import SYSTEM_RUN, SYSTEM_STATE, Places, is_loopback
 from coven.routes import JSON, ZIP
 from coven.store import UNFINISHED
@@ -111,11 +111,11 @@ class Client:
         except ValueError:
             valid = False
         if not valid:
-            raise Refused(
+            raise Misuse(
                 Mistake(None, None, None, "--agent", address.url, "a URL such as http://127.0.0.1:8080")
             )
         if parts.scheme == "http" and address.token and not is_here(address.url):
-            raise Refused(
+            raise Misuse(
                 Mistake(None, None, None, "--agent", address.url, "https, beyond this machine",
                         "plain http would show the token to the network"),
             )  # fmt: skip

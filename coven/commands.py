@@ -19,6 +19,8 @@ from coven.yaml12 import read, show
 
 Arguments = argparse.Namespace
 UNACCOUNTED = 3
+#: an interface that was deleted and made again is another one to the kernel
+LINKS = {"down": " (down)", "gone": " (gone; when it is there again: coven stop, coven start)"}
 
 
 def _client(given: Arguments) -> Client:
@@ -278,7 +280,7 @@ def _figures(given: Arguments, ports: bool) -> int:
         _state(vnf)
         for name, port in figures["ports"].items():
             interface = vnf["ports"].get(name, {}).get("interface", "?")
-            link = f" ({port['link']})" if port.get("link") in ("down", "gone") else ""
+            link = LINKS.get(port.get("link"), "")
             print(f"  port {name}: {interface}{link}, {port.get('backend', '?')}: {port.get('why', '')}")
         for where in vnf["control_sockets"]:
             print(f"  control socket: {where}")

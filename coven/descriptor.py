@@ -125,12 +125,14 @@ def load(path: str | Path, shown: str | None = None) -> Descriptor:
     except OSError as error:
         raise Refused(Mistake(shown, None, None, None, error.strerror, "a readable file")) from None
     title = "wrong descriptor"
+    repeated: list[Mistake] = []
     try:
-        root = read(data, shown)
+        root = read(data, shown, repeated)
     except Refused as refused:
         raise Refused(refused.mistakes, title=title) from None
     reader = _DescriptorReader(shown, file.parent)
     descriptor = reader.descriptor(root)
+    reader.mistakes += repeated
     if reader.mistakes:
         reader.mistakes.sort(key=lambda m: (m.file != shown, m.file or "", m.line or 0, m.column or 0))
         raise Refused(reader.mistakes, title=title)

@@ -241,7 +241,7 @@ class Lifecycle:
         wanted = {
             "name": name, "instance": vnf["instance"], "package": package["folder"], "descriptor": DESCRIPTOR,
             "build": str(build), "ports": request["ports"], "config": request["config"],
-            "latency": request.get("latency", "normal"), "frames": 8192, "debug": None, "seed": None,
+            "latency": request["latency"], "frames": 8192, "debug": None, "seed": None,
             "paths": vnf["paths"],
         }  # fmt: skip
 
@@ -257,7 +257,7 @@ class Lifecycle:
             keeper.call("start")
         self.store.set_vnf(
             name, instantiation_state="INSTANTIATED", operational_state="STARTED" if start else "STOPPED",
-            ports=request["ports"], config=request["config"], errors=[],
+            ports=request["ports"], config=request["config"], latency=request["latency"], errors=[],
         )  # fmt: skip
 
     def _open_control(self, name: str) -> None:
@@ -350,7 +350,7 @@ class Lifecycle:
         """A new keeper in the state of the old one, after undoing what that one left."""
         name = operation["vnf"]
         vnf = self.vnf(name)
-        request = {"ports": vnf["ports"], "config": vnf["config"]}
+        request = _as_it_was(vnf)
         for wait in (*HEAL_WAITS, None):
             try:
                 Keeper(self.directory(name)).end(ask=False)
@@ -426,10 +426,7 @@ class Lifecycle:
 
     def _resume_bring_up(self, operation: Row, vnf: Row, keeper: Keeper) -> None:
         if operation["operation"] == "HEAL":
-            request, start = (
-                {"ports": vnf["ports"], "config": vnf["config"]},
-                vnf["operational_state"] == "STARTED",
-            )
+            request, start = _as_it_was(vnf), vnf["operational_state"] == "STARTED"
         else:
             request, start = operation["request"], operation["request"]["start"]
         if not keeper.directory.is_dir():
@@ -443,6 +440,7 @@ class Lifecycle:
             operational_state="STARTED" if start else "STOPPED",
             ports=request["ports"],
             config=request["config"],
+            latency=request["latency"],
             errors=[],
         )
 
@@ -480,6 +478,11 @@ class Lifecycle:
             table: list[Row] = self.ask(name, "paths", paths=wanted)["paths"]
             self.store.set_vnf(name, paths=without_figures(table))
             return table
+
+
+def _as_it_was(vnf: Row) -> Row:
+    """The request that brings a VNF back after its keeper died."""
+    return {key: vnf[key] for key in ("ports", "config", "latency")}
 
 
 def _as_map(value: Any, field: str) -> Row:

@@ -277,6 +277,7 @@ def main(arguments: argparse.Namespace) -> int:
             descriptor = source.load()
             try:
                 ports = bindings(arguments, list(descriptor.ports))
+                _check_writable(arguments.json)
                 settings = parse_settings(arguments.set)
                 if arguments.debug is not None and arguments.debug not in descriptor.vnfcs:
                     known = ", ".join(descriptor.vnfcs)
@@ -374,6 +375,13 @@ def _explained(run: Foreground, arguments: argparse.Namespace) -> Iterator[None]
 def _number(line: str) -> int:
     number = line[:5].strip()
     return int(number) if number.isdigit() else EXPLAINED
+
+
+def _check_writable(path: Path | None) -> None:
+    """Before a long run, rather than after it."""
+    if path is not None and path != Path("-") and (path.is_dir() or not path.parent.is_dir()):
+        found = "a folder" if path.is_dir() else f"no folder {path.parent}"
+        raise Misuse(Mistake(str(path), None, None, "--json", found, "a file that can be written"))
 
 
 def _write_json(path: Path, status: dict[str, Any]) -> None:

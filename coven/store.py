@@ -20,7 +20,7 @@ from coven.errors import Mistake, Refused
 
 Row = dict[str, Any]
 
-VERSION = 2
+VERSION = 3
 #: operation states in which an operation is not over (ETSI's LcmOperationStateType)
 UNFINISHED = ("STARTING", "PROCESSING", "FAILED_TEMP", "ROLLING_BACK")
 KEPT_OPERATIONS = 1000
@@ -39,6 +39,7 @@ CREATE TABLE vnfs (
     ports JSON NOT NULL DEFAULT '{}', -- what is bound, claimed before anything is opened
     config JSON NOT NULL DEFAULT '{}',
     paths JSON NOT NULL DEFAULT 'null', -- service paths as an operator changed them; null: the descriptor's
+    latency TEXT NOT NULL DEFAULT 'normal',
     errors JSON NOT NULL DEFAULT '[]',
     created TEXT NOT NULL);
 CREATE TABLE operations (
@@ -51,7 +52,10 @@ CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
 """
 _JSON = {"ports", "config", "paths", "errors", "request"}
 #: from version N to the next one
-_STEPS = {1: "ALTER TABLE vnfs ADD COLUMN paths JSON NOT NULL DEFAULT 'null'"}
+_STEPS = {
+    1: "ALTER TABLE vnfs ADD COLUMN paths JSON NOT NULL DEFAULT 'null'",
+    2: "ALTER TABLE vnfs ADD COLUMN latency TEXT NOT NULL DEFAULT 'normal'",
+}
 
 
 def now() -> str:

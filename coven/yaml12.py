@@ -100,6 +100,7 @@ class _Reading:
     def __init__(self, file: str | None):
         self.file = file
         self.mistakes: list[Mistake] = []
+        self.repeated = 0  #: of the mistakes: keys that stand there again; the tree makes sense without them
         self.nodes = 0
 
     def wrong(self, mark: Any, found: str, expected: str, remedy: str | None = None) -> None:
@@ -207,6 +208,7 @@ class _Reading:
             self.wrong(mark, f"the key {show(key)}, {key.kind}", "a string as key", remedy)
         elif key.value in into.value:
             line, _ = into.keys[key.value]
+            self.repeated += 1
             self.wrong(
                 mark, f"the key {key.value} again", "every key once", f"it stands in line {line} already"
             )
@@ -215,10 +217,11 @@ class _Reading:
             into.keys[key.value] = (key.line, key.column)
 
 
-def read(data: bytes | str, file: str | None = None) -> Node:
+def read(data: bytes | str, file: str | None = None, repeated: list[Mistake] | None = None) -> Node:
     """The root node of the only document in `data`; an empty document is a node of nothing.
 
-    Raises Refused with every mistake (after a syntax error nothing more can be read).
+    Raises Refused with every mistake (after a syntax error nothing more can be read). When keys that stand there twice
+    are all that is wrong, these mistakes go to `repeated` instead, for a caller that has more to say.
     """
     reading = _Reading(file)
     start = _Mark(0, 0)
@@ -234,7 +237,7 @@ def read(data: bytes | str, file: str | None = None) -> Node:
     else:
         text = data
     try:
-        return _document(reading, text, start)
+        root = _document(reading, text)
     except yaml.reader.ReaderError as error:
         before_text = text[: error.position]
         mark = _Mark(before_text.count("\n"), error.position - before_text.rfind("\n") - 1)
@@ -248,9 +251,14 @@ def read(data: bytes | str, file: str | None = None) -> Node:
         raise reading.stop(place, f"a syntax error ({said})", "YAML 1.2") from None
     except (ValueError, RecursionError) as error:  # numbers in \U escapes and %YAML beyond all bounds
         raise reading.stop(start, f"a syntax error ({error})", "YAML 1.2") from None
+    if repeated is not None and reading.repeated == len(reading.mistakes):
+        repeated += reading.mistakes
+    elif reading.mistakes:
+        raise Refused(reading.mistakes, title="not readable as YAML")
+    return root
 
 
-def _document(reading: _Reading, data: str, start: Any) -> Node:
+def _document(reading: _Reading, data: str) -> Node:
     events = yaml.parse(data, Loader=yaml.BaseLoader)
     root = Node(None, 1, 1, {})
     documents = 0
@@ -265,6 +273,4 @@ def _document(reading: _Reading, data: str, start: Any) -> Node:
             if event.tags:
                 reading.wrong(event.start_mark, "a %TAG directive", "no tags")
             root = reading.node(events, next(events), 0)
-    if reading.mistakes:
-        raise Refused(reading.mistakes, title="not readable as YAML")
     return root

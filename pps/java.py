@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pps.mistakes import BuildError, mistake, no_libs, read_lines
+from pps.mistakes import BuildError, mistake, no_libs, read_lines, read_warnings
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -95,6 +95,10 @@ class JavaFramework:
     def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
         """The errors in what the compiler wrote; files are relative to the package's root already."""
         return read_lines(stderr, "a source that compiles")
+
+    def parse_warnings(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+        """What javac warned of."""
+        return read_warnings(stderr)
 
 
 def _jdk() -> Path:

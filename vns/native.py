@@ -5,6 +5,7 @@ Every call raises OSError whose text names the step that failed.
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -76,11 +77,17 @@ def attach(program: str, ifindex: int, *, bound: bool, flags: int, with_map: boo
     sockets = ffi.new("int *", -1)
     where = sockets if with_map else ffi.NULL
     file = str(PROGRAMS).encode()
-    link = _called(
-        lambda why, room: library().coven_xdp_attach(
-            file, program.encode(), ifindex, bound, flags, where, why, room
+    try:
+        link = _called(
+            lambda why, room: library().coven_xdp_attach(
+                file, program.encode(), ifindex, bound, flags, where, why, room
+            )
         )
-    )
+    except OSError as error:
+        if error.errno == errno.ERANGE:
+            found = "its MTU, or its peer's, is too large for native XDP (a veth's peer may have 3506)"
+            raise OSError(error.errno, found) from None
+        raise
     return link, sockets[0]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coven.keepers import find_process
+from coven.keepers import PLAN, find_process
 from tests.agent_rig import ROOT
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
@@ -107,7 +107,8 @@ def appliance(tmp_path: Path) -> Iterator[Appliance]:
 
 
 def test_deployed_adopted_healed_ended(appliance: Appliance) -> None:
-    assert appliance.coven("deploy", str(PACKAGE), "--name", "fw", "--in", "in0", "--out", "out0")[0] == 0
+    bound = ("--in", "in0", "--out", "out0", "--latency", "low")
+    assert appliance.coven("deploy", str(PACKAGE), "--name", "fw", *bound)[0] == 0
     status, text = appliance.coven("status", "--json")
     figures = json.loads(text)
     assert status == 0 and figures["operational_state"] == "STARTED" and figures["unaccounted"] == 0
@@ -121,6 +122,7 @@ def test_deployed_adopted_healed_ended(appliance: Appliance) -> None:
     os.kill(pid, signal.SIGKILL)
     assert appliance.healed()["state"] == "COMPLETED"
     assert json.loads(appliance.coven("status", "--json")[1])["state"] == "STARTED"
+    assert json.loads((appliance.state / "run" / "fw" / PLAN).read_text())["latency"] == "low"
     # both die, and the runtime folder's journal is all that is left
     pid = appliance.keeper()
     assert pid is not None

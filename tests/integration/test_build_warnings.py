@@ -1,4 +1,4 @@
-"""What is told of a C build: warnings, which stop nothing, and libraries that the operator does not allow."""
+"""What is told of a build: warnings, which stop nothing, and libraries that the operator does not allow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scapy.utils import wrpcap
 
 from coven.checking import check, show
 from coven.run import run_captures
+from tests.java_rig import MISSING, WHY
 
 DESCRIPTOR = """name: w
 version: "1"
@@ -46,6 +47,21 @@ def test_warnings_are_shown_and_stop_nothing(package: Path) -> None:
     status = run_captures(package / "vnf.yaml", {"in": {"read": str(capture)}, "out": {}}, {}, 1)
     assert status["unaccounted"] == 0
     assert {line["vnfc"] for line in status["logs"] if line["line"].startswith(WARNING)} == {"first", "second"}
+
+
+@pytest.mark.skipif(MISSING is not None, reason=WHY)
+def test_warnings_of_javac(package: Path) -> None:
+    handle = "public Verdict handle(Packet packet) { return forward(); }"
+    source = f"import coven.*;\nclass First extends Vnfc {{\n    java.util.List unused;\n    {handle}\n}}\n"
+    (package / "First.java").write_text(source)
+    (package / "vnf.yaml").write_text(
+        'name: w\nversion: "1"\nvnfcs: {first: {source: First.java}}\nchain: in -> first -> out\n'
+    )
+    checked = check(package)
+    assert not checked.mistakes
+    [warning] = checked.warnings
+    assert (warning.file, warning.line, warning.column) == ("First.java", 3, 14)
+    assert "raw type" in str(warning.found)
 
 
 def test_the_operator_says_which_libraries(package: Path, tmp_path: Path) -> None:

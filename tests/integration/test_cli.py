@@ -114,6 +114,7 @@ def test_mistakes(agent: Agent) -> None:
         (("deploy", "package", *PORTS, "--set", "a.limt=1"), 1, "did you mean limit?"),
         (("delete", "--package", "x"), 1, "no package x"),
         (("run", "package", "--for", "-1"), 2, "--for"),
+        (("list", "--agent", "loopback"), 2, "a URL such as"),
     ):
         status, _, err = coven(agent, *words)
         assert (status, says in err) == (expected, True), (words, err)

@@ -41,7 +41,7 @@ def test_an_interface_that_goes_away(appliance: Appliance) -> None:  # noqa: F81
     ip(appliance, "link del in0")
     awaited(appliance, "degraded", "port in: in0 is gone")
     assert "port in: in0 is gone; coven stop and coven start" in appliance.coven("logs")[1]
-    assert "in0 (gone)" in appliance.coven("status")[1]
+    assert "in0 (gone; when it is there again: coven stop, coven start)" in appliance.coven("status")[1]
     assert appliance.coven("stop")[0] == 0
     status, text = appliance.coven("start")
     assert status == 1 and "in0: there is no such interface" in text

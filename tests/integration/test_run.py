@@ -111,13 +111,16 @@ def test_all_mistakes_at_once(tmp_path: Path, places: Path) -> None:
     assert not list(places.glob("run/run-*"))
 
 
+HANDLE = "def handle(packet): pass\n"
+
+
 @pytest.mark.parametrize(
     ("source", "text", "said"),
     [
-        ("bad_py", "raise RuntimeError('not today')\n", "bad.py:1: "),
+        ("bad_py", f"raise RuntimeError('not today')\n{HANDLE}", "bad.py:1: "),
         ("bad_c", f"{FORWARD_C}#include <stdlib.h>\nVNFC_INIT {{ abort(); }}\n",
          "SIGABRT"),
-        ("bad_py", "import os\nos._exit(3)\n", "exit status 3"),
+        ("bad_py", f"import os\nos._exit(3)\n{HANDLE}", "exit status 3"),
     ],
 )  # fmt: skip
 def test_a_vnfc_that_cannot_begin_fails_the_deployment(
@@ -145,6 +148,7 @@ def test_a_vnfc_that_cannot_begin_fails_the_deployment(
         ("--in", "x.pcap", "--set", "analyzer"),
         ("--in", "x.pcap", "--debug", "nobody"),
         ("--in", "x.pcap", "--port", "in=y.pcap"),
+        ("--in", "x.pcap", "--json", "/dev/null/no/file"),
     ],
 )
 def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:

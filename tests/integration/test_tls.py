@@ -127,7 +127,7 @@ def test_command_line(serving: Serving, pki: Path) -> None:
     plain = run(*CLI, "list", "--agent", serving.url.replace("https", "http"), **remote)
     assert plain.returncode == 1 and "ask with https://" in plain.stderr
     abroad = run(*CLI, "list", "--agent", "http://192.0.2.1:8443", **remote)
-    assert abroad.returncode == 1 and "would show the token" in abroad.stderr
+    assert abroad.returncode == 2 and "would show the token" in abroad.stderr
     nothing = run(*CLI, "list", "--agent", serving.url, "--ca", pki / "agent.key", **remote)
     assert nothing.returncode == 1 and "a certificate in PEM" in nothing.stderr
 

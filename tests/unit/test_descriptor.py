@@ -195,6 +195,11 @@ indicators: [z.hits]
     assert places == sorted(places, key=lambda p: p[0] or 0)
 
 
+def test_a_key_that_stands_there_twice_hides_nothing(folder: Path) -> None:
+    mistakes = refused(folder, f'name: FW\nversion: "1"\n{AB}name: b\nchain: in -> z -> out\n')
+    assert [(m.line, m.field) for m in mistakes] == [(1, "name"), (4, None), (5, "chain")]
+
+
 @pytest.mark.parametrize("name", ["classifier", "nsh", "flow", "back", "bypass", "drop", "reversed",
                                   "Filter", "1st", "a.b", "x" * 33, "a b"])  # fmt: skip
 def test_refused_names(folder: Path, name: str) -> None:

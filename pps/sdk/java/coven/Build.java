@@ -27,10 +27,14 @@ import javax.tools.ToolProvider;
 /**
  * Compiles a component: {@code coven.Build ROOT OUTPUT.jar SOURCE...}. Mistakes go to stderr, one a line:
  * FILE:LINE:COLUMN: FOUND | EXPECTED | REMEDY, files from ROOT, the package's folder.
+ * Warnings likewise, after "warning: ".
  */
 final class Build {
     static final Attributes.Name COMPONENT = new Attributes.Name("Coven-Component");
     static final Attributes.Name SOURCES = new Attributes.Name("Coven-Sources");
+
+    /** What authors are warned of; the rest is about class paths, tools and formats that a component has no use for. */
+    private static final String LINT = "-Xlint:all,-classfile,-options,-path,-processing,-serial";
 
     private final Path root;
     private final List<Path> sources;
@@ -62,8 +66,13 @@ final class Build {
 
     private void mistake(String file, long line, long column, String found, String expected, String remedy) {
         failed = true;
+        say("", file, line, column, found, expected, remedy);
+    }
+
+    private static void say(String kind, String file, long line, long column, String found, String expected,
+            String remedy) {
         String text = found.replaceAll("\\s*\n\\s*", ", ").replace(" | ", " / ");
-        System.err.println(file + ":" + Math.max(0, line) + ":" + Math.max(0, column) + ": " + text + " | "
+        System.err.println(kind + file + ":" + Math.max(0, line) + ":" + Math.max(0, column) + ": " + text + " | "
                 + expected + " | " + remedy);
     }
 
@@ -73,7 +82,7 @@ final class Build {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         DiagnosticCollector<JavaFileObject> found = new DiagnosticCollector<>();
         List<String> options = new ArrayList<>(List.of("-d", classes.toString(), "-g", "-parameters", "-proc:none",
-                "-Xlint:none", "-cp"));
+                LINT, "-cp"));
         options.add(Stream.concat(Stream.of(System.getProperty("java.class.path")), vendor.stream().map(Path::toString))
                 .collect(Collectors.joining(File.pathSeparator)));
         try (StandardJavaFileManager files = compiler.getStandardFileManager(found, Locale.ENGLISH, null)) {
@@ -81,11 +90,15 @@ final class Build {
                     .call();
         }
         for (Diagnostic<? extends JavaFileObject> each : found.getDiagnostics()) {
-            if (each.getKind() == Diagnostic.Kind.ERROR) {
+            boolean error = each.getKind() == Diagnostic.Kind.ERROR;
+            boolean warning = each.getKind() == Diagnostic.Kind.WARNING
+                    || each.getKind() == Diagnostic.Kind.MANDATORY_WARNING;
+            if (error || warning) {
+                failed |= error;
                 String file = each.getSource() == null ? relative(sources.get(0))
                         : relative(Path.of(each.getSource().toUri()));
-                mistake(file, each.getLineNumber(), each.getColumnNumber(), each.getMessage(Locale.ENGLISH),
-                        "Java that compiles", "");
+                say(error ? "" : "warning: ", file, each.getLineNumber(), each.getColumnNumber(),
+                        each.getMessage(Locale.ENGLISH), error ? "Java that compiles" : "", "");
             }
         }
         String component = failed ? null : component(classes);
