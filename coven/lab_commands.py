@@ -198,7 +198,7 @@ def _welcome(name: str, given: Arguments) -> None:
 def down(given: Arguments) -> int:
     standing = found.find()
     left = found.leftovers()
-    names = given.names or ([*standing, *left] if given.all else [])
+    names = given.names + given.lab or ([*standing, *left] if given.all else [])
     if not names:
         if len(standing) > 1:
             raise _refused("NAME", f"{len(standing)} labs: {', '.join(sorted(standing))}", "one",
@@ -330,11 +330,12 @@ def add_arguments(lab: argparse.ArgumentParser, backends: tuple[str, ...]) -> No
     one = add("up", "build a lab around a package, or swap a changed package into it",
               "coven lab up packages/l7-firewall")  # fmt: skip
     one.add_argument("package", metavar="PACKAGE", help="a folder, a zip, or a descriptor file")
-    one.add_argument("--name", help="of the lab (default: the package's)")
+    one.add_argument("--name", "--lab", help="of the lab (default: the package's)")
     one.add_argument("--set", action="append", default=[], metavar="VNFC.KEY=VALUE", help="configure a VNFC")
     one.add_argument("--backend", choices=backends, default="auto", help="of both ports (default: the best)")
     one = add("down", "take labs down, whatever is left of them", "coven lab down")
     one.add_argument("names", nargs="*", metavar="NAME", help="which (default: the only one)")
+    one.add_argument("--lab", action="append", default=[], metavar="NAME", help="the same")
     one.add_argument("--all", action="store_true", help="every lab of this user")
     for name, what, example in (
         ("exec", "run a program in a place of the lab", "coven lab exec client curl http://10.20.0.2/"),
