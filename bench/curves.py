@@ -63,9 +63,9 @@ def draw(rows: Sequence[Row], to: Path) -> bool:
     right.set_xlabel("flows")
     for side in (left, right):
         side.set_ylabel("Mpps at 64 B")
-        side.set_ylim(bottom=0)
+        side.set_ylim(0, 1.1 * side.dataLim.y1)
         side.grid(alpha=0.3)
-        side.legend()
+        side.legend(loc="lower left")
     picture.savefig(to, metadata={"Date": None})
     pyplot.close(picture)
     return True
