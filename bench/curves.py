@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import page
+
 Row = dict[str, Any]
 PICTURE = "curves.svg"
 
@@ -39,16 +41,8 @@ def over_flows(rows: Sequence[Row]) -> dict[str, dict[int, float]]:
 
 def draw(rows: Sequence[Row], to: Path) -> bool:
     """False without matplotlib, or without such rows."""
-    try:
-        import matplotlib
-    except ImportError:
-        return False
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "coven"  # the same rows give the same file
-    from matplotlib import pyplot
-
-    length, flows = over_length(rows), over_flows(rows)
-    if not length or not flows:
+    pyplot, length, flows = page.plotter(), over_length(rows), over_flows(rows)
+    if pyplot is None or not length or not flows:
         return False
     picture, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), constrained_layout=True)
     chain = sorted(n for n in length if n > 0)
@@ -66,6 +60,5 @@ def draw(rows: Sequence[Row], to: Path) -> bool:
         side.set_ylim(0, 1.1 * side.dataLim.y1)
         side.grid(alpha=0.3)
         side.legend(loc="lower left")
-    picture.savefig(to, metadata={"Date": None})
-    pyplot.close(picture)
+    page.save(pyplot, picture, to)
     return True

@@ -93,16 +93,8 @@ def forwarder_table(rows: Sequence[Row]) -> str:
 
 def draw(rows: Sequence[Row], to: Path) -> bool:
     """A box for each filter's p50 and p99 over the repetitions. False without matplotlib, or without rows."""
-    try:
-        import matplotlib
-    except ImportError:
-        return False
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "coven"  # the same rows give the same file
-    from matplotlib import pyplot
-
-    shown = [name for name in names(rows, "rtt") if values(rows, "rtt", name)]
-    if not shown:
+    pyplot, shown = page.plotter(), [name for name in names(rows, "rtt") if values(rows, "rtt", name)]
+    if pyplot is None or not shown:
         return False
     picture, axes = pyplot.subplots(1, 2, figsize=(11, 4), constrained_layout=True)
     for side, (field, title) in zip(axes, (("value", "p50"), ("p99", "p99")), strict=True):
@@ -112,8 +104,7 @@ def draw(rows: Sequence[Row], to: Path) -> bool:
         side.set_ylabel("us")
         side.set_ylim(bottom=0)
         side.grid(axis="y", alpha=0.3)
-    picture.savefig(to, metadata={"Date": None})
-    pyplot.close(picture)
+    page.save(pyplot, picture, to)
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
@@ -27,3 +28,22 @@ def write(name: str, text: str, pictures: tuple[Path, ...] = ()) -> None:
     PAGE.write_text(put(PAGE.read_text(), name, text))
     for picture in pictures:
         (PAGE.parent / picture.name).write_bytes(picture.read_bytes())
+
+
+def plotter() -> Any | None:
+    """matplotlib's pyplot, set up so that the same rows give the same file. None where it is not installed."""
+    try:
+        import matplotlib
+    except ImportError:
+        return None
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "coven"
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def save(pyplot: Any, picture: Any, to: Path) -> None:
+    """Write the picture without its date, and let go of it."""
+    picture.savefig(to, metadata={"Date": None})
+    pyplot.close(picture)
