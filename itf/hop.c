@@ -183,11 +183,10 @@ static void hop_flush(struct stage *s)
 		s->touched = true; /* on a shared core, waking it now would make its burst a short one */
 		return;
 	}
-	if (__atomic_load_n(&hop->header->host_asleep, __ATOMIC_RELAXED)) {
+	if (bell_wake(&hop->header->host_asleep)) {
 		s->in->wakeups++;
 		s->fabric->woke = true;
 	}
-	bell_wake(&hop->header->host_asleep);
 }
 
 /* A packet that the VNFC made: what graph it follows, or false if it has none. */

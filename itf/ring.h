@@ -115,13 +115,15 @@ static inline bool ring_empty(struct ring_end *r)
 
 /* ---- doorbells: only a sleeper is woken --------------------------------------------------------- */
 
-static inline void bell_wake(uint32_t *asleep)
+/* Returns whether there was one. */
+static inline bool bell_wake(uint32_t *asleep)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(asleep, __ATOMIC_RELAXED)) {
-		__atomic_store_n(asleep, 0, __ATOMIC_RELAXED);
-		syscall(SYS_futex, asleep, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-	}
+	if (!__atomic_load_n(asleep, __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(asleep, 0, __ATOMIC_RELAXED);
+	syscall(SYS_futex, asleep, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	return true;
 }
 
 /* The sleeper: bell_arm, then look for work once more, then bell_sleep or bell_disarm. */

@@ -13,6 +13,8 @@ from typing import Any
 
 from coven.keepers import Keeper
 from coven.lab import ADDRESS, IN, OUT, Lab
+from coven.run import run_captures
+from tests.packages import capture, datagram
 
 ROOT = Path(__file__).resolve().parents[1]
 STREAM_PORT = 5001
@@ -118,3 +120,14 @@ class KeeperRig:
 
     def wait_ping(self) -> None:
         wait_for(lambda: self.ping() == 1)
+
+
+def run_datagrams(folder: Path, pkg: Path, count: int) -> dict[str, Any]:
+    """The figures of so many datagrams from a capture through a package; accounted for, whatever it did."""
+    read = capture(folder / "in.pcap", [datagram(i + 1, 60) for i in range(count)])
+    ports = {"in": {"read": str(read)}, "out": {"write": str(folder / "out.pcap")}}
+    status = run_captures(pkg / "vnf.yaml", ports, {}, 1)
+    KeeperRig.assert_accounted(status)
+    assert status["received"] == count and status["in_flight"] == 0
+    assert status["forwarded"] + status["consumed"] + sum(status["dropped"].values()) == count
+    return status

@@ -17,11 +17,10 @@ from typing import Any
 
 import pytest
 
-from coven.run import run_captures
 from pps.frameworks import missing
 from tests.exec_rig import FRAMED, PROTOTYPE
-from tests.keeper_rig import KeeperRig, wait_for
-from tests.packages import capture, datagram, package
+from tests.keeper_rig import KeeperRig, run_datagrams, wait_for
+from tests.packages import package
 
 FORWARD = Path(__file__).resolve().parents[2] / "packages" / "forward"
 PACKETS = 40
@@ -143,13 +142,7 @@ def run(folder: Path, language: Language, what: str) -> dict[str, Any]:
     one = f"{{source: {language.source}, language: {language.name}{more}}}"
     pkg = package(folder / "p", f"vnfcs: {{one: {one}}}\nchain: in -> one -> out\n")
     (pkg / language.source).write_text(language.text.replace("FAULT", what))
-    read = capture(folder / "in.pcap", [datagram(i + 1, 60) for i in range(PACKETS)])
-    ports = {"in": {"read": str(read)}, "out": {"write": str(folder / "out.pcap")}}
-    status = run_captures(pkg / "vnf.yaml", ports, {}, 1)
-    KeeperRig.assert_accounted(status)
-    assert status["received"] == PACKETS and status["in_flight"] == 0
-    assert status["forwarded"] + status["consumed"] + sum(status["dropped"].values()) == PACKETS
-    return status
+    return run_datagrams(folder, pkg, PACKETS)
 
 
 FAULTS = ("raises", "loops", "exits", "nonsense")

@@ -19,9 +19,8 @@ from coven.journal import Busy
 from coven.keeper import recover
 from coven.keepers import connect
 from coven.lab import ADDRESS, IN, OUT
-from coven.run import run_captures
-from tests.keeper_rig import KeeperRig, wait_for
-from tests.packages import FORWARD_C, capture, datagram, package
+from tests.keeper_rig import KeeperRig, run_datagrams, wait_for
+from tests.packages import FORWARD_C, package
 
 PACKETS = 200
 ONE = "vnfcs: {{one: {{source: one.{suffix}{more}}}}}\nchain: in -> one -> out\n"
@@ -56,13 +55,7 @@ def run(folder: Path, suffix: str, source: str, count: int = PACKETS, more: str 
     """The figures of a capture through one VNFC; accounted for, whatever it did."""
     descriptor = ONE.format(suffix=suffix, more=more)
     pkg = package(folder / "p", descriptor, **{f"one_{suffix}": source})
-    read = capture(folder / "in.pcap", [datagram(i + 1, 60) for i in range(count)])
-    ports = {"in": {"read": str(read)}, "out": {"write": str(folder / "out.pcap")}}
-    status = run_captures(pkg / "vnf.yaml", ports, {}, 1)
-    KeeperRig.assert_accounted(status)
-    assert status["received"] == count and status["in_flight"] == 0
-    assert status["forwarded"] + status["consumed"] + sum(status["dropped"].values()) == count
-    return status
+    return run_datagrams(folder, pkg, count)
 
 
 # over captures

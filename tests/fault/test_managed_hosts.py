@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from coven.run import run_captures
 from tests import java_rig, javascript_rig
-from tests.keeper_rig import KeeperRig
-from tests.packages import capture, datagram, package
+from tests.keeper_rig import run_datagrams
+from tests.packages import package
 
 PACKETS = 200
 BAD = 50  #: source port of the packet that something happens at
@@ -33,13 +32,7 @@ def run(folder: Path, suffix: str, statement: str) -> dict[str, Any]:
     descriptor = f"vnfcs: {{one: {{source: one.{suffix}}}}}\nchain: in -> one -> out\n"
     source = (JAVA if suffix == "java" else SCRIPT).format(statement)
     pkg = package(folder / "p", descriptor, **{f"one_{suffix}": source})
-    read = capture(folder / "in.pcap", [datagram(i + 1, 60) for i in range(PACKETS)])
-    ports = {"in": {"read": str(read)}, "out": {"write": str(folder / "out.pcap")}}
-    status = run_captures(pkg / "vnf.yaml", ports, {}, 1)
-    KeeperRig.assert_accounted(status)
-    assert status["received"] == PACKETS and status["in_flight"] == 0
-    assert status["forwarded"] + status["consumed"] + sum(status["dropped"].values()) == PACKETS
-    return status
+    return run_datagrams(folder, pkg, PACKETS)
 
 
 def logged(status: dict[str, Any], text: str) -> bool:
