@@ -15,10 +15,10 @@ PYEXT  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var
 
 FORWARDER := coven/stages.c $(wildcard itf/*.c nshp/*.c) \
 	$(filter-out %.bpf.c vns/open_%.c,$(wildcard vns/*.c))
-HOST      := pps/host.c $(wildcard pps/host_*.c)
-HOST_C    := $(HOST) pps/c.c $(wildcard pps/c_*.c)
-HOST_EXEC := $(HOST) pps/exec.c $(wildcard pps/exec_*.c)
-VNFC_PY   := $(HOST) pps/python.c $(wildcard pps/python_*.c)
+HOST      := $(wildcard pps/host/*.c)
+HOST_C    := $(HOST) $(wildcard pps/c/*.c)
+HOST_EXEC := $(HOST) $(wildcard pps/exec/*.c)
+VNFC_PY   := $(HOST) $(wildcard pps/python/*.c)
 OPENERS   := $(wildcard vns/open_*.c)
 # Java and JavaScript are there when the JDK, and the headers of Node.js, are: nobody else needs them.
 JDK       := $(patsubst %/bin/javac,%,$(realpath $(shell command -v javac 2>/dev/null)))
@@ -47,28 +47,28 @@ $(B)/coven-host-exec: $(call objects,$(HOST_EXEC))
 	$(call link,,-lcjson -lm -lpthread)
 $(B)/_vnfc$(PYEXT): $(call objects,$(VNFC_PY))
 	$(call link,-shared,-lcjson -lm)
-$(B)/libcoven-java.so: $(call objects,$(HOST) $(wildcard pps/managed*.c) pps/java.c)
+$(B)/libcoven-java.so: $(call objects,$(HOST) $(wildcard pps/managed/*.c) pps/java/host.c)
 	$(call link,-shared,-lcjson)
 $(B)/coven-java.jar: $(SDK_JAVA)
 	@rm -rf $(B)/obj/java && mkdir -p $(B)/obj/java
 	$(JDK)/bin/javac -Xlint:all -Werror -g -d $(B)/obj/java $(SDK_JAVA)
 	$(JDK)/bin/jar --create --file $@.new -C $(B)/obj/java . && mv -f $@.new $@
-$(B)/coven_javascript.node: $(call objects,$(HOST) $(wildcard pps/managed*.c) pps/javascript.c)
+$(B)/coven_javascript.node: $(call objects,$(HOST) $(wildcard pps/managed/*.c) pps/javascript/host.c)
 	$(call link,-shared,-lcjson)
 $(B)/libcoven-vns.so: $(call objects,$(OPENERS))
 	$(call link,-shared,-lbpf)
-$(B)/make-seccomp: $(call objects,pps/seccomp.c)
+$(B)/make-seccomp: $(call objects,pps/confine/seccomp.c)
 	$(call link,,-lseccomp)
-$(B)/coven-launch: $(call objects,pps/launch.c)
+$(B)/coven-launch: $(call objects,pps/confine/launch.c)
 	$(call link,,)
 $(B)/seccomp-%.bpf: $(B)/make-seccomp
 	$< $* > $@.new && mv -f $@.new $@
 $(B)/%.bpf.o: vns/%.bpf.c
 	@mkdir -p $(@D)
 	$(CLANG) -O2 -g -Wall -target bpf -I. -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c $< -o $@
-$(B)/obj/pps/pytho%.o: private BASE += -I$(PYINC)
-$(B)/obj/pps/java.o: private BASE += -I$(JDK)/include -I$(JDK)/include/linux
-$(B)/obj/pps/javascript.o: private BASE += -I$(dir $(NODE_API))
+$(B)/obj/pps/python/%.o: private BASE += -I$(PYINC)
+$(B)/obj/pps/java/%.o: private BASE += -I$(JDK)/include -I$(JDK)/include/linux
+$(B)/obj/pps/javascript/%.o: private BASE += -I$(dir $(NODE_API))
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -c $< -o $@
@@ -84,7 +84,7 @@ $(B)/bench/%: bench/src/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(WARN) -O2 -march=native -MMD -MP -o $@ $< -lxdp -lbpf
 
-$(B)/bench/nsh: bench/src/nsh.c tests/nsh_bed.h $(wildcard nshp/*.c nshp/*.h itf/*.h)
+$(B)/bench/nsh: bench/src/nsh.c tests/rigs/nsh_bed.h $(wildcard nshp/*.c nshp/*.h itf/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(WARN) -O2 -I. -o $@ bench/src/nsh.c $(wildcard nshp/*.c)
 
@@ -114,7 +114,7 @@ test-long: setup-dev  ## every test, with the full figures
 	@$(PY) -m pytest --long $(T)
 
 demo: setup  ## a firewall deployed over REST filters real traffic between two hosts
-	@$(PY) -m coven.demo
+	@$(PY) -m coven.lab.demo
 
 bench: setup-dev rig  ## ratios against bare forwarders, and the case study; results in build/bench
 	@$(PY) -m bench.run --write
@@ -141,7 +141,7 @@ bundle: setup  ## one archive that installs in a room without network, for this 
 
 # The C code's unit tests with arm64 programs, run under qemu-user-static.
 ARM64       := build/arm64
-ARM64_TESTS := $(patsubst %,tests/unit/test_%.py,packet pcap forwarder trace host_c host_timers)
+ARM64_TESTS := $(foreach t,packet pcap forwarder trace host_c host_timers,$(wildcard tests/unit/*/test_$(t).py))
 ARM64_BUILT := $(patsubst %,$(ARM64)/native/%,coven-forwarder coven-host-c libcoven-vns.so make-seccomp coven-launch)
 test-arm64: setup-dev  ## the C code cross-built for arm64, its unit tests under emulation
 	@install/arm64 root && install/arm64 tools

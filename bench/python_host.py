@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pps.python import PythonFramework
-from tests.fake_forwarder import FakeForwarder
+from pps.python.framework import PythonFramework
+from tests.rigs.fake_forwarder import FakeForwarder
 
 PACKET = bytes.fromhex(
     "020000000002020000000001080045000032000100004006ffff0a0000010a00000203e80050"

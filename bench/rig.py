@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coven.lab import Place
+from coven.lab.network import Place
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "build" / "bench"

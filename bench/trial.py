@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.first import first
 from bench.rig import Dut, Rig, RigError, Sink, Traffic, finish, percentile, rig, wait_ready
-from coven.lab import LabError
+from coven.lab.network import LabError
 
 WARM = 0.4  #: seconds of traffic before a figure is taken
 DRAIN = 0.3  #: seconds until the last frame has come through

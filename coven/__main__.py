@@ -2,6 +2,6 @@
 
 import sys
 
-from coven.cli import main
+from coven.cli.main import main
 
 sys.exit(main())

@@ -11,12 +11,12 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from pps.c import CFramework
+from pps.c.framework import CFramework
 from pps.click.framework import ClickFramework
-from pps.exec import ExecFramework
-from pps.java import JavaFramework
-from pps.javascript import JavascriptFramework
-from pps.python import PythonFramework
+from pps.exec.framework import ExecFramework
+from pps.java.framework import JavaFramework
+from pps.javascript.framework import JavascriptFramework
+from pps.python.framework import PythonFramework
 
 
 class Framework(Protocol):

@@ -2,7 +2,7 @@
  * port, in ns a packet. Frames go round as they do under load, so that the headers saved beside them are not
  * always the same few cache lines. */
 #include <stdio.h>
-#include "tests/nsh_bed.h"
+#include "tests/rigs/nsh_bed.h"
 
 enum { ROUNDS = 20000, REPEATS = 9, PAYLOAD = 64 };
 

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pps.c import CFramework, build_folder
+from pps.c.framework import CFramework, build_folder
 from pps.click import router
 from pps.mistakes import BuildError, mistake, no_libs
-from pps.python import INTERPRETER_OPTIONS, interpreter
+from pps.python.framework import INTERPRETER_OPTIONS, interpreter
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

@@ -2,7 +2,7 @@
 
 The devices become datagram sockets, by compound elements of their names in front of the configuration: its text
 stays as it is, so that Click's mistakes have the author's line numbers. What crosses them, and how, docs/click.md and
-pps/exec_click.c say.
+pps/exec/click.c say.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Process:
     ends: list[str] = field(default_factory=list)  #: ToDevice's
 
     def write(self, output: Path, click: Path, why: str) -> None:
-        """Write what the bridge (pps/exec_click.c) needs to `output`, JSON, and the configuration beside it."""
+        """Write what the bridge (pps/exec/click.c) needs to `output`, JSON, and the configuration beside it."""
         configuration = output.with_suffix(".click")
         configuration.write_bytes(self.configuration.encode("latin-1"))
         known = {"click": str(click), "configuration": str(configuration), "why": why}

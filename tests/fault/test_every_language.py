@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from pps.frameworks import missing
-from tests.exec_rig import FRAMED, PROTOTYPE
-from tests.keeper_rig import KeeperRig, run_datagrams, wait_for
-from tests.packages import package
+from tests.rigs.executables import FRAMED, PROTOTYPE
+from tests.rigs.keeper import KeeperRig, run_datagrams, wait_for
+from tests.rigs.packages import package
 
 FORWARD = Path(__file__).resolve().parents[2] / "packages" / "forward"
 PACKETS = 40

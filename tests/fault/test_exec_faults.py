@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from coven.errors import Refused
-from coven.run import run_captures
-from tests.exec_rig import FRAMED, PROTOTYPE
-from tests.keeper_rig import KeeperRig, wait_for
-from tests.packages import capture, datagram, package
+from coven.run.foreground import run_captures
+from itf.mistakes import Refused
+from tests.rigs.executables import FRAMED, PROTOTYPE
+from tests.rigs.keeper import KeeperRig, wait_for
+from tests.rigs.packages import capture, datagram, package
 
 FRAMED_ONE = "vnfcs: {one: {source: one.py, language: exec}}\nchain: in -> one -> out\n"
 SOCKET_ONE = (

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from coven.errors import Refused
-from coven.journal import Busy
-from coven.keeper import recover
-from coven.keepers import connect
-from coven.lab import ADDRESS, IN, OUT
-from tests.keeper_rig import KeeperRig, run_datagrams, wait_for
-from tests.packages import FORWARD_C, package
+from coven.agent.keepers import connect
+from coven.keeper.journal import Busy
+from coven.keeper.main import recover
+from coven.lab.network import ADDRESS, IN, OUT
+from itf.mistakes import Kind, Refused
+from tests.rigs.keeper import KeeperRig, run_datagrams, wait_for
+from tests.rigs.packages import FORWARD_C, package
 
 PACKETS = 200
 ONE = "vnfcs: {{one: {{source: one.{suffix}{more}}}}}\nchain: in -> one -> out\n"
@@ -140,7 +140,7 @@ def test_a_hang_in_a_request_is_a_timeout_and_then_a_restart(flaky: KeeperRig) -
     restarts = flaky.vnfc("flaky")["restarts"]
     with pytest.raises(Refused) as refused:
         flaky.call("request", vnfc="flaky", name="nap", args=[30])
-    assert refused.value.status == 504
+    assert refused.value.kind == Kind.TIMEOUT
     listed = flaky.call("list", vnfc="flaky")["requests"]["flaky"]
     assert {entry["name"] for entry in listed} == {"starts", "limit", "nap"}, "listing needs no VNFC"
     flaky.wait_ping()
@@ -221,7 +221,7 @@ def test_a_killed_keeper_takes_everything_along(tmp_path: Path) -> None:
         left = rig.lab.appliance.run("sh", "-c", f"cat {ipv6.format(IN)} {ipv6.format(OUT)}").stdout.split()
         assert left == ["1", "1"], "what the dead keeper changed is still there"
         script = (
-            "import sys; from pathlib import Path; from coven.keeper import recover\n"
+            "import sys; from pathlib import Path; from coven.keeper.main import recover\n"
             "left = recover(Path(sys.argv[1])); print(left.started, len(left.failed))\n"
         )
         said = rig.lab.appliance.run(sys.executable, "-c", script, str(rig.folder)).stdout

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests import java_rig, javascript_rig
-from tests.keeper_rig import run_datagrams
-from tests.packages import package
+from tests.rigs import java as java_rig
+from tests.rigs import javascript as javascript_rig
+from tests.rigs.keeper import run_datagrams
+from tests.rigs.packages import package
 
 PACKETS = 200
 BAD = 50  #: source port of the packet that something happens at

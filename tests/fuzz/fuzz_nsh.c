@@ -4,7 +4,7 @@
  *
  * Input: 8 bytes that choose the set-up and what the VNFCs do, then the packet. */
 #include <stdio.h>
-#include "tests/nsh_bed.h"
+#include "tests/rigs/nsh_bed.h"
 
 #define MUST(what)                                                    \
 	do {                                                          \

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import nsh_frames as wire
+from tests.rigs import nsh_frames as wire
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS, LONG_RUNS = 100_000, 20_000_000

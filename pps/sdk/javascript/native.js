@@ -1,4 +1,4 @@
-// The addon (pps/javascript.c), and the memory that it shares: offsets are in pps/managed.h.
+// The addon (pps/javascript/host.c), and the memory that it shares: offsets are in pps/managed/managed.h.
 "use strict";
 
 const option = (name) => process.argv[process.argv.indexOf(name) + 1];

@@ -19,7 +19,7 @@ TRANSPORT = {256 + 6: TCP, 256 + 17: UDP}  #: by IP protocol number + 256
 
 def dissect(data: bytes, kind: int, time: float) -> Any:
     """The packet as Scapy sees it, from the link layer on, or from where `kind` says (layer_of in
-    pps/python_edit.c); `time` is in seconds, as packet.time."""
+    pps/python/edit.c); `time` is in seconds, as packet.time."""
     packet: Any
     if kind == LINK_ETHERNET:
         packet = Ether(data)

@@ -1,5 +1,5 @@
 /* What a built VNFC and its host agree on, and the inline code that runs for each packet. Authors include
- * vnfc.h; the hosts of other languages share the packet part through pps/host.h.
+ * vnfc.h; the hosts of other languages share the packet part through pps/host/host.h.
  *
  * VNFC_ABI_MAJOR changes when an old build would no longer work: the host refuses another major by name.
  * New members go to the end of struct vnfc_host and raise the minor.

@@ -15,7 +15,7 @@ import java.util.jar.JarFile;
 
 /**
  * The host of one component: {@code coven.Host --library libcoven-java.so --artifact X.jar --name NAME
- * --fds POOL,HOP,BELL,CONTROL}. The static methods are called by the library (pps/java.c); no exception
+ * --fds POOL,HOP,BELL,CONTROL}. The static methods are called by the library (pps/java/host.c); no exception
  * leaves them.
  */
 final class Host {

@@ -3,7 +3,7 @@ package coven;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** The library libcoven-java.so (pps/java.c), and the memory that it shares: offsets are in pps/managed.h. */
+/** The library libcoven-java.so (pps/java/host.c), and the memory that it shares: offsets are in pps/managed/managed.h. */
 final class Native {
     static final int BURST = 256;
     static final int VERDICTS_AT = 4 * BURST;

@@ -1,0 +1,84 @@
+"""`coven clean`: undo what keepers and runs that died left behind, without an agent."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from coven.agent.keepers import find_process, remove_directory
+from coven.base.places import Places
+from coven.keeper.journal import JOURNAL, Busy, Left
+from coven.keeper.main import recover
+
+RUN_PREFIX = "run-"  #: folders of `coven run`
+
+
+def sweep(run: Path, known: Collection[str], recover: Callable[[Path], Left]) -> list[str]:
+    """Undo, by their journals, what died in folders that are not `known`; what was done, a line each."""
+    done: list[str] = []
+    if not run.is_dir():
+        return done
+    for directory in sorted(run.iterdir()):
+        if (
+            directory.name in known
+            or not (directory / JOURNAL).is_file()
+            or find_process(directory) is not None
+        ):
+            continue
+        try:
+            left = recover(directory)
+        except Busy:  # it lives
+            continue
+        done += [f"{directory.name}: {line}" for line in left.undone]
+        done += [f"{directory.name}: not undone: {line}" for line in left.failed]
+        if not left.failed:
+            remove_directory(directory)
+            done.append(f"{directory.name}: removed")
+    return done
+
+
+def clean(state: str | None) -> list[str]:
+    """Undo what died; what lives is left alone. The VNFs of an agent that serves are its own affair."""
+    places = Places.find(state)
+    known: set[str] = set()
+    if places.run.is_dir() and _agent_serves(places):
+        known = {folder.name for folder in places.run.iterdir() if not folder.name.startswith(RUN_PREFIX)}
+    return sweep(places.run, known, recover) + _old_unpacked()
+
+
+def _agent_serves(places: Places) -> bool:
+    try:
+        fd = os.open(places.state / "agent.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _old_unpacked() -> list[str]:
+    """Zips that were unpacked for a run that was killed: nobody holds the lock beside them any more."""
+    done = []
+    for folder in Path(tempfile.gettempdir()).glob("coven-unpacked-*"):
+        try:
+            if folder.stat(follow_symlinks=False).st_uid != os.geteuid() or not folder.is_dir():
+                continue
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
+        remove_directory(folder)
+        done.append(f"{folder}: removed")
+    return done

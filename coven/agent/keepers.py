@@ -1,0 +1,315 @@
+"""The agent's side of the keepers: starting them, finding them, talking to them.
+
+The protocol is in docs/architecture.md (*Keeper*). A keeper outlives the agent that started it, so what
+is known of one is its folder; its process is found through its socket or through /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from itf.mistakes import Kind, Mistake, Refused
+
+SOCKET = "keeper.sock"
+PLAN = "plan.json"
+LOG = "keeper.log"
+
+INSTANTIATE_SECONDS = 300.0  #: building, opening, init of every VNFC (10 s each) included
+CALL_SECONDS = 15.0  #: `configure` may take a VNFC 10 s
+REQUEST_SECONDS = 2.0  #: the keeper itself gives up an agent request after 1 s
+END_SECONDS = 20.0
+MAX_REPLY = 8 << 20
+_UCRED = struct.Struct("3i")
+
+COMMAND = (sys.executable, "-m", "coven.keeper")
+
+
+class Unreachable(Exception):
+    """No keeper answers in this folder."""
+
+
+def connect(directory: Path, timeout: float) -> socket.socket:
+    """A connection to the keeper's socket. A folder's name may be longer than a socket's may be."""
+    link = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout)
+        try:
+            connection.connect(f"/proc/self/fd/{link}/{SOCKET}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+    finally:
+        os.close(link)
+
+
+def _read_line(connection: socket.socket, deadline: float) -> bytes:
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
+        chunk = connection.recv(1 << 16)
+        if not chunk:
+            raise Unreachable("the keeper closed the connection")
+        line += chunk
+        if len(line) > MAX_REPLY:
+            raise Unreachable("the keeper's answer is too long")
+    return bytes(line)
+
+
+class Keeper:
+    """One keeper, by its folder. Every call is a connection of its own: nobody waits for another."""
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+
+    def call(self, op: str, timeout: float = CALL_SECONDS, **arguments: Any) -> dict[str, Any]:
+        """The answer to an operation. Raises Unreachable, or Refused when the keeper says no."""
+        deadline = time.monotonic() + timeout
+        try:
+            with connect(self.directory, timeout) as connection:
+                request = json.dumps({"id": 1, "op": op, **arguments}) + "\n"
+                connection.sendall(request.encode())
+                answer = json.loads(_read_line(connection, deadline))
+        except TimeoutError:
+            raise Unreachable(f"no answer within {timeout:g} s") from None
+        except (OSError, ValueError) as error:
+            raise Unreachable(str(error)) from None
+        if not isinstance(answer, dict):
+            raise Unreachable("the keeper's answer makes no sense")
+        if answer.get("timeout"):
+            raise Refused(
+                Mistake(found="no answer within 1 s", remedy="the VNFC is busy, hung or restarting"),
+                title="the VNFC did not answer",
+                kind=Kind.TIMEOUT,
+            )
+        if not answer.get("ok"):
+            raise Refused(_mistakes(answer), title=f"{op} refused")
+        return answer
+
+    def pid(self) -> int | None:
+        """The process that listens on the socket, or else the one whose command line names the folder."""
+        try:
+            with connect(self.directory, 1.0) as connection:
+                credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+                return int(_UCRED.unpack(credentials)[0])
+        except OSError:
+            return find_process(self.directory)
+
+    def _asked_to_end(self) -> bool:
+        try:
+            self.call("end", END_SECONDS)
+        except (Unreachable, Refused):
+            return False
+        return True
+
+    def end(self, ask: bool = True) -> None:
+        """End the keeper and return when its process is gone: asked first, killed when it does not listen."""
+        pid = self.pid()
+        if pid is None:
+            return
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            if ask and self._asked_to_end() and select.select([fd], [], [], END_SECONDS / 4)[0]:
+                return
+            if self.pid() == pid:  # the number still is the one that was meant
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+            if not select.select([fd], [], [], END_SECONDS / 2)[0]:
+                raise Refused(
+                    Mistake(found=f"the keeper, process {pid}, does not end"),
+                    title="not ended", kind=Kind.FAULT,
+                )  # fmt: skip
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(fd)
+
+
+def _mistakes(answer: dict[str, Any]) -> list[Mistake]:
+    found = [Mistake.from_dict(e) for e in answer.get("errors") or [] if isinstance(e, dict)]
+    return found or [Mistake(found=str(answer.get("error") or "no reason given"))]
+
+
+def find_process(directory: Path) -> int | None:
+    """The process started with `--directory DIRECTORY`: also one that does not listen yet."""
+    wanted = f"--directory\0{directory}\0".encode()
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = Path(entry.path, "cmdline").read_bytes()
+            if wanted in command and Path(entry.path).stat().st_uid == os.geteuid():
+                return int(entry.name)
+        except OSError:
+            continue
+    return None
+
+
+class Keepers:
+    """Starts keepers and watches them: `died(directory)` is called once for each that ends unasked."""
+
+    def __init__(self, command: Sequence[str] = COMMAND, died: Callable[[Path], None] | None = None):
+        self.command = list(command)
+        self.died = died or (lambda directory: None)
+        self._lock = threading.Lock()
+        self._watched: dict[int, tuple[Path, int, bool]] = {}  # pidfd -> folder, pid, our child
+        self._epoll = select.epoll()
+        self._bell_read, self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._epoll.register(self._bell_read, select.EPOLLIN)
+        self._closing = False
+        self._thread = threading.Thread(target=self._watch, name="keepers", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching. The keepers live on."""
+        self._closing = True
+        os.write(self._bell, b"x")
+        self._thread.join()
+        with self._lock:
+            for fd in self._watched:
+                os.close(fd)
+            self._watched.clear()
+        self._epoll.close()
+        os.close(self._bell_read)
+        os.close(self._bell)
+
+    def _watch(self) -> None:
+        while not self._closing:
+            for fd, _ in self._epoll.poll():
+                if fd == self._bell_read:
+                    continue
+                with self._lock:
+                    # the number may belong to another watch by now
+                    if fd not in self._watched or not select.select([fd], [], [], 0)[0]:
+                        continue
+                    directory, pid, ours = self._watched.pop(fd)
+                    self._epoll.unregister(fd)
+                    os.close(fd)
+                if ours:
+                    os.waitpid(pid, 0)
+                self.died(directory)
+
+    def watch(self, directory: Path, pid: int, ours: bool) -> None:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self.died(directory)
+            return
+        with self._lock:
+            self._watched[fd] = (directory, pid, ours)
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def forget(self, directory: Path) -> None:
+        """Its end is wanted now: do not report it. A child of ours is waited for in the background."""
+        with self._lock:
+            fds = [fd for fd, (where, _, _) in self._watched.items() if where == directory]
+            watched = [(fd, *self._watched.pop(fd)) for fd in fds]
+            for fd in fds:
+                self._epoll.unregister(fd)
+                os.close(fd)
+        for _, _, pid, ours in watched:
+            if ours:
+                threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
+
+    def start(self, directory: Path, plan: dict[str, Any], progress: Callable[[str], None]) -> Keeper:
+        """Start a keeper and return when its VNF is instantiated. Raises Refused; then its process is gone.
+
+        What it changed on interfaces is the caller's to undo (`recover`), unless it did so itself.
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (directory / PLAN).write_text(json.dumps(plan, indent=1))
+        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        command = [*self.command, "--directory", str(directory)]
+        try:
+            pid = os.posix_spawn(
+                command[0], command, os.environ, setsid=True, setsigmask=[],
+                setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGPIPE],
+                file_actions=[(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, write_end, 1),
+                              (os.POSIX_SPAWN_DUP2, log, 2)],
+            )  # fmt: skip
+        except OSError as error:
+            os.close(read_end)
+            raise Refused(
+                Mistake(file=command[0], found=error.strerror, expected="a program that starts")
+            ) from None
+        finally:
+            os.close(write_end)
+            os.close(log)
+            os.close(null)
+        try:
+            self._await_first_line(read_end, directory, progress)
+        except BaseException:
+            # it ends by itself after a refusal; whatever it is doing, it must be gone before its folder is
+            fd = os.pidfd_open(pid)
+            if not select.select([fd], [], [], END_SECONDS / 4)[0]:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+            os.close(fd)
+            os.waitpid(pid, 0)
+            raise
+        finally:
+            os.close(read_end)
+        self.watch(directory, pid, ours=True)
+        return Keeper(directory)
+
+    def _await_first_line(self, fd: int, directory: Path, progress: Callable[[str], None]) -> None:
+        deadline = time.monotonic() + INSTANTIATE_SECONDS
+        pending = b""
+        while True:
+            if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise Refused(
+                    Mistake(found=f"not ready after {INSTANTIATE_SECONDS:g} s"),
+                    title="instantiation took too long",
+                )
+            chunk = os.read(fd, 1 << 16)
+            if not chunk:
+                raise Refused(
+                    Mistake(
+                        file=str(directory / LOG), found=f"the keeper ended: {_last_line(directory / LOG)}",
+                        expected="a keeper that says whether it is ready"
+                    ),
+                    title="the keeper died",
+                    kind=Kind.FAULT,
+                )
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                try:
+                    said = json.loads(line)
+                except ValueError:
+                    continue
+                if said.get("ok") is True:
+                    return
+                if said.get("ok") is False:
+                    raise Refused(_mistakes(said), title="not instantiated")
+                if "progress" in said:
+                    progress(str(said["progress"]))
+
+
+def _last_line(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - 4096))
+            lines = stream.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return "it said nothing"
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+def remove_directory(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,493 @@
+"""The life of VNFs: states and operations as ETSI names them, each operation rolled back when it fails.
+
+An operation is recorded before it acts. What an agent's death interrupts is finished or rolled back by the
+next agent, and what still runs is adopted; so is what a boot ended started again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from coven.agent.bindings import check_disjoint, read_ports
+from coven.agent.cleaning import sweep
+from coven.agent.control_listeners import ControlSockets
+from coven.agent.keepers import Keeper, Keepers, Unreachable, remove_directory
+from coven.agent.store import Row, Store, conflict, missing
+from coven.base.control_addresses import Address
+from coven.base.places import Places
+from coven.keeper.forwarder.service_paths import without_figures
+from coven.keeper.journal import Busy, Left
+from coven.package.descriptor import DESCRIPTOR, Descriptor, load
+from itf.mistakes import Kind, Mistake, Refused, suggest
+
+log = logging.getLogger("coven.agent")
+
+HEAL_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  #: seconds between the tries to bring a VNF back
+
+STORE_SECONDS = 2.0  #: between tries to write to a full disk
+
+#: operation -> (ETSI's name, changeStateTo)
+OPERATIONS = {
+    "instantiate": ("INSTANTIATE", None),
+    "start": ("OPERATE", "STARTED"),
+    "stop": ("OPERATE", "STOPPED"),
+    "terminate": ("TERMINATE", None),
+    "heal": ("HEAL", None),
+}
+
+
+class Lifecycle:
+    def __init__(
+        self, places: Places, store: Store, keepers: Keepers, recover: Callable[[Path], Left],
+        control: Mapping[str, Address],
+    ):  # fmt: skip
+        """`control`: the VNFs whose Click handlers are reachable over loopback TCP, too."""
+        self.places = places
+        self.store = store
+        self.keepers = keepers
+        self.recover = recover
+        self.control = ControlSockets(places.run, control)
+        keepers.died = self._keeper_died
+        self._closing = threading.Event()
+        self._workers: set[threading.Thread] = set()
+        self._config_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let operations that are going on come to their end; keepers live on."""
+        self._closing.set()
+        for worker in list(self._workers):
+            worker.join()
+        self.control.close_all()
+
+    # what there is
+
+    def vnf(self, name: str) -> Row:
+        row = self.store.vnf(name)
+        if row is None:
+            raise missing(f"VNF called {name}", suggest(name, [v["name"] for v in self.store.vnfs()]))
+        return row
+
+    def directory(self, name: str) -> Path:
+        return self.places.run / name
+
+    def keeper(self, name: str) -> Keeper:
+        """The keeper of an instantiated VNF. Raises Refused with 409 when there is none."""
+        if self.vnf(name)["instantiation_state"] != "INSTANTIATED":
+            raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
+        return Keeper(self.directory(name))
+
+    def ask(self, vnf: str, op: str, **arguments: Any) -> Row:
+        """A keeper's answer. Raises Refused, with 503 when the keeper does not answer."""
+        keeper = self.keeper(vnf)
+        try:
+            return keeper.call(op, **arguments)
+        except Unreachable as error:
+            raise Refused(
+                Mistake(
+                    found=f"the keeper of {vnf} does not answer: {error}", remedy="it is being restarted: try again"
+                ),
+                title="keeper unreachable", kind=Kind.UNAVAILABLE,
+            ) from None  # fmt: skip
+
+    def descriptor(self, package: str) -> Descriptor:
+        row = self.store.package(package)
+        if row is None:
+            raise missing(f"package {package}")
+        return load(Path(row["folder"]) / DESCRIPTOR, DESCRIPTOR)
+
+    def delete(self, name: str) -> None:
+        """Delete a VNF. Raises Refused with 409 unless it is NOT_INSTANTIATED and nothing is going on."""
+        with self.store.transaction():
+            vnf = self.vnf(name)
+            if self.store.unfinished(name):
+                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            if vnf["instantiation_state"] != "NOT_INSTANTIATED":
+                raise conflict(f"{name} is INSTANTIATED", f"first: coven terminate {name}")
+            self.store.remove_vnf(name)
+        shutil.rmtree(self.places.builds / vnf["instance"], ignore_errors=True)
+
+    # operations
+
+    def instantiate(self, name: str, request: Row) -> Row:
+        """Begin to instantiate. Raises Refused when the request is wrong or it is not the time."""
+        vnf = self.vnf(name)
+        descriptor = self.descriptor(vnf["package"])
+        mistakes = descriptor.unavailable()
+        ports = read_ports(descriptor, request.get("ports"), mistakes)
+        config = vnf["config"] or descriptor.config
+        try:
+            config = descriptor.configured(_as_map(request.get("config"), "config"), config)
+        except Refused as refused:
+            mistakes += refused.mistakes
+        start = request.get("start", False)
+        if not isinstance(start, bool):
+            mistakes.append(Mistake(field="start", found=repr(start), expected="true or false"))
+        for key in request.keys() - {"ports", "config", "start", "latency"}:
+            remedy = suggest(key, ("ports", "config", "start", "latency"))
+            mistakes.append(Mistake(field=key, found="an unknown field", remedy=remedy))
+        latency = request.get("latency", "normal")
+        if latency not in ("low", "normal"):
+            mistakes.append(Mistake(field="latency", found=repr(latency), expected="low | normal"))
+        if mistakes:
+            raise Refused(mistakes, title="instantiation refused")
+        request = {"ports": ports, "config": config, "start": start, "latency": latency}
+        with self.store.transaction():
+            vnf = self.vnf(name)
+            if vnf["instantiation_state"] != "NOT_INSTANTIATED" and not self.store.unfinished(name):
+                raise conflict(f"{name} is INSTANTIATED", f"coven terminate {name}")
+            check_disjoint(name, ports, self.store.vnfs())
+            operation = self._begin(vnf, "instantiate", request)
+            # claimed now: nobody else gets these interfaces while we open them
+            self.store.set_vnf(name, ports=ports, errors=[])
+        return self._run(operation)
+
+    def operate(self, name: str, kind: str) -> Row:
+        """Begin to start, stop or terminate."""
+        with self.store.transaction():
+            vnf = self.vnf(name)
+            if not self.store.unfinished(name):
+                if vnf["instantiation_state"] != "INSTANTIATED":
+                    raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
+                wanted = OPERATIONS[kind][1]
+                if wanted is not None and vnf["operational_state"] == wanted:
+                    raise conflict(f"{name} is {wanted} already")
+            operation = self._begin(vnf, kind, {})
+        return self._run(operation)
+
+    def _begin(self, vnf: Row, kind: str, request: Row) -> Row:
+        operation, target = OPERATIONS[kind]
+        return self.store.begin(vnf, operation, target, request)
+
+    def _run(self, operation: Row) -> Row:
+        worker = threading.Thread(target=self._work, args=(operation,), name=f"operation {operation['id']}")
+        self._workers.add(worker)
+        worker.start()
+        return operation
+
+    def _work(self, operation: Row) -> None:
+        try:
+            self._perform(operation)
+        except Exception as error:  # a bug, or a disk that is full
+            log.exception("%s of %s", operation["operation"], operation["vnf"])
+            self._give_up(operation, error)
+        finally:
+            # a HEAL that failed has tried often enough
+            if not self._closing.is_set() and operation["operation"] != "HEAL":
+                self._check_alive(operation["vnf"])
+            self._workers.discard(threading.current_thread())
+
+    def _give_up(self, operation: Row, error: Exception) -> None:
+        """Record a failure, however long the disk is full: what is not over blocks its VNF."""
+        errors = error.mistakes if isinstance(error, Refused) else [Mistake(found=f"a fault: {error}")]
+        while True:
+            try:
+                self.store.set_operation(
+                    operation["id"], state="FAILED", errors=[mistake.as_dict() for mistake in errors]
+                )
+                return
+            except Refused:
+                if self._closing.wait(STORE_SECONDS):
+                    return  # the next agent settles it
+
+    def _check_alive(self, name: str) -> None:
+        """A keeper that died during an operation was not replaced then."""
+        with contextlib.suppress(Refused):
+            if Keeper(self.directory(name)).pid() is None:
+                self.heal(name)
+
+    def _perform(self, operation: Row) -> None:
+        """STARTING -> PROCESSING -> COMPLETED; else FAILED_TEMP -> ROLLING_BACK -> ROLLED_BACK or FAILED."""
+        identity, name = operation["id"], operation["vnf"]
+        self.store.set_operation(identity, state="PROCESSING")
+        try:
+            self._act(operation)
+        except (Refused, Unreachable, OSError) as error:
+            self._roll_back(operation, error)
+            return
+        self.store.set_operation(identity, state="COMPLETED", progress="")
+        log.info("%s of %s completed", operation["operation"], name)
+
+    def _act(self, operation: Row) -> None:
+        name, kind, request = operation["vnf"], operation["operation"], operation["request"]
+        keeper = Keeper(self.directory(name))
+        if kind == "INSTANTIATE":
+            self._bring_up(operation, request, request["start"])
+        elif kind == "HEAL":
+            self._heal(operation)
+        elif kind == "OPERATE":
+            keeper.call("start" if operation["target"] == "STARTED" else "stop")
+            self.store.set_vnf(name, operational_state=operation["target"])
+        else:
+            self._take_down(name)
+            self.store.set_vnf(
+                name, instantiation_state="NOT_INSTANTIATED", operational_state=None, ports={}, paths=None
+            )
+
+    def _bring_up(self, operation: Row, request: Row, start: bool) -> None:
+        name = operation["vnf"]
+        vnf = self.vnf(name)
+        package = self.store.package(vnf["package"])
+        assert package is not None  # a package in use cannot be deleted
+        build = self.places.builds / vnf["instance"]
+        build.mkdir(parents=True, exist_ok=True)
+        directory = self.directory(name)
+        self.recover_directory(directory)
+        wanted = {
+            "name": name, "instance": vnf["instance"], "package": package["folder"], "descriptor": DESCRIPTOR,
+            "build": str(build), "ports": request["ports"], "config": request["config"],
+            "latency": request["latency"], "frames": 8192, "debug": None, "seed": None,
+            "paths": vnf["paths"],
+        }  # fmt: skip
+
+        def progress(text: str) -> None:
+            self.store.set_operation(operation["id"], progress=text)
+
+        keeper = self.keepers.start(directory, wanted, progress)
+        if operation["operation"] == "INSTANTIATE":
+            self.control.open(name)
+        else:
+            self._open_control(name)
+        if start:
+            keeper.call("start")
+        self.store.set_vnf(
+            name, instantiation_state="INSTANTIATED", operational_state="STARTED" if start else "STOPPED",
+            ports=request["ports"], config=request["config"], latency=request["latency"], errors=[],
+        )  # fmt: skip
+
+    def _open_control(self, name: str) -> None:
+        """For a VNF that runs already, or again: that goes on, whatever became of its sockets."""
+        try:
+            self.control.open(name)
+        except Refused as refused:
+            log.warning("%s: %s", name, refused)
+
+    def recover_directory(self, directory: Path) -> None:
+        """Undo what a dead keeper left, by its journal; what cannot be undone stays in it."""
+        self.control.close(directory.name)
+        if not directory.is_dir():
+            return
+        try:
+            left = self.recover(directory)
+        except (Busy, RuntimeError) as error:
+            raise Refused(
+                Mistake(file=str(directory), found=str(error), expected="a dead keeper's journal, undone"),
+                title="not undone", kind=Kind.FAULT,
+            ) from None  # fmt: skip
+        for failure in left.failed:
+            log.error("%s: not undone: %s", directory.name, failure)
+        if not left.failed:
+            remove_directory(directory)
+
+    def _take_down(self, name: str) -> None:
+        directory = self.directory(name)
+        self.keepers.forget(directory)
+        self.control.close(name)
+        Keeper(directory).end()
+        self.recover_directory(directory)
+
+    def _roll_back(self, operation: Row, error: Exception) -> None:
+        """Back to what was before, keeping the reason."""
+        identity, name = operation["id"], operation["vnf"]
+        mistakes = error.mistakes if isinstance(error, Refused) else []
+        mistakes = mistakes or [Mistake(found=str(error))]
+        errors = [mistake.as_dict() for mistake in mistakes]
+        log.warning("%s of %s failed: %s", operation["operation"], name, error)
+        self.store.set_operation(identity, state="FAILED_TEMP", errors=errors)
+        self.store.set_operation(identity, state="ROLLING_BACK")
+        try:
+            if operation["operation"] in ("INSTANTIATE", "HEAL"):
+                self._take_down(name)
+                self.store.set_vnf(
+                    name,
+                    instantiation_state="NOT_INSTANTIATED",
+                    operational_state=None,
+                    ports={},
+                    errors=errors,
+                )
+            elif operation["operation"] == "OPERATE":
+                keeper = Keeper(self.directory(name))
+                if keeper.pid() is not None:  # one that has gone is replaced, in the state before
+                    keeper.call("stop" if operation["target"] == "STARTED" else "start")
+            elif Keeper(self.directory(name)).pid() is None:
+                # a termination cannot be taken back once the keeper has gone: it is finished instead
+                self.recover_directory(self.directory(name))
+                self.store.set_vnf(
+                    name, instantiation_state="NOT_INSTANTIATED", operational_state=None, ports={}
+                )
+        except (Refused, Unreachable, OSError) as second:
+            log.error("rolling back %s of %s failed: %s", operation["operation"], name, second)
+            more = second.mistakes if isinstance(second, Refused) else [Mistake(found=str(second))]
+            self.store.set_operation(
+                identity, state="FAILED", errors=errors + [mistake.as_dict() for mistake in more]
+            )
+            return
+        self.store.set_operation(identity, state="ROLLED_BACK")
+
+    # keepers that died, agents that died
+
+    def _keeper_died(self, directory: Path) -> None:
+        """Called by the watcher: nobody asked this keeper to end."""
+        name = directory.name
+        log.warning("the keeper of %s died", name)
+        if self._closing.is_set():
+            return
+        with contextlib.suppress(Refused):  # deleted, or an operation is going on that will see for itself
+            self.heal(name)
+
+    def heal(self, name: str) -> Row | None:
+        vnf = self.vnf(name)
+        if vnf["instantiation_state"] != "INSTANTIATED":
+            return None
+        return self._run(self._begin(vnf, "heal", {}))
+
+    def _heal(self, operation: Row) -> None:
+        """A new keeper in the state of the old one, after undoing what that one left."""
+        name = operation["vnf"]
+        vnf = self.vnf(name)
+        request = _as_it_was(vnf)
+        for wait in (*HEAL_WAITS, None):
+            try:
+                Keeper(self.directory(name)).end(ask=False)
+                self._bring_up(operation, request, vnf["operational_state"] == "STARTED")
+                return
+            except (Refused, Unreachable, OSError) as error:
+                log.warning("%s does not come back yet: %s", name, error)
+                if wait is None or self._closing.wait(wait):
+                    raise
+                self._take_down(name)
+
+    def resume(self) -> None:
+        """At the start of an agent: settle what the last one left, adopt what runs, bring back the rest."""
+        for operation in self.store.unfinished():
+            self._settle(operation)
+        for line in sweep(self.places.run, {vnf["name"] for vnf in self.store.vnfs()}, self.recover):
+            log.info("%s", line)
+        for vnf in self.store.vnfs():
+            directory = self.directory(vnf["name"])
+            if vnf["instantiation_state"] != "INSTANTIATED":
+                if directory.is_dir():
+                    self._take_down(vnf["name"])
+                continue
+            keeper = Keeper(directory)
+            pid = keeper.pid() if directory.is_dir() else None
+            try:
+                if pid is None:
+                    raise Unreachable("no keeper")
+                keeper.call("status")
+                log.info("adopted %s (keeper %d)", vnf["name"], pid)
+                self._open_control(vnf["name"])
+                self.keepers.watch(directory, pid, ours=False)
+            except (Unreachable, Refused):
+                with contextlib.suppress(Refused):
+                    self.heal(vnf["name"])
+
+    def _settle(self, operation: Row) -> None:
+        """Finish or roll back an operation that was going on when the agent died."""
+        name, kind = operation["vnf"], operation["operation"]
+        vnf = self.store.vnf(name)
+        died = Refused(
+            Mistake(found="the agent ended during the operation"), title="interrupted"
+        )
+        if vnf is None or vnf["instance"] != operation["instance"]:
+            self.store.set_operation(operation["id"], state="FAILED", errors=[died.mistakes[0].as_dict()])
+            return
+        keeper = Keeper(self.directory(name))
+        try:
+            if operation["state"] in ("FAILED_TEMP", "ROLLING_BACK"):
+                raise died
+            if kind == "TERMINATE":
+                self._act(operation)
+            elif kind == "OPERATE":
+                self._resume_operate(operation, keeper)
+            else:
+                self._resume_bring_up(operation, vnf, keeper)
+        except (Refused, Unreachable, OSError) as error:
+            if isinstance(error, Unreachable):
+                error = died
+            if kind == "OPERATE" and keeper.pid() is None:
+                # its keeper is gone as well: healing brings it back as it was before
+                self.store.set_operation(
+                    operation["id"], state="ROLLED_BACK", errors=[died.mistakes[0].as_dict()]
+                )
+                return
+            self._roll_back(operation, error)
+            return
+        self.store.set_operation(operation["id"], state="COMPLETED", progress="")
+
+    def _resume_operate(self, operation: Row, keeper: Keeper) -> None:
+        keeper.call("start" if operation["target"] == "STARTED" else "stop")
+        self.store.set_vnf(operation["vnf"], operational_state=operation["target"])
+
+    def _resume_bring_up(self, operation: Row, vnf: Row, keeper: Keeper) -> None:
+        if operation["operation"] == "HEAL":
+            request, start = _as_it_was(vnf), vnf["operational_state"] == "STARTED"
+        else:
+            request, start = operation["request"], operation["request"]["start"]
+        if not keeper.directory.is_dir():
+            raise Unreachable("no keeper")
+        keeper.call("status", timeout=2.0)  # a keeper that is still building does not answer
+        if start:
+            keeper.call("start")
+        self.store.set_vnf(
+            vnf["name"],
+            instantiation_state="INSTANTIATED",
+            operational_state="STARTED" if start else "STOPPED",
+            ports=request["ports"],
+            config=request["config"],
+            latency=request["latency"],
+            errors=[],
+        )
+
+    # configuration
+
+    def configure(self, name: str, wanted: Any, replace: bool) -> dict[str, Row]:
+        """Change the configuration, live if it runs: all or, when a VNFC refuses, nothing. Returns it."""
+        with self._config_lock:
+            vnf = self.vnf(name)
+            if self.store.unfinished(name):
+                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            descriptor = self.descriptor(vnf["package"])
+            before = vnf["config"] or descriptor.config
+            after = descriptor.configured(_as_map(wanted, "config"), None if replace else before)
+            changed = [vnfc for vnfc in after if after[vnfc] != before.get(vnfc)]
+            if vnf["instantiation_state"] == "INSTANTIATED":
+                done: list[str] = []
+                try:
+                    for vnfc in changed:
+                        self.ask(name, "configure", vnfc=vnfc, config=after[vnfc])
+                        done.append(vnfc)
+                except Refused:
+                    for vnfc in done:
+                        with contextlib.suppress(Refused):
+                            self.ask(name, "configure", vnfc=vnfc, config=before[vnfc])
+                    raise
+            self.store.set_vnf(name, config=after)
+            return after
+
+    def set_paths(self, name: str, wanted: list[Any]) -> list[Row]:
+        """Another table of service paths, at once; kept for the next keeper, until the VNF is terminated."""
+        with self._config_lock:
+            if self.store.unfinished(name):
+                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            table: list[Row] = self.ask(name, "paths", paths=wanted)["paths"]
+            self.store.set_vnf(name, paths=without_figures(table))
+            return table
+
+
+def _as_it_was(vnf: Row) -> Row:
+    """The request that brings a VNF back after its keeper died."""
+    return {key: vnf[key] for key in ("ports", "config", "latency")}
+
+
+def _as_map(value: Any, field: str) -> Row:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Refused(Mistake(field=field, found=repr(value)[:60], expected="a map from VNFC to {key: value}"))
+    return value

@@ -1,0 +1,281 @@
+"""The agent's memory: packages, VNFs and operations in SQLite, write-ahead logged.
+
+Only the agent's process uses it. Kernel objects are not its affair: those are in the keepers' journals.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from itf.mistakes import Kind, Mistake, Refused
+
+Row = dict[str, Any]
+
+VERSION = 3
+#: operation states in which an operation is not over (ETSI's LcmOperationStateType)
+UNFINISHED = ("STARTING", "PROCESSING", "FAILED_TEMP", "ROLLING_BACK")
+KEPT_OPERATIONS = 1000
+
+_SCHEMA = """
+CREATE TABLE packages (
+    id TEXT PRIMARY KEY,              -- NAME:VERSION
+    name TEXT NOT NULL, version TEXT NOT NULL, provider TEXT NOT NULL, description TEXT NOT NULL,
+    vnfd_id TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, folder TEXT NOT NULL,
+    created TEXT NOT NULL);
+CREATE TABLE vnfs (
+    name TEXT PRIMARY KEY, instance TEXT NOT NULL UNIQUE,
+    package TEXT NOT NULL REFERENCES packages(id) ON DELETE RESTRICT,
+    instantiation_state TEXT NOT NULL DEFAULT 'NOT_INSTANTIATED',
+    operational_state TEXT,           -- STARTED or STOPPED while instantiated
+    ports JSON NOT NULL DEFAULT '{}', -- what is bound, claimed before anything is opened
+    config JSON NOT NULL DEFAULT '{}',
+    paths JSON NOT NULL DEFAULT 'null', -- service paths as an operator changed them; null: the descriptor's
+    latency TEXT NOT NULL DEFAULT 'normal',
+    errors JSON NOT NULL DEFAULT '[]',
+    created TEXT NOT NULL);
+CREATE TABLE operations (
+    id TEXT PRIMARY KEY, vnf TEXT NOT NULL, instance TEXT NOT NULL,
+    operation TEXT NOT NULL, target TEXT, state TEXT NOT NULL,
+    request JSON NOT NULL, progress TEXT NOT NULL DEFAULT '', errors JSON NOT NULL DEFAULT '[]',
+    started TEXT NOT NULL, changed TEXT NOT NULL);
+CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
+    WHERE state IN ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK');
+"""
+_JSON = {"ports", "config", "paths", "errors", "request"}
+#: from version N to the next one
+_STEPS = {
+    1: "ALTER TABLE vnfs ADD COLUMN paths JSON NOT NULL DEFAULT 'null'",
+    2: "ALTER TABLE vnfs ADD COLUMN latency TEXT NOT NULL DEFAULT 'normal'",
+}
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def conflict(found: str, remedy: str | None = None, title: str = "not now") -> Refused:
+    return Refused(
+        Mistake(found=found, remedy=remedy), title=title, kind=Kind.CONFLICT
+    )
+
+
+def missing(what: str, remedy: str | None = None) -> Refused:
+    return Refused(
+        Mistake(found=f"no {what}", remedy=remedy),
+        title="not found",
+        kind=Kind.ABSENT,
+    )
+
+
+def _row(row: sqlite3.Row) -> Row:
+    return {key: json.loads(row[key]) if key in _JSON else row[key] for key in row.keys()}  # noqa: SIM118 - a Row iterates over its values
+
+
+class Store:
+    """One connection, one lock. Every method is one transaction; a failed one changes nothing."""
+
+    def __init__(self, file: Path):
+        self._lock = threading.RLock()
+        self.changed = threading.Condition()  #: notified whenever an operation changes
+        self._released = False
+        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA foreign_keys=ON")
+        with self.transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
+            elif 0 < version < VERSION:
+                for step in range(version, VERSION):
+                    db.execute(_STEPS[step])
+                db.execute(f"PRAGMA user_version={VERSION}")
+            elif version != VERSION:
+                raise Refused(
+                    Mistake(
+                        file=str(file), found=f"version {version}", expected=f"version {VERSION}",
+                        remedy="it was written by another Coven: use that, or another --state DIR"
+                    ),
+                    title="unknown state",
+                )
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Raises Refused with 507 when the disk is full."""
+        with self._lock:
+            try:
+                if self._db.in_transaction:  # inside another one of this thread
+                    yield self._db
+                    return
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.OperationalError as error:
+                raise Refused(
+                    Mistake(
+                        file="agent.db", found=str(error), expected="a state that can be written",
+                        remedy="free some disk space"
+                    ),
+                    title="the state cannot be written",
+                    kind=Kind.NO_SPACE,
+                ) from None
+
+    def _all(self, sql: str, *values: Any) -> list[Row]:
+        with self._lock:
+            return [_row(row) for row in self._db.execute(sql, values)]
+
+    # packages
+
+    def add_package(self, row: Row) -> None:
+        with self.transaction() as db:
+            columns = ", ".join(row)
+            marks = ", ".join("?" * len(row))
+            db.execute(f"INSERT INTO packages ({columns}) VALUES ({marks})", tuple(row.values()))
+
+    def packages(self) -> list[Row]:
+        return self._all("SELECT * FROM packages ORDER BY name, created")
+
+    def package(self, identity: str) -> Row | None:
+        """By NAME:VERSION."""
+        rows = self._all("SELECT * FROM packages WHERE id = ?", identity)
+        return rows[0] if rows else None
+
+    def remove_package(self, identity: str) -> None:
+        with self.transaction() as db:
+            users = [r["name"] for r in db.execute("SELECT name FROM vnfs WHERE package = ?", (identity,))]
+            if users:
+                raise conflict(
+                    f"{identity} is used by {', '.join(users)}", "delete these VNFs first", "package in use"
+                )
+            db.execute("DELETE FROM packages WHERE id = ?", (identity,))
+
+    # VNFs
+
+    def add_vnf(self, name: str, package: str) -> Row:
+        with self.transaction() as db:
+            if self.vnf(name):
+                raise conflict(
+                    f"a VNF called {name} exists", "choose another name, or delete it", "name taken"
+                )
+            db.execute(
+                "INSERT INTO vnfs (name, instance, package, created) VALUES (?, ?, ?, ?)",
+                (name, str(uuid.uuid4()), package, now()),
+            )
+            row = self.vnf(name)
+            assert row is not None
+            return row
+
+    def vnfs(self) -> list[Row]:
+        return self._all("SELECT * FROM vnfs ORDER BY name")
+
+    def vnf(self, name: str) -> Row | None:
+        rows = self._all("SELECT * FROM vnfs WHERE name = ?", name)
+        return rows[0] if rows else None
+
+    def set_vnf(self, name: str, **values: Any) -> None:
+        assignments = ", ".join(f"{key} = ?" for key in values)
+        coded = [json.dumps(v) if key in _JSON else v for key, v in values.items()]
+        with self.transaction() as db:
+            db.execute(f"UPDATE vnfs SET {assignments} WHERE name = ?", (*coded, name))
+
+    def remove_vnf(self, name: str) -> None:
+        with self.transaction() as db:
+            db.execute("DELETE FROM vnfs WHERE name = ?", (name,))
+
+    # operations
+
+    def begin(self, vnf: Row, operation: str, target: str | None, request: Row) -> Row:
+        """A new operation, STARTING. Raises Refused with 409 while another one is not over."""
+        with self.transaction() as db:
+            if running := self.unfinished(vnf["name"]):
+                raise conflict(
+                    f"{vnf['name']} has an operation going on: {running[0]['operation']} {running[0]['id']}",
+                    "wait until it is over",
+                )
+            identity, moment = str(uuid.uuid4()), now()
+            db.execute(
+                "INSERT INTO operations"
+                " (id, vnf, instance, operation, target, state, request, started, changed)"
+                " VALUES (?, ?, ?, ?, ?, 'STARTING', ?, ?, ?)",
+                (
+                    identity,
+                    vnf["name"],
+                    vnf["instance"],
+                    operation,
+                    target,
+                    json.dumps(request),
+                    moment,
+                    moment,
+                ),
+            )
+            db.execute(
+                "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE state NOT IN"
+                " ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK')"
+                " ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
+                (KEPT_OPERATIONS,),
+            )
+            row = self.operation(identity)
+            assert row is not None
+            return row
+
+    def set_operation(self, identity: str, **values: Any) -> None:
+        values["changed"] = now()
+        assignments = ", ".join(f"{key} = ?" for key in values)
+        coded = [json.dumps(v) if key in _JSON else v for key, v in values.items()]
+        with self.transaction() as db:
+            db.execute(f"UPDATE operations SET {assignments} WHERE id = ?", (*coded, identity))
+        with self.changed:
+            self.changed.notify_all()
+
+    def operation(self, identity: str) -> Row | None:
+        rows = self._all("SELECT * FROM operations WHERE id = ?", identity)
+        return rows[0] if rows else None
+
+    def operations(self, vnf: str | None = None) -> list[Row]:
+        if vnf is None:
+            return self._all("SELECT * FROM operations ORDER BY rowid DESC")
+        return self._all("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC", vnf)
+
+    def unfinished(self, vnf: str | None = None) -> list[Row]:
+        return [row for row in self.operations(vnf) if row["state"] in UNFINISHED]
+
+    def release(self) -> None:
+        """Let nobody wait any longer: the agent ends."""
+        self._released = True
+        with self.changed:
+            self.changed.notify_all()
+
+    def await_end(self, identity: str, seconds: float, progress: str | None = None) -> Row | None:
+        """The operation when it is over, when its progress is another than `progress`, or after `seconds`."""
+
+        def news() -> bool:
+            if self._released:
+                return True
+            row = self.operation(identity)
+            if row is None or row["state"] not in UNFINISHED:
+                return True
+            return progress is not None and row["progress"] != progress
+
+        with self.changed:
+            self.changed.wait_for(news, timeout=seconds)
+        return self.operation(identity)

@@ -1,0 +1,64 @@
+"""`/etc/coven/coven.yaml`: what the operator decides. `coven serve` goes by it when the command line does not say
+otherwise; `libs` holds for whatever builds VNFCs on this machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coven.base import control_addresses as control_config
+from coven.base.control_addresses import Address
+from coven.base.reading import Reader
+from coven.base.yaml12 import read
+from itf.mistakes import Mistake, Refused
+
+CONFIG = Path("/etc/coven/coven.yaml")
+FIELDS = ("listen", "state", "tls_cert", "tls_key", "libs", control_config.FIELD)
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    listen: str | None = None  #: HOST:PORT
+    state: str | None = None  #: folder
+    tls_cert: str | None = None  #: file
+    tls_key: str | None = None  #: file
+    libs: frozenset[str] | None = None  #: pkg-config names that C VNFCs may link; None: the default ones
+    control_sockets: dict[str, Address] = field(default_factory=dict)  #: by VNF
+
+
+def serve_config(file: Path | None = None) -> ServeConfig:
+    """What the file ($COVEN_CONFIG, else CONFIG) says; nothing when there is none. Raises Refused with every
+    mistake in it."""
+    file = file or Path(os.environ.get("COVEN_CONFIG") or CONFIG)
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError:
+        return ServeConfig()
+    except OSError as error:
+        mistake = Mistake(file=str(file), found=error.strerror, expected="a file that can be read")
+        raise Refused(mistake, title="configuration refused") from None
+    return parse(text, str(file))
+
+
+def parse(text: bytes, name: str) -> ServeConfig:
+    reader = Reader(name)
+    fields = reader.map(read(text, name), "", FIELDS)
+    listen = reader.string(fields.get("listen"), "listen")
+    if listen and not listen.rpartition(":")[2].isdigit():
+        reader.wrong(fields["listen"], "listen", listen, "HOST:PORT", "for example 127.0.0.1:8080")
+    files = {name: reader.string(fields.get(name), name) or None for name in ("state", "tls_cert", "tls_key")}
+    for name, path in files.items():
+        if path and not Path(path).is_absolute():
+            reader.wrong(fields[name], name, path, "an absolute path")
+    for name, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+        if files[name] and not files[other]:
+            reader.wrong(fields[name], other, "nothing", f"both, {name} and {other}")
+    libs = None
+    if "libs" in fields:
+        items = reader.list(fields["libs"], "libs")
+        libs = frozenset(reader.string(item, f"libs[{number}]") for number, item in enumerate(items))
+    control = control_config.read_field(reader, fields.get(control_config.FIELD))
+    if reader.mistakes:
+        raise Refused(reader.mistakes, title="configuration refused")
+    return ServeConfig(listen or None, **files, libs=libs, control_sockets=control)

@@ -1,0 +1,54 @@
+"""Refusals as RFC 7807 problem details, and back: which HTTP status says each kind best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from itf.mistakes import Kind, Mistake, Refused
+
+STATUS = {
+    Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.UNREADABLE: HTTPStatus.BAD_REQUEST,
+    Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Kind.ABSENT: HTTPStatus.NOT_FOUND,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.UNSUPPORTED: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Kind.NO_SPACE: HTTPStatus.INSUFFICIENT_STORAGE,
+    Kind.FAULT: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+_KINDS = {status: kind for kind, status in STATUS.items()}
+
+
+class Misuse(Refused):
+    """A command line that means nothing. Exit status 2."""
+
+    def __init__(self, mistakes: Mistake | Iterable[Mistake]):
+        super().__init__(mistakes, title="wrong arguments")
+
+
+def problem(
+    status: int, title: str, mistakes: Iterable[Mistake] = (), *, instance: str | None = None
+) -> dict[str, Any]:
+    """RFC 7807 problem details. `detail` repeats the first mistake for clients that ignore `errors`."""
+    errors = [mistake.as_dict() for mistake in mistakes]
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": int(status)}
+    body["detail"] = str(Mistake.from_dict(errors[0])) if errors else title
+    if instance is not None:
+        body["instance"] = instance
+    body["errors"] = errors
+    return body
+
+
+def from_problem(body: Mapping[str, Any], status: int) -> Refused:
+    """The refusal that a problem details document stands for."""
+    errors = [Mistake.from_dict(e) for e in body.get("errors") or [] if isinstance(e, dict)]
+    title = str(body.get("title") or HTTPStatus(status).phrase)
+    if not errors and body.get("detail") not in (None, title):
+        errors = [Mistake(found=str(body["detail"]))]
+    return Refused(errors, title=title, kind=_KINDS.get(HTTPStatus(status), Kind.FAULT))

@@ -1,0 +1,111 @@
+"""What is said of test cases: the packet that differs dissected both ways, a text, a JUnit file."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+from coven.cases.packets import ETHERNET, Packet
+
+WIDTH = 52  #: of one side
+
+
+@dataclass
+class Result:
+    """One case with one descriptor. `failures` empty: it holds."""
+
+    case: str
+    descriptor: str
+    failures: list[str] = field(default_factory=list)
+    error: bool = False  #: it could not be run at all
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+
+def dissect(packet: Packet) -> list[str]:
+    """A packet as Scapy shows it, and what of it Scapy does not know in hex."""
+    from scapy.layers.inet import IP
+    from scapy.layers.inet6 import IPv6
+    from scapy.layers.l2 import Ether
+    from scapy.packet import Packet as Dissected
+    from scapy.packet import Raw
+
+    data = packet.data
+    shown: Dissected
+    if packet.link == ETHERNET:
+        shown = Ether(data)
+    elif data[:1] and data[0] >> 4 in (4, 6):
+        shown = IP(data) if data[0] >> 4 == 4 else IPv6(data)
+    else:
+        shown = Raw(data)
+    text = str(shown.show(dump=True)).rstrip()
+    return [f"{len(data)} bytes", *text.splitlines()]
+
+
+def side_by_side(left: Sequence[str], right: Sequence[str], titles: tuple[str, str]) -> list[str]:
+    """Two dissections beside each other; lines that differ are marked with |."""
+    rows = [f"{titles[0]:<{WIDTH}}   {titles[1]}"]
+    for a, b in zip_longest(left, right, fillvalue=""):
+        rows.append(f"{a[:WIDTH]:<{WIDTH}} {'|' if a != b else ' '} {b}".rstrip())
+    return rows
+
+
+def difference(wanted: Sequence[Packet], got: Sequence[Packet], where: str) -> str | None:
+    """The first packet that differs, dissected both ways; None if all are equal, byte for byte."""
+    for number, (a, b) in enumerate(zip_longest(wanted, got), 1):
+        if a is None:
+            return "\n".join([f"{where}: packet {number} was not expected:", *dissect(b)])
+        if b is None:
+            return "\n".join([f"{where}: packet {number} did not come, expected:", *dissect(a)])
+        if a.data != b.data or (a.link == ETHERNET) != (b.link == ETHERNET):
+            at = next((i for i, (x, y) in enumerate(zip(a.data, b.data, strict=False)) if x != y),
+                      min(len(a.data), len(b.data)))  # fmt: skip
+            rows = side_by_side(dissect(a), dissect(b), ("expected", "got"))
+            return "\n".join([f"{where}: packet {number} differs from byte {at} on:", *rows])
+    return None
+
+
+def report(results: Sequence[Result]) -> str:
+    """One line a result, what failed below it, and a sum."""
+    lines: list[str] = []
+    for result in results:
+        word = "ok    " if result.ok else "ERROR " if result.error else "FAILED"
+        lines.append(f"{word} {result.case} ({result.descriptor})")
+        for failure in result.failures:
+            lines += [f"       {line}" for line in failure.splitlines()]
+    failed = sum(not result.ok for result in results)
+    total = f"{len(results)} run{'s' * (len(results) != 1)}"
+    lines.append(f"{total}, {failed} failed" if failed else f"{total}, all as expected")
+    return "\n".join(lines)
+
+
+def _printable(text: str) -> str:
+    """XML has no way to say control characters."""
+    return "".join(c if c in "\n\t" or (c.isprintable() and c not in "\ufffe\uffff") else "?" for c in text)
+
+
+def junit(results: Sequence[Result], path: Path, suite: str = "coven test") -> None:
+    """Write the results as JUnit XML. Raises OSError."""
+    failures = sum(not r.ok and not r.error for r in results)
+    errors = sum(r.error for r in results)
+    root = ElementTree.Element("testsuites")
+    tests = ElementTree.SubElement(
+        root, "testsuite", name=suite, tests=str(len(results)), failures=str(failures), errors=str(errors),
+        time=f"{sum(r.seconds for r in results):.3f}",
+    )  # fmt: skip
+    for result in results:
+        case = ElementTree.SubElement(
+            tests, "testcase", classname=result.descriptor, name=result.case, time=f"{result.seconds:.3f}"
+        )
+        if not result.ok:
+            kind = "error" if result.error else "failure"
+            first = _printable(result.failures[0].splitlines()[0])
+            ElementTree.SubElement(case, kind, message=first).text = _printable("\n".join(result.failures))
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)

@@ -1,0 +1,7 @@
+"""`python -m coven.cli` is the command line."""
+
+import sys
+
+from coven.cli.main import main
+
+sys.exit(main())

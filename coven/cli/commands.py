@@ -1,0 +1,440 @@
+"""What the commands of the command line do. Each takes the parsed arguments and gives an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from coven.base import tables
+from coven.base.problem import Misuse
+from coven.base.report import report
+from coven.base.yaml12 import read, show
+from coven.cli import author
+from coven.cli.client import WAIT, Client, find
+from itf.mistakes import Mistake, Refused, suggest
+
+Arguments = argparse.Namespace
+UNACCOUNTED = 3
+#: an interface that was deleted and made again is another one to the kernel
+LINKS = {"down": " (down)", "gone": " (gone; when it is there again: coven stop, coven start)"}
+
+
+def _client(given: Arguments) -> Client:
+    return Client(find(given.state, given.agent), given.ca)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _progress(text: str) -> None:
+    """Where long work is, for people who wait: one line on the terminal, written over."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text[:100]}", end="", file=sys.stderr, flush=True)
+
+
+# the agent, the machine
+
+
+def serve(given: Arguments) -> int:
+    from coven.base.control_addresses import read_options
+    from coven.base.operator import serve_config
+    from coven.serve.server import HOST, PORT, Options
+    from coven.serve.server import serve as serve_here
+
+    config = serve_config()
+    listen = given.listen or config.listen or f"{HOST}:{PORT}"
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Misuse(
+            Mistake(field="--listen", found=listen, expected="HOST:PORT", remedy=f"for example {HOST}:{PORT}")
+        )
+    control = read_options(given.control_socket, config.control_sockets)
+    files = given.tls_cert or config.tls_cert, given.tls_key or config.tls_key
+    if any(files) and not all(files):
+        lacking = "--tls-key" if files[0] else "--tls-cert"
+        raise Misuse(Mistake(field=lacking, found="nothing", expected="both, a certificate and its key"))
+    pair = (files[0], files[1]) if files[0] and files[1] else None
+    return serve_here(
+        Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair)
+    )
+
+
+def doctor(given: Arguments) -> int:
+    from coven.cli.doctor import examine
+
+    findings = examine()
+    if given.json:
+        _print_json([finding.as_dict() for finding in findings])
+    else:
+        for finding in findings:
+            print(finding)
+    return 0 if all(finding.level != "bad" for finding in findings) else 1
+
+
+def clean(given: Arguments) -> int:
+    from coven.agent.cleaning import clean as clean_here
+
+    done = clean_here(given.state)
+    for line in done:
+        print(line)
+    if not done:
+        print("nothing to clean")
+    return 0
+
+
+# packages
+
+
+def pack(given: Arguments) -> int:
+    from coven.package.archive import opened
+    from coven.package.archive import pack as packed
+
+    data = packed(given.package)
+    output = given.output
+    if output is None:
+        with opened(given.package) as source:
+            descriptor = source.load()
+        output = f"{descriptor.name}-{descriptor.version}.zip"
+    Path(output).write_bytes(data)
+    print(f"{output}: {len(data)} bytes")
+    return 0
+
+
+def push(given: Arguments) -> int:
+    from coven.package.archive import pack as packed
+
+    row = _client(given).push(packed(given.package))
+    if given.json:
+        _print_json(row)
+    else:
+        print(f"{row['id']}, vnfdId {row['vnfd_id']}")
+    return 0
+
+
+def _bindings(given: Arguments) -> dict[str, Any]:
+    """The request's `ports`, out of --in, --out and --port."""
+    named = [("in", given.in_), ("out", given.out)]
+    ports: dict[str, Any] = {}
+    for text in given.port:
+        name, equals, interface = text.partition("=")
+        if not equals or not name or not interface:
+            raise Misuse(Mistake(field="--port", found=text, expected="NAME=INTERFACE"))
+        named.append((name, interface))
+    for name, interface in named:
+        if interface is None:
+            continue
+        if name in ports:
+            raise Misuse(Mistake(field=f"ports.{name}", found="bound twice", expected="every port once"))
+        ports[name] = {"interface": interface, "backend": given.backend, "take": given.take}
+    return ports
+
+
+def _request(given: Arguments, start: bool) -> dict[str, Any]:
+    from coven.package.settings import parse_settings
+
+    return {
+        "ports": _bindings(given),
+        "config": parse_settings(given.set),
+        "start": start,
+        "latency": given.latency,
+    }
+
+
+def deploy(given: Arguments) -> int:
+    """Push, create, instantiate, start; what was made for it is removed again when it fails."""
+    from coven.package.archive import pack as packed
+
+    client = _client(given)
+    request = _request(given, start=True)
+    data = packed(given.package)
+    known = {row["id"] for row in client.get("/v1/packages")}
+    package = client.push(data)
+    name = given.name or package["name"]
+    made = False
+    try:
+        client.ask("POST", "/v1/vnfs", {"name": name, "package": package["id"]})
+        made = True
+        client.operate(name, "instantiate", request, _progress)
+    except (Refused, KeyboardInterrupt) as error:
+        if made and isinstance(error, KeyboardInterrupt):
+            print("\ncoven: undone as soon as the operation is over; Ctrl-C again leaves it", file=sys.stderr)
+            _end(client, name)
+        _undo(client, name if made else None, package["id"] if package["id"] not in known else None)
+        raise error
+    print(f"{name} is STARTED ({package['id']})")
+    return 0
+
+
+def _end(client: Client, vnf: str) -> None:
+    """Let what goes on come to its end, and the VNF with it."""
+    path = f"/v1/vnfs/{quote(vnf)}"
+    while (operation := client.get(path)["operation"]) is not None:
+        client.get(f"/v1/operations/{operation}", wait=WAIT)
+    if client.get(path)["instantiation_state"] == "INSTANTIATED":
+        client.operate(vnf, "terminate", None, _progress)
+
+
+def _undo(client: Client, vnf: str | None, package: str | None) -> None:
+    paths = ([f"/v1/vnfs/{quote(vnf)}"] if vnf else []) + (
+        [f"/v1/packages/{quote(package)}"] if package else []
+    )
+    for path in paths:
+        try:
+            client.ask("DELETE", path)
+        except Refused as refused:
+            print(f"coven: not removed: {refused}", file=sys.stderr)
+
+
+def delete(given: Arguments) -> int:
+    client = _client(given)
+    if given.package and given.vnf:
+        raise Misuse(Mistake(found="a VNF and --package", expected="one of them"))
+    if given.package:
+        client.ask("DELETE", f"/v1/packages/{quote(given.package)}")
+        print(f"{given.package} deleted")
+        return 0
+    name = client.only_vnf(given.vnf)
+    client.ask("DELETE", f"/v1/vnfs/{quote(name)}")
+    print(f"{name} deleted")
+    return 0
+
+
+# VNFs
+
+
+def instantiate(given: Arguments) -> int:
+    client = _client(given)
+    name = client.only_vnf(given.vnf)
+    client.operate(name, "instantiate", _request(given, given.start), _progress)
+    print(f"{name} is INSTANTIATED, {'STARTED' if given.start else 'STOPPED'}")
+    return 0
+
+
+def _operate(kind: str, now: str) -> Callable[[Arguments], int]:
+    def command(given: Arguments) -> int:
+        client = _client(given)
+        name = client.only_vnf(given.vnf)
+        client.operate(name, kind, None, _progress)
+        print(f"{name} is {now}")
+        return 0
+
+    return command
+
+
+def listing(given: Arguments) -> int:
+    client = _client(given)
+    vnfs, packages = client.get("/v1/vnfs"), client.get("/v1/packages")
+    if given.json:
+        _print_json({"vnfs": vnfs, "packages": packages})
+        return 0
+    rows = []
+    for vnf in vnfs:
+        ports = ", ".join(f"{port}={binding['interface']}" for port, binding in vnf["ports"].items())
+        state = vnf["operational_state"] or vnf["instantiation_state"]
+        rows.append([vnf["name"], state, vnf["package"], ports, "working" if vnf["operation"] else ""])
+    print(tables.table(["VNF", "state", "package", "ports", ""], rows) if rows else "no VNF")
+    print()
+    shown = [[p["id"], p["provider"], p["description"]] for p in packages]
+    print(tables.table(["package", "provider", "description"], shown) if shown else "no package")
+    return 0
+
+
+def _state(vnf: dict[str, Any]) -> None:
+    """Where a VNF without figures is, and why."""
+    print(f"{vnf['name']} ({vnf['package']}) is {vnf['operational_state'] or vnf['instantiation_state']}")
+    for error in vnf["errors"]:
+        print(Mistake.from_dict(error))
+
+
+def status(given: Arguments) -> int:
+    return _figures(given, ports=True)
+
+
+def stats(given: Arguments) -> int:
+    return _figures(given, ports=False)
+
+
+def _figures(given: Arguments, ports: bool) -> int:
+    client = _client(given)
+    vnf = client.get(f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}")
+    shown = ("name", "package", "instantiation_state", "operational_state", "control_sockets")
+    states = {key: vnf[key] for key in shown}
+    if vnf["instantiation_state"] != "INSTANTIATED":
+        if given.json:
+            zero = dict.fromkeys(
+                ("received", "originated", "cloned", "forwarded", "consumed", "in_flight"), 0
+            )
+            _print_json({**states, **zero, "dropped": {}, "unaccounted": 0, "errors": vnf["errors"]})
+        else:
+            _state(vnf)
+        return 0
+    figures = client.get(f"/v1/vnfs/{quote(vnf['name'])}/stats")
+    if given.json:
+        _print_json({**states, **figures})
+    elif ports:
+        _state(vnf)
+        for name, port in figures["ports"].items():
+            interface = vnf["ports"].get(name, {}).get("interface", "?")
+            link = LINKS.get(port.get("link"), "")
+            print(f"  port {name}: {interface}{link}, {port.get('backend', '?')}: {port.get('why', '')}")
+        for where in vnf["control_sockets"]:
+            print(f"  control socket: {where}")
+        reduced = sorted(
+            {v["confinement"] for v in figures["vnfcs"].values() if v.get("confinement") != "full"} - {None}
+        )
+        for how in reduced:
+            print(f"  confinement: {how}")
+        print()
+    if not given.json:
+        print(report(figures))
+    return UNACCOUNTED if figures["unaccounted"] else 0
+
+
+def config(given: Arguments) -> int:
+    from coven.package.settings import parse_settings
+
+    client = _client(given)
+    names = [word for word in given.words if "=" not in word]
+    if len(names) > 1:
+        raise Misuse(Mistake(found=" ".join(names), expected="one VNF", remedy="a change is VNFC.KEY=VALUE"))
+    path = f"/v1/vnfs/{quote(client.only_vnf(names[0] if names else None))}/config"
+    wanted = parse_settings(word for word in given.words if "=" in word)
+    if wanted or given.replace:
+        values = client.ask("PUT" if given.replace else "PATCH", path, wanted)
+    else:
+        values = client.get(path)
+    if given.json:
+        _print_json(values)
+    else:
+        rows = [
+            [f"{vnfc}.{key}", show(value)] for vnfc, keys in values.items() for key, value in keys.items()
+        ]
+        print(tables.table(["key", "value"], rows) if rows else "nothing to configure")
+    return 0
+
+
+def logs(given: Arguments) -> int:
+    client = _client(given)
+    name = client.only_vnf(given.vnf)
+    lines = client.get(f"/v1/vnfs/{quote(name)}/logs", vnfc=given.vnfc, lines=given.lines)["lines"]
+    if given.json:
+        _print_json(lines)
+    else:
+        for line in lines:
+            at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line["time"]))
+            text = f"{at} {line['vnfc']}: {line['line']}"
+            # what a VNFC writes must not steer the terminal
+            print("".join(c if c.isprintable() or c == "\t" else "?" for c in text))
+    return 0
+
+
+def ask(given: Arguments) -> int:
+    client = _client(given)
+    path = f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}/requests"
+    offered = client.get(path)
+    if given.vnfc is not None and given.vnfc not in offered:
+        raise Refused(Mistake(field="VNFC", found=given.vnfc, expected="a VNFC", remedy=suggest(given.vnfc, offered)))
+    if given.request is None or (given.request == "list" and "list" not in _names(offered[given.vnfc])):
+        chosen = offered if given.vnfc is None else {given.vnfc: offered[given.vnfc]}
+        _print_requests(chosen, given.json)
+        return 0
+    request = next((r for r in offered[given.vnfc] if r["name"] == given.request), None)
+    if request is None:
+        known = _names(offered[given.vnfc])
+        raise Refused(
+            Mistake(field="REQUEST", found=given.request, expected="a request", remedy=suggest(given.request, known))
+        )
+    args = [_argument(text, n, request.get("args", [])) for n, text in enumerate(given.args)]
+    answer = client.ask("POST", path, {"vnfc": given.vnfc, "request": given.request, "args": args})
+    if given.json:
+        _print_json(answer)
+    else:
+        value = answer["value"]
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        unit = request.get("unit") or ""
+        print(f"{text} {unit}".rstrip())
+    return 0
+
+
+def _names(requests: list[dict[str, Any]]) -> list[str]:
+    return [request["name"] for request in requests]
+
+
+def _argument(text: str, number: int, declared: list[dict[str, Any]]) -> Any:
+    """A word of the command line as a request's argument: a text if it is declared so, else YAML."""
+    if number < len(declared) and declared[number].get("type") in ("str", "string", "text"):
+        return text
+    return read(text, f"argument {number + 1}").plain()
+
+
+def _print_requests(offered: dict[str, list[dict[str, Any]]], as_json: bool) -> None:
+    if as_json:
+        _print_json(offered)
+        return
+    rows = []
+    for vnfc, requests in offered.items():
+        for request in requests:
+            args = " ".join(
+                f"[{arg['name']}={show(arg['default'])}]"
+                if "default" in arg
+                else f"{arg['name']}:{arg.get('type', '')}"
+                for arg in request.get("args", [])
+            )
+            rows.append(
+                [vnfc, f"{request['name']} {args}".strip(), request.get("unit", ""), request.get("why", "")]
+            )
+    print(tables.table(["VNFC", "request", "unit", "what"], rows) if rows else "no VNFC offers a request")
+
+
+# without an agent
+
+
+def test(given: Arguments) -> int:
+    from coven.cases.runner import main_test
+
+    return int(main_test(Path(given.package), Path(given.junit) if given.junit else None, given.cases))
+
+
+def run(given: Arguments) -> int:
+    from coven.run.foreground import main as run_here
+
+    return int(run_here(given))
+
+
+def lab(given: Arguments) -> int:
+    from coven.lab.commands import run as run_lab
+
+    return run_lab(given)
+
+
+COMMANDS: dict[str, Callable[[Arguments], int]] = {
+    "new": author.new,
+    "check": author.check,
+    "serve": serve,
+    "doctor": doctor,
+    "clean": clean,
+    "pack": pack,
+    "push": push,
+    "deploy": deploy,
+    "delete": delete,
+    "instantiate": instantiate,
+    "start": _operate("start", "STARTED"),
+    "stop": _operate("stop", "STOPPED"),
+    "terminate": _operate("terminate", "NOT_INSTANTIATED"),
+    "list": listing,
+    "status": status,
+    "stats": stats,
+    "config": config,
+    "logs": logs,
+    "ask": ask,
+    "test": test,
+    "run": run,
+    "lab": lab,
+}

@@ -1,0 +1,198 @@
+"""From a plan to a running VNF: descriptor, sources, confinement, ports, hosts; all mistakes at once.
+
+Whatever fails, everything that was done is undone before the mistakes are raised.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coven.base.places import SYSTEM_RUN
+from coven.keeper.forwarder.wiring import Wiring, quota
+from coven.keeper.hosts import build
+from coven.keeper.hosts.cores import Cores
+from coven.keeper.hosts.placement import Placement
+from coven.keeper.hosts.process import HostPlan, Launch
+from coven.keeper.journal import Journal
+from coven.keeper.logs import Logs
+from coven.keeper.loop import Loop
+from coven.keeper.plan import Plan
+from coven.keeper.vnf import Vnf
+from coven.package.descriptor import Descriptor, Vnfc, load
+from itf.mistakes import Mistake, Refused
+from pps.c.framework import build_folder
+from pps.confine.confinement import ConfineError, Confinement, Prepared, detect, inner_pid
+from pps.confine.memory_group import sweep
+from pps.confine.uids import UidLease
+
+#: native products, built by `make native`
+NATIVE = build_folder()
+
+Progress = Callable[[str], None]
+
+
+def instantiate(
+    plan: Plan, loop: Loop, journal: Journal, logs: Logs, progress: Progress = lambda _: None
+) -> Vnf:
+    """Bring a VNF up to where `start` makes it forward. Raises Refused with all mistakes, all undone."""
+    descriptor = load(plan.package / plan.descriptor)
+    confinement = confine()
+    placement = Placement(plan.latency)
+    progress("building")
+    mistakes, ready, wiring = check(plan, descriptor, confinement)
+    vnf = Vnf(plan, descriptor, loop, journal, logs, NATIVE / "coven-forwarder", placement)
+    try:
+        if wiring is not None:
+            progress("opening ports")
+            mistakes += vnf.open(wiring)
+        if mistakes:
+            raise Refused(mistakes, title="not instantiated")
+        for name, built in ready.items():
+            for warning in built.warnings:
+                logs.say(name, warning.as_warning())
+        progress("starting VNFCs")
+        # named by us alone, so that whoever comes after a dead keeper can remove them
+        prefix = f"{os.getpid()}.{secrets.token_hex(4)}."
+        journal.write("memory_groups", prefix=prefix)
+        vnf.memory_groups = prefix
+        vnf.on_end = lambda: sweep(confinement.controller, prefix)
+        configs = descriptor.configured(plan.config)
+        vnf.instantiate(
+            {
+                name: host(plan, vnfc, confinement, vnf, ready[name], configs[name])
+                for name, vnfc in descriptor.vnfcs.items()
+            }
+        )
+    except BaseException:
+        vnf.end()
+        vnf.close()
+        raise
+    return vnf
+
+
+def confine() -> Confinement:
+    """Raises Refused where VNFCs cannot be confined at all."""
+    try:
+        return Confinement(detect(NATIVE), NATIVE)
+    except ConfineError as problem:
+        raise Refused(Mistake(field="confinement", found=problem.found, remedy=problem.remedy)) from None
+
+
+def check(
+    plan: Plan, descriptor: Descriptor, confinement: Confinement
+) -> tuple[list[Mistake], dict[str, build.Ready], Wiring | None]:
+    """What can be known before anything runs: languages, sources, configuration, rules."""
+    mistakes = descriptor.unavailable()
+    ready: dict[str, build.Ready] = {}
+    wiring = None
+    if not mistakes:
+        ready, found = build.build_all(descriptor, plan, confinement)
+        mistakes += found
+    try:
+        descriptor.configured(plan.config)
+    except Refused as refused:
+        mistakes += refused.mistakes
+    try:
+        wiring = Wiring(
+            descriptor,
+            read=[name for name, port in plan.ports.items() if port.read],
+            written=[name for name, port in plan.ports.items() if port.write],
+            paths=plan.paths,
+        )
+    except Refused as refused:
+        mistakes += refused.mistakes
+    return mistakes, ready, wiring
+
+
+@dataclass
+class Started:
+    """A confined host and what it was lent."""
+
+    process: subprocess.Popen[bytes]
+    prepared: Prepared
+    lease: UidLease | None
+    cores: Cores | None = None
+
+    def inner_pid(self) -> int:
+        return inner_pid(self.process)
+
+    def oom_kills(self) -> int:
+        return self.prepared.group.oom_kills() if self.prepared.group is not None else 0
+
+    def close(self) -> None:
+        if self.cores is not None:
+            self.cores.collect()
+        if self.prepared.group is not None:
+            self.prepared.group.remove()
+        if self.lease is not None:
+            self.lease.release()
+
+
+def _engine(vnfc: Vnfc, command: list[str]) -> str | None:
+    """What `auto` came to: bridges are told by `--engine`."""
+    if "--engine" in command:
+        return command[command.index("--engine") + 1]
+    return "compiled" if vnfc.language == "click" else None
+
+
+def host(
+    plan: Plan, vnfc: Vnfc, confinement: Confinement, vnf: Vnf, ready: build.Ready, config: dict[str, object],
+    version: str = "",
+) -> HostPlan:  # fmt: skip
+    """How a VNFC's process is started. `version` tells it from another of the same VNFC that is there already."""
+    debug = plan.debug == vnfc.name
+    return HostPlan(
+        vnfc=vnfc,
+        quota=quota(vnfc.hold_max),
+        launch=_launcher(plan, vnfc, confinement, vnf.placement, ready, vnf.memory_groups + version, debug,
+                         vnf.logs),
+        config=config,
+        ports=vnf.port_messages(),
+        confinement=confinement.level.name,
+        engine=_engine(vnfc, ready.command),
+        memory_limit=confinement.memory_limit_kind,
+        capture=plan.capture,
+        seed=plan.seed + vnfc.number if plan.seed is not None else secrets.randbits(32),
+        debug=debug,
+    )
+
+
+def _launcher(
+    plan: Plan, vnfc: Vnfc, confinement: Confinement, placement: Placement, ready: build.Ready, prefix: str,
+    debug: bool, logs: Logs,
+) -> Launch:  # fmt: skip
+    def launch(fds: tuple[int, int, int, int]) -> Started:
+        lease = UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
+        uid = lease.uid if lease else None
+        try:
+            cores = Cores(plan.build.parent / f"cores.{vnfc.name}", vnfc.name, ready, uid, logs) if debug else None
+            prepared = confinement.command(
+                [*ready.command, "--fds", ",".join(map(str, fds))],
+                package=plan.package,
+                binds_ro=ready.binds,
+                binds_rw=cores.binds(plan.package, confinement.level.name != "reduced") if cores else (),
+                uid=uid,
+                fds=fds,
+                memory_mb=vnfc.memory_mb,
+                env={**ready.env, **(cores.environment if cores else {})},
+                group=prefix + vnfc.name,
+                debug=debug,
+            )
+            with placement.on(placement.host(vnfc.language)):
+                if debug:
+                    return Started(prepared.popen(), prepared, lease, cores)
+                pipe = subprocess.PIPE
+                return Started(prepared.popen(subprocess.DEVNULL, pipe, pipe), prepared, lease)
+        except BaseException as problem:
+            if lease is not None:
+                lease.release()
+            if isinstance(problem, ConfineError):
+                field = f"vnfcs.{vnfc.name}"
+                raise Refused(Mistake(field=field, found=problem.found, remedy=problem.remedy)) from None
+            raise
+
+    return launch

@@ -1,0 +1,410 @@
+"""One VNFC as the keeper sees it: its hop object, its confined process, and the talk with it.
+
+    stopped -> starting -> running -> down -> starting ...    (back-off, as long as it is wanted)
+                   |                    |
+                   +-- failed at the first start: the deployment fails
+
+Whatever a host sends is somebody else's: it is parsed, bounded and never trusted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from coven.keeper.hosts.doorbell import ring_control
+from coven.keeper.hosts.says import declared_reasons, describe_status, host_mistakes, metrics, with_output
+from coven.keeper.hosts.talk import Talk
+from coven.keeper.journal import Journal
+from coven.keeper.logs import Logs
+from coven.keeper.loop import Loop, Timer
+from coven.package.descriptor import Vnfc
+from itf.mistakes import Mistake
+from itf.segment import REASONS, C, Hop, ffi
+
+INIT_SECONDS = 10.0  #: init and configure may take this long
+WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
+REQUEST_SECONDS = 1.0
+BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0  #: seconds, doubling
+WELL_SECONDS = 10.0  #: running this long resets the back-off
+GONE_SECONDS = 0.5  #: after its end, how long the rest of its tree may take to let go of the control socket
+
+DIED, HUNG = (next(n for n, r in REASONS.items() if r.name == name) for name in ("died", "hung"))
+
+
+class Launched(Protocol):
+    """A confined process, and what must be given back when it has ended."""
+
+    process: subprocess.Popen[bytes]
+
+    def inner_pid(self) -> int: ...
+    def oom_kills(self) -> int: ...
+    def close(self) -> None: ...
+
+
+#: starts the VNFC's host with `--fds POOL,HOP,BELL,CONTROL`; raises OSError or Refused
+Launch = Callable[[tuple[int, int, int, int]], Launched]
+
+
+@dataclass
+class HostPlan:
+    """What one VNFC is run with."""
+
+    vnfc: Vnfc
+    quota: int  #: frames
+    launch: Launch
+    config: dict[str, Any]
+    ports: dict[str, dict[str, Any]]  #: as in the `init` message
+    confinement: str = "full"
+    engine: str | None = None  #: how it runs, where there is a choice
+    memory_limit: str = "rlimit"
+    capture: bool = False
+    seed: int = 0
+    debug: bool = False
+
+
+class Observer(Protocol):
+    """Who wants to know. Called from the loop."""
+
+    def host_ready(self, host: HostProcess) -> None: ...
+    def host_lost(self, host: HostProcess, reason: int) -> None: ...
+    def host_refused(self, host: HostProcess, mistakes: list[Mistake]) -> None: ...
+
+
+@dataclass
+class Past:
+    """What earlier processes of this VNFC counted."""
+
+    metrics: dict[str, int] = field(default_factory=dict)  #: counters
+    exceptions: int = 0
+
+
+class HostProcess:
+    def __init__(
+        self, plan: HostPlan, pool_fd: int, loop: Loop, journal: Journal, logs: Logs, observer: Observer
+    ):
+        self.plan = plan
+        self.name = plan.vnfc.name
+        self.number = plan.vnfc.number
+        self.pool_fd = pool_fd
+        self.loop = loop
+        self.journal = journal
+        self.logs = logs
+        self.observer = observer
+        self.state = "stopped"
+        self.generation = 0
+        self.restarts = 0
+        self.hop: Hop | None = None
+        self.bell = -1
+        self.config = plan.config
+        self.requests: list[dict[str, Any]] = []
+        self.reasons: dict[int, tuple[str, str]] = {}  #: declared: number -> name, explanation
+        self.past = Past()
+        self.follows: Hop | None = None  #: until it is ready: the hop object of the process that it takes over from
+        self.wanted = False
+        self.on_gone: Callable[[], None] = lambda: None  #: it has ended, and that was wanted
+        self.mistakes: list[Mistake] = []
+        self._launched: Launched | None = None
+        self._talk: Talk | None = None
+        self._exited = False
+        self._lost_as = DIED
+        self._why = ""
+        self._backoff = BACKOFF_FIRST
+        self._ready_at = 0.0
+        self._timer: Timer | None = None  #: of the next start, of init, or of the wait for its tree
+
+    # life
+
+    @property
+    def pid(self) -> int | None:
+        return self._launched.inner_pid() if self._launched else None
+
+    @property
+    def head(self) -> Any:
+        assert self.hop is not None
+        return self.hop.head
+
+    def start(self) -> None:
+        """Start the process with the next generation of its hop object; `host_ready` or `host_lost` follows.
+
+        Raises OSError or Refused if it cannot be started at all.
+        """
+        self.wanted = True
+        self._set_timer(None)
+        self._make_hop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        try:
+            assert self.hop is not None
+            self._launched = self.plan.launch((self.pool_fd, self.hop.fd, self.bell, theirs.fileno()))
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        process = self._launched.process
+        self.journal.process(process.pid, f"vnfc {self.name}")
+        self.state = "starting"
+        self._exited, self._lost_as, self._why, self.mistakes = False, DIED, "", []
+        self._talk = Talk(ours, self.loop, self._message, self._talk_ended)
+        for number, stream in ((1, process.stdout), (2, process.stderr)):
+            if stream is not None:
+                os.set_blocking(stream.fileno(), False)
+                self.loop.read(stream, partial(self._read_stream, stream, number))
+        self.loop.on_exit(process.pid, self._process_ended)
+        if not self.plan.debug:
+            self._set_timer(INIT_SECONDS, self._init_late)
+
+    def _make_hop(self) -> None:
+        before, bell = self.hop, self.bell
+        self.generation += 1
+        live = not self.plan.capture
+        self.hop = Hop.make(
+            self.name, self.number, self.generation, self.plan.quota,
+            hold_max=self.plan.vnfc.hold_max,
+            clock_mode=C.CLOCK_LIVE if live else C.CLOCK_CAPTURE,
+            outputs=len(self.plan.vnfc.outputs),
+            seed=self.plan.seed & 0xFFFFFFFF,
+            wall_minus_monotonic=time.time_ns() - time.monotonic_ns() if live else 0,
+        )  # fmt: skip
+        known = before or self.follows
+        if known is not None:
+            new, old = self.hop.at("char", self.hop.head.state), known.at("char", known.head.state)
+            ffi.memmove(new, old, C.HOP_STATE_BYTES)
+        if before is not None:
+            self._retire(before, bell)
+        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def _retire(self, hop: Hop, bell: int) -> None:
+        """Keep what the old process counted, let go of its object."""
+        for kind, name, value in metrics(hop):
+            if kind == C.METRIC_COUNTER:
+                self.past.metrics[name] = self.past.metrics.get(name, 0) + value
+        self.past.exceptions += hop.head.exceptions
+        hop.close()
+        os.close(bell)
+
+    def kill(self, reason: int, why: str) -> None:
+        """End its whole tree; its packets count as lost for `reason`."""
+        if self._launched is None or self._exited:
+            return
+        self._lost_as, self._why = reason, why
+        self._signal()
+
+    def _signal(self) -> None:
+        """SIGKILL; the namespace, or at confinement `reduced` the session, goes with its first process."""
+        if self._launched is None:
+            return
+        pid = self._launched.process.pid
+        try:
+            if self.plan.debug:
+                os.kill(pid, signal.SIGKILL)
+            else:
+                os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def _init_late(self) -> None:
+        self.kill(HUNG, f"init took longer than {INIT_SECONDS:g} s")
+
+    def _process_ended(self) -> None:
+        assert self._launched is not None
+        self._launched.process.wait()
+        self._exited = True
+        if self._talk is None or self._talk.ended:
+            self._gone()
+        else:  # a memory map goes before the descriptors do: at their end nobody writes to frames any more
+            self._set_timer(GONE_SECONDS, self._gone)
+
+    def _talk_ended(self) -> None:
+        if self._exited:
+            self._gone()
+
+    def _gone(self) -> None:
+        """The process and its tree are no more."""
+        if self._launched is None:
+            return
+        self._set_timer(None)
+        launched, self._launched = self._launched, None
+        status = launched.process.returncode
+        if not self._why and launched.oom_kills() > 0:
+            self._why = f"it needed more memory than its {self.plan.vnfc.memory_mb} MB"
+        for number, stream in ((1, launched.process.stdout), (2, launched.process.stderr)):
+            while stream is not None and not stream.closed and self._said(stream, number):
+                pass
+            if stream is not None and not stream.closed:
+                self._end_stream(stream, number)
+        if self._talk is not None:
+            self._talk.close()
+        launched.close()
+        was, self.state = self.state, "down" if self.wanted else "stopped"
+        if not self.wanted:
+            self.on_gone()
+            return
+        self._why = self._why or describe_status(status)
+        wrote = [] if self.logs.echo else [line["line"] for line in self.logs.tail(self.name, WROTE_LINES)]
+        self.logs.say(self.name, f"ended: {self._why}")
+        if was == "starting" and (self.generation == 1 or self.follows is not None):
+            self.state = "failed"
+            # a VNF that does not come up has no logs to look in
+            self.observer.host_refused(self, with_output(self.mistakes or [self._mistake(self._why)], wrote))
+            return
+        for mistake in self.mistakes:
+            self.logs.say(self.name, str(mistake))
+        self.observer.host_lost(self, self._lost_as)
+        if self.wanted:
+            self._schedule()
+
+    def _mistake(self, found: str) -> Mistake:
+        return Mistake(
+            file=self.plan.vnfc.sources[0] if self.plan.vnfc.sources else None, field=f"vnfcs.{self.name}",
+            found=found, expected=f"ready within {INIT_SECONDS:g} s"
+        )  # fmt: skip
+
+    def _schedule(self) -> None:
+        if self._ready_at and time.monotonic() - self._ready_at >= WELL_SECONDS:
+            self._backoff = BACKOFF_FIRST
+        self._ready_at = 0.0
+        delay, self._backoff = self._backoff, min(self._backoff * 2, BACKOFF_MOST)
+        self.logs.say(self.name, f"starts again in {delay:g} s")
+        self._set_timer(delay, self._restart)
+
+    def _restart(self) -> None:
+        self.restarts += 1
+        try:
+            self.start()
+        except Exception as problem:  # no memory, no uid free...: later perhaps
+            self.state = "down"
+            self.logs.say(self.name, f"cannot be started: {problem}")
+            self._schedule()
+
+    def stop(self) -> None:
+        """Let it end; `finished` says when it has. Without a process nothing remains to be done."""
+        self.wanted = False
+        self._set_timer(None)
+        if self._launched is None:
+            self.state = "stopped" if self.state != "failed" else "failed"
+            return
+        if self._talk is not None and self._talk.send({"op": "exit"}):
+            ring_control(self.head)
+            self._set_timer(1.0, self._signal)
+        else:
+            self._signal()
+
+    @property
+    def finished(self) -> bool:
+        return self._launched is None
+
+    def close(self) -> None:
+        """Let go of the hop object. Only once `finished`."""
+        if self.hop is not None:
+            self._retire(self.hop, self.bell)
+            self.hop, self.bell = None, -1
+
+    def _set_timer(self, seconds: float | None, call: Callable[[], None] | None = None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.later(seconds, call) if seconds is not None and call is not None else None
+
+    # talk
+
+    def _read_stream(self, stream: Any, number: int) -> None:
+        self._said(stream, number)
+
+    def _said(self, stream: Any, number: int) -> bool:
+        """Read what there is; False if that was all."""
+        try:
+            data = os.read(stream.fileno(), 65536)
+        except BlockingIOError:
+            return False
+        if data:
+            self.logs.feed(self.name, number, data)
+            return True
+        self._end_stream(stream, number)
+        return False
+
+    def _end_stream(self, stream: Any, number: int) -> None:
+        self.logs.end(self.name, number)
+        self.loop.forget(stream)
+        stream.close()
+
+    def _message(self, message: dict[str, Any]) -> None:
+        op = message.get("op")
+        if op == "hello" and self.state == "starting":
+            if message.get("abi") != C.SEG_ABI_MAJOR:
+                found = f"built for ABI {str(message.get('abi'))[:20]}"
+                self.mistakes = [self._mistake(found)]
+                self.kill(DIED, found)
+                return
+            self._send({"op": "init", "config": self.config, "ports": self.plan.ports,
+                        "outputs": list(self.plan.vnfc.outputs)})  # fmt: skip
+        elif op == "ready" and self.state == "starting" and not self._exited:
+            self._ready(message)
+        elif op == "failed" and self.state == "starting":
+            errors = host_mistakes(message.get("errors"), self.plan.vnfc)
+            self.mistakes = errors or [self._mistake("init failed")]
+            self._why = "init failed"
+        # answers to requests and configurations are matched by their number inside Talk
+
+    def _ready(self, message: dict[str, Any]) -> None:
+        self._set_timer(None)
+        self.state = "running"
+        self._ready_at = time.monotonic()
+        listed = message.get("requests")
+        self.requests = [r for r in listed if isinstance(r, dict) and isinstance(r.get("name"), str)] \
+            if isinstance(listed, list) else []  # fmt: skip
+        self.reasons = declared_reasons(self.head)
+        self.follows = None
+        self.observer.host_ready(self)
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        if self._talk is None or not self._talk.send(message):
+            return False
+        ring_control(self.head)
+        return True
+
+    def ask(
+        self, message: dict[str, Any], seconds: float, done: Callable[[dict[str, Any] | None], None]
+    ) -> None:
+        """Send a `request` or `configure`; `done` gets the answer, or None after `seconds`, or at once when
+        there is nobody to ask."""
+        if self.state != "running" or self._talk is None or not self._talk.ask(message, seconds, done):
+            done(None)
+            return
+        ring_control(self.head)
+
+    def take_over(self, old: HostProcess) -> None:
+        """Be the next generation of `old`, with its state. To be called before `start`."""
+        self.generation, self.follows, self.restarts = old.generation, old.hop, old.restarts
+
+    def inherit(self, old: HostProcess) -> None:
+        """Count on from what `old`, which is closed, had counted."""
+        for name, value in old.past.metrics.items():
+            self.past.metrics[name] = self.past.metrics.get(name, 0) + value
+        self.past.exceptions += old.past.exceptions
+
+    def configure(self, config: dict[str, Any], done: Callable[[list[Mistake]], None]) -> None:
+        """Change its configuration; `done` gets the mistakes: with any, the old one stays."""
+        if self.state != "running":
+            expected = "a running VNFC, which alone can check its configuration"
+            done([Mistake(field=f"config.{self.name}", found=self.state, expected=expected, remedy="try again later")])
+            return
+
+        def answered(answer: dict[str, Any] | None) -> None:
+            if answer is None:
+                found = f"no answer within {INIT_SECONDS:g} s"
+                done([Mistake(field=f"config.{self.name}", found=found, expected="an answer from the VNFC")])
+            elif answer.get("ok") is True:
+                self.config = config
+                done([])
+            else:
+                refused = [Mistake(field=f"config.{self.name}", found="refused by the VNFC")]
+                done(host_mistakes(answer.get("errors")) or refused)
+
+        self.ask({"op": "configure", "config": config}, INIT_SECONDS, answered)

@@ -1,0 +1,342 @@
+"""The keeper: the process that holds one running VNF. `python -m coven.keeper --directory DIR`.
+
+It comes up with its VNF instantiated, or says why it could not be and undoes everything. Then it serves
+`DIR/keeper.sock`, one JSON object a line each way (docs/architecture.md), until `end` or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from coven.keeper import hosting, journal
+from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
+from coven.keeper.journal import JOURNAL
+from coven.keeper.logs import Logs
+from coven.keeper.loop import Loop
+from coven.keeper.plan import Plan
+from coven.keeper.ports.opening import restore_entry
+from coven.keeper.vnf import Vnf
+from itf.mistakes import Mistake, Refused
+from pps.confine.memory_group import find_controller, sweep
+
+SOCKET, PLAN, LOG = "keeper.sock", "plan.json", "log"
+LINE_BYTES = 1 << 20
+CLIENTS = 64
+LOG_LINES = 100
+
+Reply = Callable[[dict[str, Any]], None]
+
+
+def recover(directory: Path) -> journal.Left:
+    """Undo what a keeper that died in this folder left. Raises `journal.Busy` while it lives."""
+    left = journal.undo(directory / JOURNAL, _restore)
+    (directory / SOCKET).unlink(missing_ok=True)
+    return left
+
+
+def _restore(entry: dict[str, Any]) -> str | None:
+    if entry.get("act") == "memory_groups":
+        prefix = str(entry.get("prefix") or "")
+        if prefix.count(".") == 2:  # whole names of one keeper, never all there are
+            sweep(find_controller(), prefix)
+        return None
+    return restore_entry(entry)
+
+
+def refusal(mistakes: list[Mistake]) -> dict[str, Any]:
+    return {"ok": False, "errors": [mistake.as_dict() for mistake in mistakes]}
+
+
+class Client:
+    """One connection: requests in, answers out, neither blocking."""
+
+    def __init__(self, connection: socket.socket, keeper: Keeper):
+        self.connection = connection
+        self.keeper = keeper
+        self.loop = keeper.loop
+        self._in = bytearray()
+        self._out = bytearray()
+        connection.setblocking(False)
+        self.loop.read(connection, self._ready)
+        self._open = True
+
+    def _ready(self) -> None:
+        self._write()
+        while self._open:
+            try:
+                data = self.connection.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+                return
+            self._in += data
+            *lines, rest = self._in.split(b"\n")
+            self._in = bytearray(rest)
+            for line in lines:
+                self._take(bytes(line))
+            if len(self._in) > LINE_BYTES:
+                self.close()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            request = json.loads(line)
+            number = request.get("id")
+        except (ValueError, RecursionError, AttributeError):
+            self._answer(None, refusal([Mistake(found="no JSON object", expected="one a line")]))
+            return
+        self.keeper.operate(request, lambda answer: self._answer(number, answer))
+
+    def _answer(self, number: Any, answer: dict[str, Any]) -> None:
+        if self._open:
+            self._out += json.dumps({"id": number, **answer}).encode() + b"\n"
+            self._write()
+
+    def _write(self) -> None:
+        if not self._out:
+            return
+        try:
+            sent = self.connection.send(self._out)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.close()
+            return
+        del self._out[:sent]
+        if self._out:
+            self.loop.read_write(self.connection, self._ready)
+        else:
+            self.loop.read_only(self.connection, self._ready)
+
+    def flush(self) -> None:
+        """Before the end: what is left of an answer, if the other one reads."""
+        if self._open and self._out:
+            self.connection.settimeout(1.0)
+            with suppress(OSError):
+                self.connection.sendall(self._out)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self.loop.forget(self.connection)
+            self.connection.close()
+            self.keeper.clients.discard(self)
+
+
+class Keeper:
+    """Serves one running VNF's socket."""
+
+    def __init__(self, vnf: Vnf, loop: Loop, logs: Logs):
+        self.vnf = vnf
+        self.loop = loop
+        self.logs = logs
+        self.clients: set[Client] = set()
+        self._ended: list[Reply] = []
+        self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
+            "status": self._status,
+            "stats": self._status,
+            "start": lambda request, reply: vnf.start(self._mistakes_to(reply)),
+            "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
+            "configure": self._configure,
+            "paths": self._paths,
+            "list": self._list,
+            "request": self._request,
+            "logs": self._logs,
+            "end": self._end,
+        }
+
+    def listen(self, directory: Path) -> socket.socket:
+        """The socket, for its owner only."""
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # a folder's name may be longer than a socket's may be
+        folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        (directory / SOCKET).unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            server.bind(f"/proc/self/fd/{folder}/{SOCKET}")
+        finally:
+            os.umask(before)
+            os.close(folder)
+        server.listen(16)
+        server.setblocking(False)
+        self.loop.read(server, lambda: self._accept(server))
+        return server
+
+    def _accept(self, server: socket.socket) -> None:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        if len(self.clients) >= CLIENTS:
+            connection.close()
+            return
+        self.clients.add(Client(connection, self))
+
+    def operate(self, request: dict[str, Any], reply: Reply) -> None:
+        """Do what a request says; `reply` gets the answer, now or later."""
+        operation = self._operations.get(str(request.get("op")))
+        if operation is None:
+            known = ", ".join(self._operations)
+            reply(refusal([Mistake(field="op", found=str(request.get("op"))[:60], expected=f"one of {known}")]))
+            return
+        try:
+            operation(request, reply)
+        except Refused as refused:
+            reply(refusal(refused.mistakes))
+        except TimeoutError as problem:
+            reply(refusal([Mistake(found=str(problem), remedy="try again in a moment")]))
+
+    @staticmethod
+    def _mistakes_to(reply: Reply) -> Callable[[list[Mistake]], None]:
+        return lambda mistakes: reply(refusal(mistakes) if mistakes else {"ok": True})
+
+    def _status(self, request: dict[str, Any], reply: Reply) -> None:
+        reply({"ok": True, **self.vnf.status()})
+
+    def _host(self, request: dict[str, Any]) -> HostProcess:
+        name = request.get("vnfc")
+        host = self.vnf.hosts.get(name) if isinstance(name, str) else None
+        if host is None:
+            known = ", ".join(self.vnf.hosts) or "none: the VNF has no VNFC"
+            raise Refused(Mistake(field="vnfc", found=str(name)[:60], expected=f"one of {known}"))
+        return host
+
+    def _configure(self, request: dict[str, Any], reply: Reply) -> None:
+        host = self._host(request)
+        wanted = self.vnf.descriptor.configured(
+            {host.name: request.get("config")}, {**self.vnf.descriptor.config, host.name: host.config}
+        )
+        host.configure(wanted[host.name], self._mistakes_to(reply))
+
+    def _paths(self, request: dict[str, Any], reply: Reply) -> None:
+        """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""
+        table, segment = self.vnf.wiring.service_paths, self.vnf.segment
+        if request.get("paths") is None:
+            reply({"ok": True, "paths": table.document(segment)})
+            return
+        table.replace(request["paths"], segment)
+        self.vnf.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
+
+    def _list(self, request: dict[str, Any], reply: Reply) -> None:
+        hosts = [self._host(request)] if request.get("vnfc") is not None else list(self.vnf.hosts.values())
+        reply({"ok": True, "requests": {host.name: host.requests for host in hosts},
+               "config": {host.name: host.config for host in hosts}})  # fmt: skip
+
+    def _request(self, request: dict[str, Any], reply: Reply) -> None:
+        host = self._host(request)
+        name, args = request.get("name"), request.get("args") or []
+        known = [entry["name"] for entry in host.requests]
+        if name not in known:
+            expected = f"one of {', '.join(known)}" if known else "a VNFC that declares requests"
+            raise Refused(Mistake(field="name", found=str(name)[:60], expected=expected))
+
+        def answered(answer: dict[str, Any] | None) -> None:
+            if answer is None:
+                reply({"ok": False, "timeout": True, "errors": [Mistake(
+                    field=f"{host.name}.{name}", found=f"no answer within {REQUEST_SECONDS:g} s"
+                ).as_dict()]})  # fmt: skip
+            elif answer.get("ok") is True:
+                reply({"ok": True, "value": answer.get("value")})
+            else:
+                error = str(answer.get("error") or "refused")[:2000]
+                reply(refusal([Mistake(field=f"{host.name}.{name}", found=error)]))
+
+        host.ask({"op": "request", "name": name, "args": args}, REQUEST_SECONDS, answered)
+
+    def _logs(self, request: dict[str, Any], reply: Reply) -> None:
+        lines = request.get("lines", LOG_LINES)
+        count = lines if isinstance(lines, int) and 0 <= lines <= 10000 else LOG_LINES
+        name = request.get("vnfc")
+        reply({"ok": True, "lines": self.logs.tail(name if isinstance(name, str) else None, count)})
+
+    def _end(self, request: dict[str, Any], reply: Reply) -> None:
+        self._ended.append(reply)
+        self.loop.stop()
+
+    def end(self) -> None:
+        """Everything is undone: tell whoever asked for it."""
+        for reply in self._ended:
+            reply({"ok": True})
+        for client in list(self.clients):
+            client.flush()
+            client.close()
+
+
+def on_signals(loop: Loop, call: Callable[[], None]) -> None:
+    """SIGINT and SIGTERM become a call from the loop."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+
+    def came() -> None:
+        with suppress(BlockingIOError):
+            os.read(read_end, 64)
+        call()
+
+    loop.read(read_end, came)
+
+
+def say(record: dict[str, Any]) -> None:
+    """A line for whoever started us; it may be gone."""
+    with suppress(OSError):
+        os.write(1, json.dumps(record).encode() + b"\n")
+
+
+def keep(directory: Path) -> int:
+    """The whole life of a keeper; its exit status."""
+    loop = Loop()
+    plan = Plan.read(directory / PLAN)
+    try:
+        record = journal.Journal(directory / JOURNAL)
+    except journal.Busy:
+        raise Refused(Mistake(file=str(directory), found="a keeper is running here")) from None
+    record.write("keeper", pid=os.getpid(), start=journal.start_time(os.getpid()))
+    logs = Logs(directory / LOG)
+    on_signals(loop, loop.stop)
+    try:
+        vnf = hosting.instantiate(plan, loop, record, logs, lambda step: say({"progress": step}))
+    except BaseException:
+        record.finish()
+        raise
+    keeper = Keeper(vnf, loop, logs)
+    server = keeper.listen(directory)
+    say({"ok": True})
+    # whoever reads that line is not bound to go on reading
+    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
+    loop.run()
+    (directory / SOCKET).unlink(missing_ok=True)
+    loop.forget(server)
+    server.close()
+    vnf.end()
+    record.finish()
+    keeper.end()
+    vnf.close()
+    logs.close()
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="coven.keeper", description="Holds one running VNF. Started by Coven."
+    )
+    parser.add_argument("--directory", type=Path, required=True, help="the folder with plan.json")
+    arguments = parser.parse_args()
+    try:
+        return keep(arguments.directory)
+    except Refused as refused:
+        say(refusal(refused.mistakes))
+    except OSError as problem:
+        say(refusal([Mistake(file=problem.filename, found=problem.strerror or str(problem))]))
+    return 1
+

@@ -1,0 +1,96 @@
+"""`plan.json`: what a keeper is to run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from itf.mistakes import Mistake, Refused
+
+if TYPE_CHECKING:
+    from coven.keeper.hosts.build import Builds
+
+FRAMES = 8192
+BACKENDS = ("auto", "af_xdp", "af_packet", "pcap", "af_xdp_generic")
+
+
+@dataclass(frozen=True)
+class PortPlan:
+    """What a port is bound to: an interface, or captures to read and to write (either may be missing)."""
+
+    backend: str = "auto"
+    interface: str | None = None
+    read: str | None = None
+    write: str | None = None
+    take: bool = False  #: also an interface that somebody else uses
+
+    @property
+    def capture(self) -> bool:
+        return self.backend == "pcap"
+
+
+@dataclass
+class Plan:
+    name: str
+    package: Path  #: the package's folder
+    build: Path  #: where built artifacts go
+    ports: dict[str, PortPlan]
+    instance: str = ""
+    descriptor: str = "vnf.yaml"
+    config: dict[str, dict[str, Any]] = field(default_factory=dict)  #: what differs from the descriptor's
+    latency: str = "normal"  #: low | normal
+    frames: int = FRAMES
+    debug: str | None = None  #: the VNFC that is left its terminal and is never killed as hung
+    seed: int | None = None  #: fixes random numbers
+    paths: list[Any] | None = None  #: the table of service paths, instead of the descriptor's
+    builds: Builds | None = None  #: instead of `build`, shared with other runs of the package
+
+    @property
+    def capture(self) -> bool:
+        """Whether time is the captures'."""
+        return any(port.capture for port in self.ports.values())
+
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """Raises Refused for what is no plan (the agent writes them: this is for hands)."""
+        try:
+            record = json.loads(path.read_text())
+            return cls.from_record(record)
+        except OSError as problem:
+            raise _wrong(path, problem.strerror or str(problem)) from None
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise _wrong(path, f"{type(problem).__name__}: {problem}") from None
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Plan:
+        ports = {str(name): PortPlan(**facts) for name, facts in record["ports"].items()}
+        for name, port in ports.items():
+            if port.backend not in BACKENDS:
+                raise ValueError(
+                    f"ports.{name}.backend is {port.backend!r}, not one of {', '.join(BACKENDS)}"
+                )
+            if not port.capture and not port.interface:
+                raise ValueError(f"ports.{name} has no interface")
+        frames = int(record.get("frames") or FRAMES)
+        return cls(
+            name=str(record["name"]),
+            package=Path(record["package"]),
+            build=Path(record["build"]),
+            ports=ports,
+            instance=str(record.get("instance") or ""),
+            descriptor=str(record.get("descriptor") or "vnf.yaml"),
+            config=dict(record.get("config") or {}),
+            latency=str(record.get("latency") or "normal"),
+            frames=max(1024, (frames + 3) // 4 * 4),
+            debug=record.get("debug"),
+            seed=record.get("seed"),
+            paths=record.get("paths"),
+        )
+
+
+def _wrong(path: Path, found: str) -> Refused:
+    return Refused(Mistake(file=str(path), found=found, expected="a plan as docs/architecture.md describes it"),
+                   title="wrong plan")  # fmt: skip

@@ -1,0 +1,176 @@
+"""The status document: one consistent snapshot of the segment in the words of the descriptor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coven.keeper.hosts.process import HostProcess
+from coven.keeper.hosts.says import metrics as declared_metrics
+from coven.package.descriptor import Descriptor
+from itf.segment import REASONS, C, Forwarder
+
+_SUMS = ("received", "originated", "cloned", "forwarded", "consumed")
+
+
+@dataclass(frozen=True)
+class PortFacts:
+    """What the keeper knows of a port: its backend, and why that one."""
+
+    backend: str
+    why: str
+    interface: str | None = None
+    link: str | None = None  #: up | down | gone; None for captures
+
+
+class Drops:
+    """Drop names with their counts and explanations, gathered place by place."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.explanations: dict[str, str] = {}
+
+    def take(
+        self, place: str, cell: Any, declared: Mapping[int, tuple[str, str]] | None = None
+    ) -> dict[str, int]:
+        """The drops of one place, by reason."""
+        own: dict[str, int] = {}
+        for number, count in enumerate(cell.dropped):
+            if count == 0:
+                continue
+            if number in REASONS:
+                reason, why = REASONS[number].name, REASONS[number].why
+            else:
+                reason, why = (declared or {}).get(
+                    number, (f"reason_{number}", "declared by an earlier process")
+                )
+            name = f"{place}.{reason}"
+            own[reason] = own.get(reason, 0) + count
+            self.counts[name] = self.counts.get(name, 0) + count
+            self.explanations[name] = why
+        return own
+
+
+def _unaccounted(received: int, made: int, forwarded: int, ended: int, in_flight: int) -> int:
+    return received + made - forwarded - ended - in_flight
+
+
+def _place(cell: Any, drops: dict[str, int]) -> dict[str, Any]:
+    figures: dict[str, Any] = {name: int(getattr(cell, name)) for name in _SUMS}
+    figures["dropped"] = drops
+    figures["in_flight"] = int(cell.in_flight)
+    figures["unaccounted"] = _unaccounted(
+        cell.received, cell.originated + cell.cloned, cell.forwarded, cell.consumed + sum(drops.values()),
+        cell.in_flight,
+    )  # fmt: skip
+    return figures
+
+
+def _port(
+    arriving: Any, leaving: Any, came: dict[str, int], went: dict[str, int], facts: PortFacts
+) -> dict[str, Any]:
+    """A port keeps two sums: what arrived (handed on or dropped), what left (sent or dropped)."""
+    dropped = {name: came.get(name, 0) + went.get(name, 0) for name in {**came, **went}}
+    return {
+        "backend": facts.backend,
+        "why": facts.why,
+        "interface": facts.interface,
+        "link": facts.link,
+        "received": int(arriving.received),
+        "sent": int(leaving.forwarded),
+        "bytes_in": int(arriving.bytes_in),
+        "bytes_out": int(leaving.bytes_out),
+        "dropped": dropped,
+        "in_flight": int(arriving.in_flight + leaving.in_flight),
+        "unaccounted": _unaccounted(
+            arriving.received, 0, arriving.forwarded, sum(came.values()), arriving.in_flight
+        )
+        + _unaccounted(leaving.received, 0, leaving.forwarded, sum(went.values()), leaving.in_flight),
+    }
+
+
+def metrics(host: HostProcess) -> dict[str, Any]:
+    """What the VNFC declared, by name; counters go on counting over its restarts."""
+    found: dict[str, Any] = dict(host.past.metrics)
+    if host.hop is not None:
+        for kind, name, value in declared_metrics(host.hop):
+            found[name] = value + found.get(name, 0) if kind == C.METRIC_COUNTER else value
+    return found
+
+
+def document(
+    descriptor: Descriptor,
+    forwarder: Forwarder,
+    ports: Mapping[str, PortFacts],
+    hosts: Mapping[str, HostProcess],
+) -> dict[str, Any]:
+    """The whole status document. Raises TimeoutError as `Forwarder.statistics` does."""
+    snapshot = forwarder.statistics()
+    cells = snapshot.place
+    drops = Drops()
+    vnfcs: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
+    used = [C.PLACE_CLASSIFIER, C.PLACE_NSH, C.PLACE_FLOW]
+    for name, port in descriptor.ports.items():
+        arriving, leaving = C.PLACE_ARRIVING + port.number, C.PLACE_LEAVING + port.number
+        came, went = drops.take(name, cells[arriving]), drops.take(name, cells[leaving])
+        shown[name] = _port(cells[arriving], cells[leaving], came, went, ports[name])
+        used += [arriving, leaving]
+    for name, host in hosts.items():
+        place = C.PLACE_HOP + host.number
+        own = drops.take(name, cells[place], host.reasons)
+        vnfcs[name] = {**_vnfc(host), **_place(cells[place], own)}
+        vnfcs[name]["bogus"] = int(cells[place].bogus)
+        used.append(place)
+    classifier = _place(cells[C.PLACE_CLASSIFIER], drops.take("classifier", cells[C.PLACE_CLASSIFIER]))
+    nsh = _place(cells[C.PLACE_NSH], drops.take("nsh", cells[C.PLACE_NSH]))
+    drops.take("flow", cells[C.PLACE_FLOW])
+    whole: dict[str, Any] = {
+        "received": sum(port["received"] for port in shown.values()),
+        "originated": sum(int(cells[place].originated) for place in used),
+        "cloned": sum(int(cells[place].cloned) for place in used),
+        "forwarded": sum(port["sent"] for port in shown.values()),
+        "consumed": sum(int(cells[place].consumed) for place in used),
+        "dropped": dict(sorted(drops.counts.items())),
+        "in_flight": sum(int(cells[place].in_flight) for place in used),
+    }
+    whole["unaccounted"] = _unaccounted(
+        whole["received"], whole["originated"] + whole["cloned"], whole["forwarded"],
+        whole["consumed"] + sum(whole["dropped"].values()), whole["in_flight"],
+    )  # fmt: skip
+    return {
+        **whole,
+        "estimated": bool(forwarder.head.estimated),
+        "time_ns": int(snapshot.time_ns),
+        "ports": shown,
+        "vnfcs": vnfcs,
+        "classifier": classifier,
+        "nsh": nsh,
+        "explanations": drops.explanations,
+    }
+
+
+def _vnfc(host: HostProcess) -> dict[str, Any]:
+    head = host.head if host.hop is not None else None
+    return {
+        "language": host.plan.vnfc.language,
+        "state": host.state,
+        "pid": host.pid,
+        "restarts": host.restarts,
+        "confinement": host.plan.confinement,
+        "engine": host.plan.engine,
+        "memory_limit": host.plan.memory_limit,
+        "metrics": metrics(host),
+        "held": int(head.held) if head is not None else 0,
+        "exceptions": host.past.exceptions + (int(head.exceptions) if head is not None else 0),
+        "log_lines_suppressed": host.logs.suppressed(host.name)
+        + (int(head.log_lines_suppressed) if head is not None else 0),
+    }
+
+
+def not_accounted(status: Mapping[str, Any]) -> bool:
+    """Whether law 1 is broken anywhere: for the whole VNF, or at one port or VNFC."""
+    places = [*status["ports"].values(), *status["vnfcs"].values(), status["classifier"]]
+    places += [status["nsh"]] if "nsh" in status else []
+    return status["unaccounted"] != 0 or any(place["unaccounted"] != 0 for place in places)

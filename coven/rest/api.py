@@ -1,0 +1,448 @@
+"""The REST API: a Bottle application over the lifecycle. JSON under /v1, errors as problem details."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import bottle
+
+from coven.agent.library import Library
+from coven.agent.lifecycle import Lifecycle
+from coven.agent.store import Row, missing
+from coven.base.problem import problem
+from coven.base.reading import NAME, RESERVED_NAMES
+from coven.base.version import VERSION
+from coven.rest import web
+from coven.rest.openapi import document
+from coven.rest.paths import ServicePathsApi
+from coven.rest.routes import JSON, PROBLEM, ROUTES, ZIP, Query, Route, route
+from itf.mistakes import Kind, Mistake, Refused, suggest
+
+log = logging.getLogger("coven.agent")
+
+MAX_JSON = 1 << 20  #: bytes of a request's JSON body
+MAX_WAIT = 20.0  #: seconds that a client may wait for an operation in one request
+WAITERS = 8  #: requests that may wait at once: they hold a thread each
+MASK = "********"
+
+_WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", "number")
+_PROGRESS = Query("progress", "with wait: answer also when its progress is another than this")
+_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 507)}
+
+
+class Api(ServicePathsApi):
+    """What the routes do. `token` None: no authentication (the server allows that on loopback only)."""
+
+    def __init__(self, lifecycle: Lifecycle, library: Library, token: str | None):
+        self.lifecycle = lifecycle
+        self.store = lifecycle.store
+        self.library = library
+        self.token = token
+        self._waiters = threading.BoundedSemaphore(WAITERS)
+
+    # the agent
+
+    @route("GET", "/v1/openapi.json", "This document", reply="Document")
+    def openapi(self) -> Row:
+        return document(VERSION, self.token is not None)
+
+    @route("GET", "/v1/agent", "What answers here", reply="Agent")
+    def agent(self) -> Row:
+        places = self.lifecycle.places
+        return {
+            "version": VERSION, "state": str(places.state), "pid": os.getpid(),
+            "authentication": "none" if self.token is None else "token",
+        }  # fmt: skip
+
+    # packages
+
+    @route("GET", "/v1/packages", "The packages", reply="Packages")
+    def list_packages(self) -> list[Row]:
+        return [_shown_package(row) for row in self.store.packages()]
+
+    @route(
+        "POST",
+        "/v1/packages",
+        "Take a package in (200: it was there already)",
+        status=201,
+        reply="Package",
+        body="Package",
+        media=ZIP,
+        errors=(409, 422, 507),
+        again=200,
+    )
+    def add_package(self) -> Row:
+        row, new = self.library.add(web.body(ZIP))
+        bottle.response.status = HTTPStatus.CREATED if new else HTTPStatus.OK
+        _located(f"/v1/packages/{quote(row['id'])}")
+        return _shown_package(row)
+
+    @route("GET", "/v1/packages/{id}", "One package, by NAME:VERSION or by NAME", reply="Package")
+    def get_package(self, id: str) -> Row:
+        return _shown_package(self.library.find(id))
+
+    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409,))
+    def delete_package(self, id: str) -> None:
+        self.library.remove(id)
+
+    # VNFs
+
+    @route("GET", "/v1/vnfs", "The VNFs", reply="Vnfs")
+    def list_vnfs(self) -> list[Row]:
+        return [self._shown(row) for row in self.store.vnfs()]
+
+    @route(
+        "POST",
+        "/v1/vnfs",
+        "Create a VNF from a package, NOT_INSTANTIATED",
+        status=201,
+        reply="Vnf",
+        body="CreateVnf",
+        errors=(404, 409, 422, 507),
+    )
+    def create_vnf(self) -> Row:
+        body = web.fields(web.json_body(), {"name", "package"})
+        mistakes = [Mistake(field=key, found="nothing", expected="a text") for key in ("name", "package")
+                    if not isinstance(body.get(key), str)]  # fmt: skip
+        if mistakes:
+            raise Refused(mistakes, title="VNF refused")
+        name = body["name"]
+        if not NAME.fullmatch(name) or name in RESERVED_NAMES:
+            expected = "a small letter, then at most 31 small letters, digits, - or _; not a reserved word"
+            raise Refused(Mistake(field="name", found=name[:60], expected=expected), title="VNF refused")
+        row = self.store.add_vnf(name, self.library.find(body["package"])["id"])
+        _located(f"/v1/vnfs/{name}")
+        return self._shown(row)
+
+    @route("GET", "/v1/vnfs/{name}", "One VNF", reply="Vnf")
+    def get_vnf(self, name: str) -> Row:
+        return self._shown(self.lifecycle.vnf(name))
+
+    @route("DELETE", "/v1/vnfs/{name}", "Delete a VNF that is NOT_INSTANTIATED", status=204, errors=(409,))
+    def delete_vnf(self, name: str) -> None:
+        self.lifecycle.delete(name)
+
+    @route(
+        "POST",
+        "/v1/vnfs/{name}/instantiate",
+        "Build it, bind its ports, start its VNFCs",
+        body="Instantiate",
+        **_BEGIN,
+    )
+    def instantiate_vnf(self, name: str) -> Row:
+        return self._began(self.lifecycle.instantiate(name, web.json_body()))
+
+    @route("POST", "/v1/vnfs/{name}/start", "Let packets pass", body="Nothing", **_BEGIN)
+    def start_vnf(self, name: str) -> Row:
+        web.no_body()
+        return self._began(self.lifecycle.operate(name, "start"))
+
+    @route("POST", "/v1/vnfs/{name}/stop", "Let no packet pass", body="Nothing", **_BEGIN)
+    def stop_vnf(self, name: str) -> Row:
+        web.no_body()
+        return self._began(self.lifecycle.operate(name, "stop"))
+
+    @route(
+        "POST", "/v1/vnfs/{name}/terminate", "End it and give its interfaces back", body="Nothing", **_BEGIN
+    )
+    def terminate_vnf(self, name: str) -> Row:
+        web.no_body()
+        return self._began(self.lifecycle.operate(name, "terminate"))
+
+    @route("GET", "/v1/vnfs/{name}/stats", "Every figure, exact", reply="Stats", errors=(409, 503))
+    def get_stats(self, name: str) -> Row:
+        return _answer(self.lifecycle.ask(name, "status"))
+
+    @route("GET", "/v1/vnfs/{name}/health", "Whether all of it works", reply="Health")
+    def get_health(self, name: str) -> Row:
+        vnf = self.lifecycle.vnf(name)
+        health: Row = {"status": "not instantiated", "vnfcs": {}, "unaccounted": 0, "why": []}
+        if vnf["instantiation_state"] != "INSTANTIATED":
+            health["why"] = [str(Mistake.from_dict(error)) for error in vnf["errors"]]
+            return health
+        try:
+            status = self.lifecycle.ask(name, "status")
+        except Refused as refused:
+            return {**health, "status": "degraded", "why": [str(m) for m in refused.mistakes]}
+        states = {vnfc: str(each.get("state")) for vnfc, each in status.get("vnfcs", {}).items()}
+        health.update(vnfcs=states, unaccounted=status.get("unaccounted", 0))
+        health["why"] = [f"{vnfc} is {state}" for vnfc, state in states.items() if state != "running"]
+        health["why"] += [
+            f"port {port}: {each.get('interface')} is {each['link']}"
+            for port, each in status.get("ports", {}).items() if each.get("link") in ("down", "gone")
+        ]  # fmt: skip
+        if health["unaccounted"]:
+            health["why"].append(f"{health['unaccounted']} packets are unaccounted for")
+        stopped = "stopped" if vnf["operational_state"] == "STOPPED" else "healthy"
+        return {**health, "status": "degraded" if health["why"] else stopped}
+
+    @route(
+        "GET",
+        "/v1/vnfs/{name}/logs",
+        "What its VNFCs and keeper said",
+        reply="Logs",
+        errors=(409, 422, 503),
+        query=(
+            Query("vnfc", "of this VNFC only"),
+            Query("lines", "the last so many, 100 by default", "integer"),
+        ),
+    )
+    def get_logs(self, name: str) -> Row:
+        arguments: Row = {"lines": web.integer("lines", 100, 1, 10_000)}
+        if vnfc := bottle.request.query.get("vnfc"):
+            self._known_vnfc(name, vnfc)
+            arguments["vnfc"] = vnfc
+        return {"lines": self.lifecycle.ask(name, "logs", **arguments).get("lines", [])}
+
+    # configuration
+
+    @route("GET", "/v1/vnfs/{name}/config", "The configuration of its VNFCs", reply="Config")
+    def get_config(self, name: str) -> Row:
+        vnf = self.lifecycle.vnf(name)
+        return self._masked(vnf, vnf["config"])
+
+    @route(
+        "PUT",
+        "/v1/vnfs/{name}/config",
+        "Set it: what is not stated has its default",
+        reply="Config",
+        body="Config",
+        errors=(409, 422, 503, 507),
+    )
+    def put_config(self, name: str) -> Row:
+        return self._masked(
+            self.lifecycle.vnf(name), self.lifecycle.configure(name, self._unmasked(name), True)
+        )
+
+    @route(
+        "PATCH",
+        "/v1/vnfs/{name}/config",
+        "Change it: what is not stated stays",
+        reply="Config",
+        body="Config",
+        errors=(409, 422, 503, 507),
+    )
+    def patch_config(self, name: str) -> Row:
+        return self._masked(
+            self.lifecycle.vnf(name), self.lifecycle.configure(name, self._unmasked(name), False)
+        )
+
+    def _secret(self, vnf: Row) -> list[tuple[str, str]]:
+        """The (VNFC, key) that its schemas call `writeOnly`."""
+        return [
+            (name, key)
+            for name, vnfc in self.lifecycle.descriptor(vnf["package"]).vnfcs.items()
+            for key, rules in (vnfc.schema or {}).get("properties", {}).items()
+            if isinstance(rules, dict) and rules.get("writeOnly") is True and key in vnfc.config
+        ]
+
+    def _masked(self, vnf: Row, config: Row) -> Row:
+        shown = config or self.lifecycle.descriptor(vnf["package"]).config
+        for name, key in self._secret(vnf):
+            if key in shown.get(name, {}):
+                shown[name][key] = MASK
+        return shown
+
+    def _unmasked(self, name: str) -> Row:
+        """The request's configuration; a mask that comes back means that the secret stays."""
+        body = web.json_body()
+        vnf = self.lifecycle.vnf(name)
+        present = vnf["config"] or self.lifecycle.descriptor(vnf["package"]).config
+        for vnfc, key in self._secret(vnf):
+            if isinstance(body.get(vnfc), dict) and body[vnfc].get(key) == MASK:
+                body[vnfc][key] = present[vnfc][key]
+        return body
+
+    # agent requests
+
+    @route(
+        "GET",
+        "/v1/vnfs/{name}/requests",
+        "The agent requests that its VNFCs offer",
+        reply="Requests",
+        errors=(409, 503),
+    )
+    def list_requests(self, name: str) -> Row:
+        requests: Row = self.lifecycle.ask(name, "list").get("requests", {})
+        return requests
+
+    @route(
+        "POST",
+        "/v1/vnfs/{name}/requests",
+        "Ask a VNFC (504: it did not answer within 1 s)",
+        reply="Answer",
+        body="AskRequest",
+        errors=(409, 422, 503, 504),
+    )
+    def ask_vnfc(self, name: str) -> Row:
+        body = web.fields(web.json_body(), {"vnfc", "request", "args"})
+        vnfc, request, args = body.get("vnfc"), body.get("request"), body.get("args", [])
+        if not isinstance(vnfc, str) or not isinstance(request, str) or not isinstance(args, list | dict):
+            raise Refused(
+                Mistake(found="another body", expected='{"vnfc": .., "request": .., "args": [..]}')
+            )
+        self._known_vnfc(name, vnfc)
+        offered = {each["name"]: each for each in self.list_requests(name).get(vnfc, [])}
+        if request == "list" and request not in offered:
+            return {"vnfc": vnfc, "request": request, "value": list(offered.values())}
+        if request not in offered:
+            raise missing(f"request {request} at {vnfc}", suggest(request, offered))
+        if isinstance(args, dict):
+            args = _positional(args, offered.get(request, {}).get("args", []))
+        answer = self.lifecycle.ask(name, "request", vnfc=vnfc, name=request, args=args)
+        return {"vnfc": vnfc, "request": request, "value": answer.get("value")}
+
+    def _known_vnfc(self, name: str, vnfc: str) -> None:
+        descriptor = self.lifecycle.descriptor(self.lifecycle.vnf(name)["package"])
+        if vnfc not in descriptor.vnfcs:
+            raise missing(f"VNFC {vnfc} in {name}", suggest(vnfc, descriptor.vnfcs))
+
+    # operations
+
+    @route(
+        "GET",
+        "/v1/operations",
+        "The operations, the newest first",
+        reply="Operations",
+        query=(Query("vnf", "of this VNF only"),),
+    )
+    def list_operations(self) -> list[Row]:
+        return [_shown_operation(row) for row in self.store.operations(bottle.request.query.get("vnf"))]
+
+    @route(
+        "GET",
+        "/v1/operations/{id}",
+        "One operation",
+        reply="Operation",
+        query=(_WAIT, _PROGRESS),
+        errors=(422, 503),
+    )
+    def get_operation(self, id: str) -> Row:
+        wait = web.number("wait", 0.0, 0.0, MAX_WAIT)
+        row = self.store.operation(id)
+        if row is not None and wait:
+            if not self._waiters.acquire(blocking=False):
+                bottle.response.set_header("Retry-After", "1")
+                raise Refused(
+                    Mistake(field="wait", found=f"{WAITERS} others that wait", remedy="try again in a second"),
+                    title="too many wait",
+                    kind=Kind.UNAVAILABLE,
+                )
+            try:
+                row = self.store.await_end(id, wait, bottle.request.query.get("progress"))
+            finally:
+                self._waiters.release()
+        if row is None:
+            raise missing(f"operation {id}")
+        return _shown_operation(row)
+
+    def _began(self, operation: Row) -> Row:
+        _located(f"/v1/operations/{operation['id']}")
+        return _shown_operation(operation)
+
+    def _shown(self, vnf: Row) -> Row:
+        package = self.store.package(vnf["package"])
+        running = self.store.unfinished(vnf["name"])
+        return {
+            "name": vnf["name"], "id": vnf["instance"], "package": vnf["package"],
+            "vnfd_id": package["vnfd_id"] if package else None,
+            "instantiation_state": vnf["instantiation_state"], "operational_state": vnf["operational_state"],
+            "ports": vnf["ports"], "operation": running[0]["id"] if running else None,
+            "errors": vnf["errors"], "created": vnf["created"],
+            "control_sockets": self.lifecycle.control.where(vnf["name"]),
+        }  # fmt: skip
+
+
+def _shown_package(row: Row) -> Row:
+    return {key: value for key, value in row.items() if key != "folder"}
+
+
+def _shown_operation(row: Row) -> Row:
+    return {key: value for key, value in row.items() if key not in ("request", "instance")}
+
+
+def _answer(answer: Row) -> Row:
+    """A keeper's answer without its envelope; the status document may come in one of its own."""
+    inner = answer.get("status")
+    if isinstance(inner, dict):
+        return inner
+    return {key: value for key, value in answer.items() if key not in ("id", "ok")}
+
+
+def _located(path: str) -> None:
+    bottle.response.set_header("Location", path)
+
+
+def _positional(args: Row, offered: list[Row]) -> list[Any]:
+    """Arguments by name, as the list that travels; those left out at the end have their defaults."""
+    names = [each["name"] for each in offered]
+    mistakes = [Mistake(field=f"args.{key}", found="an unknown argument", remedy=suggest(key, names))
+                for key in args if key not in names]  # fmt: skip
+    values = []
+    for each in offered:
+        if each["name"] in args:
+            values.append(args[each["name"]])
+        elif "default" in each:
+            values.append(each["default"])
+        else:
+            mistakes.append(
+                Mistake(field=f"args.{each['name']}", found="nothing", expected=f"a value ({each['type']})")
+            )
+    if mistakes:
+        raise Refused(mistakes, title="request refused")
+    return values
+
+
+def application(api: Api) -> bottle.Bottle:
+    """The WSGI application."""
+    app = bottle.Bottle(autojson=False)
+
+    def register(entry: Route) -> None:
+        handler: Callable[..., Any] = getattr(api, entry.handler)
+
+        def answer(**parameters: str) -> Any:
+            bottle.response.status = entry.status
+            try:
+                web.check_caller(api.token)
+                value = handler(**parameters)
+            except Refused as refused:
+                return web.reply_problem(refused)
+            except Exception:
+                log.exception("%s %s", entry.method, entry.path)
+                return web.reply_problem(
+                    Refused(
+                        Mistake(found="a fault of the agent", remedy="see its log"),
+                        title="internal error",
+                        kind=Kind.FAULT,
+                    )
+                )
+            if entry.reply is None:
+                return b""
+            bottle.response.content_type = JSON
+            return json.dumps(value)
+
+        app.route(entry.bottle_path, entry.method, answer)
+
+    for entry in ROUTES:
+        register(entry)
+
+    def no_route(error: bottle.HTTPError) -> str:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            found = f"{bottle.request.method} on {bottle.request.path}"
+        else:
+            found = f"nothing at {bottle.request.path}"
+        mistake = Mistake(found=found, remedy="what there is: /v1/openapi.json")
+        error.content_type = PROBLEM
+        return json.dumps(
+            problem(error.status_code, HTTPStatus(error.status_code).phrase, [mistake], instance=bottle.request.path)
+        )
+
+    app.default_error_handler = no_route
+    return app

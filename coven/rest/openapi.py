@@ -1,0 +1,178 @@
+"""The OpenAPI document, made from the table of routes and the schemas here."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from coven.agent.bindings import BACKENDS
+from coven.rest.routes import JSON, PROBLEM, ROUTES, ZIP, Route
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+NULL_TEXT: Schema = {"type": ["string", "null"]}
+NULL_COUNT: Schema = {"type": ["integer", "null"]}
+ANY: Schema = {}
+NAME: Schema = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def record(properties: Schema, required: tuple[str, ...] | None = None, closed: bool = False) -> Schema:
+    schema: Schema = {"type": "object", "properties": properties}
+    names = list(properties) if required is None else list(required)
+    if names:
+        schema["required"] = names
+    if closed:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def mapping(values: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": values}
+
+
+def several(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+_ERRORS = several(ref("Mistake"))
+_CONFIG = mapping(mapping(ANY))
+_SUMS = dict.fromkeys(("received", "forwarded", "consumed", "originated", "cloned", "in_flight"), COUNT)
+
+SCHEMAS: Schema = {
+    "Mistake": record({
+        "file": NULL_TEXT, "line": NULL_COUNT, "column": NULL_COUNT, "field": NULL_TEXT,
+        "found": NULL_TEXT, "expected": NULL_TEXT, "remedy": NULL_TEXT,
+    }),
+    "Problem": record({
+        "type": TEXT, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT, "instance": TEXT,
+        "errors": _ERRORS,
+    }, ("type", "title", "status", "detail", "errors")),
+    "Agent": record({
+        "version": TEXT, "state": TEXT, "pid": COUNT, "authentication": {"enum": ["token", "none"]}}),
+    "Package": record({
+        "id": TEXT, "name": NAME, "version": TEXT, "provider": TEXT, "description": TEXT,
+        "vnfd_id": {"type": "string", "format": "uuid"}, "sha256": TEXT, "size": COUNT, "created": TIME,
+    }),
+    "Packages": several(ref("Package")),
+    "Binding": record({
+        "interface": TEXT, "backend": {"enum": list(BACKENDS)}, "take": FLAG,
+    }, ("interface",), closed=True),
+    "Vnf": record({
+        "name": NAME, "id": {"type": "string", "format": "uuid"}, "package": TEXT,
+        "vnfd_id": {"type": "string", "format": "uuid"},
+        "instantiation_state": {"enum": ["NOT_INSTANTIATED", "INSTANTIATED"]},
+        "operational_state": {"enum": ["STARTED", "STOPPED", None]},
+        "ports": mapping(ref("Binding")), "operation": NULL_TEXT, "errors": _ERRORS, "created": TIME,
+        "control_sockets": several(TEXT),
+    }),
+    "Vnfs": several(ref("Vnf")),
+    "CreateVnf": record({"name": NAME, "package": TEXT}, closed=True),
+    "Instantiate": record({
+        "ports": mapping({"anyOf": [ref("Binding"), TEXT]}), "config": _CONFIG, "start": {**FLAG, "default": False},
+        "latency": {"enum": ["low", "normal"], "default": "normal"},
+    }, ("ports",), closed=True),
+    "Nothing": {"type": "object", "maxProperties": 0},
+    "Operation": record({
+        "id": {"type": "string", "format": "uuid"}, "vnf": NAME,
+        "operation": {"enum": ["INSTANTIATE", "OPERATE", "TERMINATE", "HEAL"]},
+        "target": {"enum": ["STARTED", "STOPPED", None]},
+        "state": {"enum": ["STARTING", "PROCESSING", "COMPLETED", "FAILED_TEMP", "FAILED",
+                           "ROLLING_BACK", "ROLLED_BACK"]},
+        "progress": TEXT, "errors": _ERRORS, "started": TIME, "changed": TIME,
+    }),
+    "Operations": several(ref("Operation")),
+    "Stats": record({
+        **_SUMS, "dropped": mapping(COUNT), "unaccounted": {"type": "integer"}, "estimated": FLAG,
+        "ports": mapping(record({
+            "backend": TEXT, "why": TEXT, "interface": NULL_TEXT, "link": {"enum": ["up", "down", "gone", None]},
+            "received": COUNT, "sent": COUNT, "in_flight": COUNT},
+                                ())),
+        "vnfcs": mapping(record({
+            **_SUMS, "language": TEXT, "state": TEXT, "pid": NULL_COUNT, "restarts": COUNT,
+            "dropped": mapping(COUNT),
+            "metrics": mapping(ANY), "confinement": TEXT, "engine": NULL_TEXT}, ())),
+        "explanations": mapping(TEXT),
+    }, (*_SUMS, "dropped", "unaccounted")),
+    "Health": record({
+        "status": {"enum": ["healthy", "degraded", "stopped", "not instantiated"]},
+        "vnfcs": mapping(TEXT), "unaccounted": {"type": "integer"}, "why": several(TEXT),
+    }),
+    "Config": _CONFIG,
+    "Logs": record({"lines": several(record({
+        "time": {"type": "number", "description": "seconds since 1970"}, "vnfc": TEXT, "line": TEXT}))}),
+    "Requests": mapping(several(record({
+        "name": TEXT, "why": TEXT, "unit": TEXT,
+        "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
+    }, ("name",)))),
+    "AskRequest": record({
+        "vnfc": NAME, "request": TEXT, "args": {"oneOf": [several(ANY), mapping(ANY)], "default": []},
+    }, ("vnfc", "request"), closed=True),
+    "Answer": record({"vnfc": NAME, "request": TEXT, "value": ANY}),
+    "ServicePaths": record({
+        "paths": several(record({
+            "spi": COUNT, "si": NULL_COUNT, "chain": NAME, "context": NULL_TEXT, "packets": COUNT,
+            "bytes": COUNT,
+        }, ("spi", "chain"), closed=True)),
+    }, ("paths",), closed=True),
+    "Document": {"type": "object"},
+}  # fmt: skip
+
+
+def _operation(route: Route, authentication: bool) -> Schema:
+    replies: Schema = {}
+    reply: Schema = {"description": HTTPStatus(route.status).phrase}
+    if route.reply:
+        reply["content"] = {JSON: {"schema": ref(route.reply)}}
+    if route.status in (201, 202):
+        reply["headers"] = {"Location": {"schema": TEXT, "description": "where to look from now on"}}
+    replies[str(route.status)] = reply
+    if route.again is not None:
+        replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
+    errors = {*route.errors, 403, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
+              *((400, 413, 415) if route.body else ()), 500}  # fmt: skip
+    for status in sorted(errors):
+        content = {PROBLEM: {"schema": ref("Problem")}}
+        replies[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
+    operation: Schema = {"operationId": route.handler, "summary": route.summary, "responses": replies}
+    parameters = [{"name": p, "in": "path", "required": True, "schema": TEXT} for p in route.parameters]
+    parameters += [
+        {"name": q.name, "in": "query", "description": q.why, "schema": {"type": q.type}} for q in route.query
+    ]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body:
+        schema = {"type": "string", "format": "binary"} if route.media == ZIP else ref(route.body)
+        operation["requestBody"] = {
+            "required": route.body != "Nothing",
+            "content": {route.media: {"schema": schema}},
+        }
+    return operation
+
+
+def document(version: str, authentication: bool) -> Schema:
+    paths: Schema = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, authentication)
+    made: Schema = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Coven Management Agent",
+            "version": version,
+            "description": "VNF packages, VNFs and their lifecycle. Errors are RFC 7807 problem details.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": SCHEMAS},
+    }
+    if authentication:
+        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        made["security"] = [{"token": []}]
+    return made

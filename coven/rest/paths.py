@@ -1,0 +1,41 @@
+"""The REST API's part for NSH service paths: what operators see of them and change while packets pass."""
+
+from __future__ import annotations
+
+from coven.agent.lifecycle import Lifecycle
+from coven.agent.store import Row
+from coven.rest import web
+from coven.rest.routes import route
+from itf.mistakes import Mistake, Refused
+
+
+class ServicePathsApi:
+    lifecycle: Lifecycle
+
+    @route(
+        "GET",
+        "/v1/vnfs/{name}/paths",
+        "Its service paths as they stand, with what came in by each",
+        reply="ServicePaths",
+        errors=(409, 503),
+    )
+    def get_paths(self, name: str) -> Row:
+        return {"paths": self.lifecycle.ask(name, "paths")["paths"]}
+
+    @route(
+        "PUT",
+        "/v1/vnfs/{name}/paths",
+        "Another path table, in force at once: packets under way follow the old one, none is lost",
+        reply="ServicePaths",
+        body="ServicePaths",
+        errors=(409, 422, 503),
+    )
+    def put_paths(self, name: str) -> Row:
+        wanted = web.fields(web.json_body(), {"paths"}).get("paths")
+        if not isinstance(wanted, list):
+            raise Refused(
+                Mistake(
+                    file="request", field="paths", found="no list", expected="a list of paths"
+                ), title="paths refused"
+            )
+        return {"paths": self.lifecycle.set_paths(name, wanted)}

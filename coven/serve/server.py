@@ -1,0 +1,282 @@
+"""`coven serve`: the only listener beyond the machine's processes; on loopback, or with TLS and a token.
+
+Ends on SIGTERM and SIGINT; the keepers, and so the VNFs, go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import waitress.server
+
+from coven.agent.keepers import COMMAND, Keepers
+from coven.agent.library import Library
+from coven.agent.lifecycle import Lifecycle
+from coven.agent.store import Store
+from coven.base.control_addresses import Address
+from coven.base.places import Places, is_loopback
+from coven.keeper.journal import Left
+from coven.keeper.main import recover
+from coven.package.archive import MAX_ARCHIVE
+from coven.rest.api import Api, application
+from coven.serve import tls
+from coven.serve.spool import Channel
+from itf.mistakes import Mistake, Refused
+
+log = logging.getLogger("coven.agent")
+
+HOST, PORT = "127.0.0.1", 8080
+THREADS = 16
+_FIRST_PASSED_FD = 3  #: sd_listen_fds(3)
+
+
+def listen(host: str, port: int, secure: bool = False) -> socket.socket:
+    """A listening socket. Raises Refused without TLS for what is not loopback, and when the address is taken."""
+    if not secure and not is_loopback(host):
+        raise Refused(
+            Mistake(
+                field="--listen", found=host, expected="a loopback address, or TLS",
+                remedy="nothing listens beyond loopback without TLS: --tls-cert FILE --tls-key FILE, or use ssh -L"
+            ),
+            title="not on loopback",
+        )  # fmt: skip
+    host = "127.0.0.1" if host == "localhost" else host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        socket.inet_pton(family, host.partition("%")[0])  # bind would ask a name server
+        sock.bind((host, port))
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        remedy = "choose another with --listen HOST:PORT"
+        if error.errno == errno.EADDRINUSE:
+            remedy = f"something else listens there (ss -ltnp 'sport = :{port}' says what): {remedy}"
+        elif error.errno is None:
+            remedy = "a numeric address of this machine; 0.0.0.0 or [::] for all"
+        found = f"{host}:{port}: {error.strerror or 'not a numeric address'}"
+        raise Refused(
+            Mistake(field="--listen", found=found, expected="a free address of this machine", remedy=remedy),
+            title="cannot listen",
+        ) from None
+    sock.setblocking(False)
+    return sock
+
+
+def passed_socket(secure: bool = False) -> socket.socket | None:
+    """The socket that systemd listens on for us, if it does. Raises Refused if that needs TLS and has none."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
+        return None
+    sock = socket.socket(fileno=_FIRST_PASSED_FD)
+    os.set_inheritable(_FIRST_PASSED_FD, False)
+    host = sock.getsockname()[0]
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not (secure or is_loopback(host)):
+        raise Refused(
+            Mistake(field="ListenStream", found=str(host), expected="a loopback address and port, or TLS")
+        )
+    sock.setblocking(False)
+    return sock
+
+
+def notify(state: str) -> None:
+    """Tell systemd, if it wants to know (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.connect("\0" + address[1:] if address.startswith("@") else address)
+        sock.sendall(state.encode())
+
+
+def token(places: Places) -> str:
+    """The bearer token, made at the first start, in a file that only its owner can read."""
+    file = places.token
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        made = secrets.token_urlsafe(32)
+        part = file.with_suffix(".new")
+        part.unlink(missing_ok=True)
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "w") as stream:
+            stream.write(made + "\n")
+        part.rename(file)  # whole or not at all
+        return made
+    with open(fd) as stream:
+        status = os.fstat(stream.fileno())
+        if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise Refused(
+                Mistake(
+                    file=str(file), found=f"mode {status.st_mode & 0o777:o}, uid {status.st_uid}",
+                    expected="a file that only its owner can read",
+                    remedy=f"chmod 600 {file}, or remove it: a new one is made"
+                ),
+                title="token not secret",
+            )
+        text = stream.read().strip()
+    if len(text) < 16:
+        raise Refused(
+            Mistake(
+                file=str(file), found="a token that is too short", expected="at least 16 characters",
+                remedy="remove the file: a new one is made"
+            ),
+            title="token not secret",
+        )  # fmt: skip
+    return text
+
+
+def lock(places: Places) -> int:
+    """Hold the state folder. Raises Refused while another agent has it."""
+    fd = os.open(places.state / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise Refused(
+            Mistake(
+                file=str(places.state), found="another agent with this state", expected="one agent at a time",
+                remedy="stop it, or use another --state DIR"
+            ),
+            title="already serving",
+        ) from None
+    return fd
+
+
+@dataclass
+class Options:
+    state: str | None = None
+    host: str = HOST
+    port: int = PORT
+    authenticate: bool = True
+    control: Mapping[str, Address] = field(default_factory=dict)  #: by VNF: Click's ControlSocket over TCP
+    keeper: Sequence[str] = COMMAND
+    recover: Callable[[Path], Left] = recover
+    tls: tuple[str, str] | None = None  #: files of the certificate and its key
+
+
+class Agent:
+    """Everything of a serving agent. `serve` returns when `stop` was called or a signal came."""
+
+    def __init__(self, options: Options):
+        if options.tls and not options.authenticate:
+            raise Refused(
+                Mistake(
+                    field="--no-auth", found="TLS", expected="a token", remedy="--no-auth is for loopback without TLS"
+                ),
+                title="no authentication",
+            )
+        self.identity = tls.identity(*options.tls) if options.tls else None
+        self.places = Places.find(options.state).make()
+        self._lock = lock(self.places)
+        secure = self.identity is not None
+        self.socket = passed_socket(secure) or listen(options.host, options.port, secure)
+        self._front = tls.Front(self.socket, self.identity.context) if self.identity else None
+        try:
+            secret = token(self.places) if options.authenticate else None
+            # uploads are spooled here, not in a /tmp that may be small and in memory
+            spool = self.places.state / "spool"
+            spool.mkdir(mode=0o700, exist_ok=True)
+            tempfile.tempdir = str(spool)
+            self.store = Store(self.places.database)
+            self.library = Library(self.places, self.store)
+        except OSError as error:
+            raise Refused(
+                Mistake(
+                    file=error.filename or str(self.places.state), found=error.strerror,
+                    expected="a state folder that can be written"
+                ),
+                title="the state cannot be written",
+            ) from None
+        self.keepers = Keepers(options.keeper)
+        self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
+        self.api = Api(self.lifecycle, self.library, secret)
+        self._server: Any = waitress.server.create_server(
+            application(self.api), sockets=[self._front.inside if self._front else self.socket],
+            threads=THREADS, ident="coven",
+            max_request_body_size=MAX_ARCHIVE + 1, max_request_header_size=1 << 16, channel_timeout=60,
+            connection_limit=200, clear_untrusted_proxy_headers=True,
+        )  # fmt: skip
+        self._server.channel_class = Channel
+
+    @property
+    def url(self) -> str:
+        """How processes of this machine reach it."""
+        host, port = self.socket.getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        scheme = "https" if self._front else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    def serve(self, ready: Callable[[str], None]) -> None:
+        self.lifecycle.resume()
+        address = {"url": self.url, "pid": os.getpid(), "token": str(self.places.token)}
+        if self._front and self.identity:
+            address["certificate"] = self.identity.fingerprint
+            self._front.start()
+        part = self.places.address.with_suffix(".new")
+        part.write_text(json.dumps(address) + "\n")
+        part.rename(self.places.address)
+        notify(f"READY=1\nSTATUS=serving {self.url}")
+        ready(self.url)
+        try:
+            self._server.run()
+        finally:
+            notify("STOPPING=1")
+            self.close()
+
+    def stop(self) -> None:
+        """Stop serving, from a signal handler."""
+        self.store.release()
+        raise SystemExit(0)  # waitress ends its loop on it, after the requests that are being answered
+
+    def close(self) -> None:
+        self.places.address.unlink(missing_ok=True)
+        self._server.close()
+        if self._front:
+            self._front.close()
+        self.lifecycle.close()
+        self.keepers.close()
+        self.store.close()
+        os.close(self._lock)
+
+
+def serve(options: Options) -> int:
+    """Serve until told to end. Raises Refused when it cannot begin."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a queue behind long uploads is no news
+    assert threading.current_thread() is threading.main_thread()
+    agent = Agent(options)
+
+    def end(number: int, frame: object) -> None:
+        agent.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+    def ready(url: str) -> None:
+        if agent.identity and agent.identity.warning:
+            print(f"coven: {agent.identity.warning}", file=sys.stderr, flush=True)
+        print(f"serving {url}, state in {agent.places.state}", flush=True)
+        if not options.authenticate:
+            print("without authentication: any user of this machine may ask", flush=True)
+
+    try:
+        agent.serve(ready)
+    except SystemExit:
+        pass
+    return 0

@@ -1,0 +1,273 @@
+"""TLS in front of the API, for whoever listens beyond loopback.
+
+The API's server speaks plain HTTP on a socket of this process's own; connections from outside are taken here,
+decrypted and handed on. So a slow client costs a coroutine, never one of the server's threads, also while it
+shakes hands, and every limit of the server holds for both ways in. One thread, standard library only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import socket
+import ssl
+import threading
+from dataclasses import dataclass
+
+from coven.base.problem import problem
+from coven.rest.routes import PROBLEM
+from itf.mistakes import Mistake, Refused
+
+log = logging.getLogger("coven.agent")
+
+CONNECTIONS = 200  #: at once; further ones wait in the kernel's queue
+HANDSHAKE_SECONDS = 10.0  #: from the connection to the end of TLS's handshake
+STALLED_SECONDS = 60.0  #: for a client to take what it asked for
+LINGER_SECONDS = 5.0  #: for a connection to end in an orderly way
+CHUNK = 1 << 16
+_HANDSHAKE_RECORD = 0x16  #: the first byte of a TLS connection (RFC 8446, 5.1)
+_EXPIRED, _NOT_YET = 10, 9  #: X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate (the chain behind it in the same file) and its key, which fit each other."""
+
+    context: ssl.SSLContext
+    fingerprint: str  #: SHA-256 of the certificate, for those who find us through the state folder
+    warning: str | None  #: why clients will refuse it, if it can be told
+
+
+def identity(certificate: str, key: str) -> Identity:
+    """Raises Refused with what is wrong about the two files."""
+    mistakes = []
+    for option, file in (("--tls-cert", certificate), ("--tls-key", key)):
+        try:
+            with open(file, "rb") as stream:
+                mode = os.fstat(stream.fileno()).st_mode
+                text = stream.read(1 << 20)
+        except OSError as error:
+            mistakes.append(_wrong(file, option, error.strerror, "a file in PEM that can be read"))
+            continue
+        if option == "--tls-key" and mode & 0o007:
+            mistakes.append(_wrong(file, option, f"mode {mode & 0o777:o}", "a key that others cannot read",
+                                   f"chmod o-rwx {file}"))  # fmt: skip
+        wanted = b"CERTIFICATE" if option == "--tls-cert" else b"PRIVATE KEY"
+        if b"-----BEGIN " not in text or wanted + b"-----" not in text:
+            what = "a certificate" if option == "--tls-cert" else "a private key"
+            mistakes.append(_wrong(file, option, f"no {wanted.decode()} block", f"{what} in PEM",
+                                   "from DER: openssl x509|pkey -inform der -in FILE -out FILE.pem"))  # fmt: skip
+        elif option == "--tls-key" and b"ENCRYPTED" in text:
+            mistakes.append(_wrong(file, option, "an encrypted key", "one without a passphrase",
+                                   f"openssl pkey -in {file} -out KEY"))  # fmt: skip
+    if mistakes:
+        raise Refused(mistakes, title="no TLS")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            mistake = _wrong(key, "--tls-key", "the key of another certificate", f"the key of {certificate}")
+        else:
+            what = error.reason or str(error)
+            mistake = _wrong(certificate, "--tls-cert", f"{what}, with {key}", "a certificate and its key in PEM")
+        raise Refused(mistake, title="no TLS") from None
+    der, failure = _shake_hands(context, certificate)
+    return Identity(context, hashlib.sha256(der).hexdigest(), failure)
+
+
+def _wrong(file: str, option: str, found: str | None, expected: str, remedy: str | None = None) -> Mistake:
+    return Mistake(file=file, field=option, found=found, expected=expected, remedy=remedy)
+
+
+def _shake_hands(context: ssl.SSLContext, certificate: str) -> tuple[bytes, str | None]:
+    """Our certificate as a client sees it that trusts just this one, and what such a client finds wrong."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(certificate)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    failure = None
+    try:
+        return _handshake(context, client), None
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code == _EXPIRED:
+            failure = f"{certificate} has expired: clients will refuse it"
+        elif error.verify_code == _NOT_YET:
+            failure = f"{certificate} is not valid yet: clients will refuse it"
+        else:
+            failure = f"{certificate}: {error.verify_message}: clients may refuse it"
+    client.verify_mode = ssl.CERT_NONE
+    return _handshake(context, client), failure
+
+
+def _handshake(context: ssl.SSLContext, client: ssl.SSLContext) -> bytes:
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asks = client.wrap_bio(back, there)
+    answers = context.wrap_bio(there, back, server_side=True)
+    for side in (asks, answers, asks):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return asks.getpeercert(binary_form=True) or b""
+
+
+class Front:
+    """Takes connections from `outside` and hands them, decrypted, to the socket `inside` that listens."""
+
+    def __init__(self, outside: socket.socket, context: ssl.SSLContext):
+        self.outside = outside
+        self.context = context
+        self.inside = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.inside.bind("")  # a name of the kernel's choice that no file has: it goes with us
+        self.inside.listen(CONNECTIONS)
+        self.inside.setblocking(False)
+        self._target = self.inside.getsockname()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="tls", daemon=True)
+        self._main: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._main = self._loop.create_task(self._accept())
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more connections, and let those end whose answers are under way. After the inner server's end."""
+        if self._main is not None:
+            self._loop.call_soon_threadsafe(self._main.cancel)
+            self._thread.join()
+        self._loop.close()
+        self.outside.close()
+        self.inside.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        with contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._main)  # type: ignore[arg-type]
+
+    async def _accept(self) -> None:
+        room = asyncio.Semaphore(CONNECTIONS)
+        tasks: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            room.release()
+
+        try:
+            while True:
+                await room.acquire()
+                try:
+                    sock, _ = await self._loop.sock_accept(self.outside)
+                except OSError as error:  # no descriptor left, or a client that went at once
+                    log.warning("a connection could not be taken: %s", error)
+                    room.release()
+                    await asyncio.sleep(0.1)
+                    continue
+                task = self._loop.create_task(self._serve(sock))
+                tasks.add(task)
+                task.add_done_callback(ended)
+        finally:
+            if tasks:
+                await asyncio.wait(tasks, timeout=1.0)
+            for task in tasks:
+                task.cancel()
+
+    async def _serve(self, sock: socket.socket) -> None:
+        """One connection, whose faults are nobody else's."""
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                speaks_tls = await self._speaks_tls(sock)
+        except (OSError, TimeoutError):  # strangers' attempts are no news
+            speaks_tls = False
+        if not speaks_tls:
+            sock.close()
+            return
+        reader = asyncio.StreamReader(limit=CHUNK)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:  # from here on the socket is asyncio's, which closes it
+            transport, _ = await self._loop.connect_accepted_socket(
+                lambda: protocol, sock, ssl=self.context, ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=LINGER_SECONDS,
+            )  # fmt: skip
+        except OSError:  # ssl.SSLError, too
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        try:
+            with await self._connected() as own:
+                await self._relay(reader, writer, own)
+        except OSError as error:
+            log.warning("a connection could not be handed on: %s", error)
+        finally:
+            if not transport.is_closing():
+                transport.abort()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, own: socket.socket) -> None:
+        refused = asyncio.Event()
+        asking = self._loop.create_task(self._hand_in(reader, own, refused))
+        try:
+            with contextlib.suppress(OSError, TimeoutError):  # of the client: it has gone, or takes nothing
+                while data := await _received(self._loop, own):
+                    writer.write(data)
+                    async with asyncio.timeout(STALLED_SECONDS):
+                        await writer.drain()
+                if refused.is_set():  # the answer is lost on a client that is cut off while it sends
+                    async with asyncio.timeout(LINGER_SECONDS):
+                        await asyncio.shield(asking)
+                writer.close()
+                await writer.wait_closed()
+        finally:
+            asking.cancel()
+
+    async def _hand_in(self, reader: asyncio.StreamReader, own: socket.socket, refused: asyncio.Event) -> None:
+        """What the client sends; after the server has had enough, what it still sends is forgotten."""
+        with contextlib.suppress(OSError):
+            while data := await reader.read(CHUNK):
+                if refused.is_set():
+                    continue
+                try:
+                    await self._loop.sock_sendall(own, data)
+                except OSError:
+                    refused.set()
+        with contextlib.suppress(OSError):
+            own.shutdown(socket.SHUT_WR)
+
+    async def _connected(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        try:
+            await self._loop.sock_connect(sock, self._target)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def _speaks_tls(self, sock: socket.socket) -> bool:
+        """Whether the connection begins as TLS does; one that does not is told so, in plain HTTP."""
+        readable = asyncio.Event()
+        self._loop.add_reader(sock, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(sock)
+        first = sock.recv(1, socket.MSG_PEEK)
+        if not first or first[0] == _HANDSHAKE_RECORD:
+            return bool(first)
+        await self._loop.sock_recv(sock, CHUNK)  # what is left unread would reset the connection
+        mistake = Mistake(found="plain HTTP", expected="TLS", remedy="ask with https://")
+        body = json.dumps(problem(400, "TLS only", [mistake])).encode()
+        head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: {PROBLEM}\r\nContent-Length: {len(body)}\r\n"
+        await self._loop.sock_sendall(sock, f"{head}Connection: close\r\n\r\n".encode() + body)
+        return False
+
+
+async def _received(loop: asyncio.AbstractEventLoop, own: socket.socket) -> bytes:
+    """What the server says, nothing at its end."""
+    try:
+        return await loop.sock_recv(own, CHUNK)
+    except OSError:  # it closed with something of the client's unread
+        return b""

@@ -1,0 +1,483 @@
+"""The agent over HTTP, in a process of its own; keepers are `fake_keeper.py`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import select
+import stat
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rigs.agent import Agent
+
+DESCRIPTOR = """
+name: fw
+version: "1.0"
+provider: tests
+vnfcs:
+  a: {source: a.py, config: {mode: "", limit: 5, key: s3cret}, schema: a.json}
+  b: {source: a.py, config: {mode: ""}}
+chain: in -> a -> b -> out
+"""
+SCHEMA = {"properties": {"limit": {"maximum": 10}, "key": {"writeOnly": True}}}
+PORTS = {"in": {"interface": "eth1"}, "out": {"interface": "eth2"}}
+
+
+def package(descriptor: str = DESCRIPTOR, level: int | None = None, **more: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        archive.writestr("vnf.yaml", descriptor)
+        archive.writestr("a.py", "from vnfc import forward\ndef handle(packet):\n    return forward()\n")
+        archive.writestr("a.json", json.dumps(SCHEMA))
+        for name, text in more.items():
+            archive.writestr(name, text)
+    return out.getvalue()
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    agent = Agent(tmp_path / "state").start()
+    try:
+        yield agent
+    finally:
+        agent.clean()
+
+
+def created(agent: Agent, name: str = "fw") -> None:
+    assert agent.ask("POST", "/v1/packages", data=package())[0] in (200, 201)
+    assert agent.ask("POST", "/v1/vnfs", {"name": name, "package": "fw"})[0] == 201
+
+
+def running(agent: Agent, name: str = "fw", **more: Any) -> dict[str, Any]:
+    created(agent, name)
+    operation = agent.operate(name, "instantiate", {"ports": PORTS, "start": True, **more})
+    assert operation["state"] == "COMPLETED", operation
+    return operation
+
+
+def states(agent: Agent, name: str = "fw") -> tuple[str, str | None]:
+    vnf = agent.ask("GET", f"/v1/vnfs/{name}")[1]
+    return vnf["instantiation_state"], vnf["operational_state"]
+
+
+def test_whole_life(agent: Agent) -> None:
+    status, pushed = agent.ask("POST", "/v1/packages", data=package())
+    assert status == 201 and pushed["id"] == "fw:1.0"
+    assert agent.ask("POST", "/v1/packages", data=package())[0] == 200
+    status, vnf = agent.ask("POST", "/v1/vnfs", {"name": "fw", "package": "fw:1.0"})
+    assert status == 201 and vnf["instantiation_state"] == "NOT_INSTANTIATED"
+    assert vnf["vnfd_id"] == pushed["vnfd_id"]
+    operation = agent.operate("fw", "instantiate", {"ports": PORTS})
+    assert (operation["operation"], operation["state"]) == ("INSTANTIATE", "COMPLETED")
+    assert states(agent) == ("INSTANTIATED", "STOPPED")
+    assert agent.operate("fw", "start")["state"] == "COMPLETED"
+    assert states(agent) == ("INSTANTIATED", "STARTED")
+    assert agent.ask("GET", "/v1/vnfs/fw/stats")[1]["unaccounted"] == 0
+    assert agent.ask("GET", "/v1/vnfs/fw/health")[1]["status"] == "healthy"
+    assert len(agent.ask("GET", "/v1/vnfs/fw/logs?lines=3&vnfc=a")[1]["lines"]) == 3
+    assert agent.ask("DELETE", "/v1/vnfs/fw")[0] == 409
+    assert agent.ask("DELETE", "/v1/packages/fw:1.0")[0] == 409
+    assert agent.operate("fw", "stop")["state"] == "COMPLETED"
+    assert agent.operate("fw", "terminate")["state"] == "COMPLETED"
+    assert states(agent) == ("NOT_INSTANTIATED", None)
+    assert agent.keeper("fw") is None
+    assert not (agent.state / "run" / "fw").exists()
+    assert agent.ask("GET", "/v1/vnfs/fw/stats")[0] == 409
+    assert agent.ask("DELETE", "/v1/vnfs/fw")[0] == 204
+    assert agent.ask("DELETE", "/v1/packages/fw")[0] == 204
+    assert agent.ask("GET", "/v1/vnfs")[1] == agent.ask("GET", "/v1/packages")[1] == []
+    assert len(agent.ask("GET", "/v1/operations?vnf=fw")[1]) == 4
+    assert not list((agent.state / "packages").iterdir())
+
+
+def test_problem_details_name_every_mistake(agent: Agent) -> None:
+    wrong = DESCRIPTOR.replace("a.py", "none.py", 1).replace("name: fw", "name: FW")
+    status, body = agent.ask("POST", "/v1/packages", data=package(wrong))
+    assert status == 422 and body["status"] == 422 and body["title"]
+    assert [(e["file"], e["line"], e["field"]) for e in body["errors"]] == [
+        ("vnf.yaml", 2, "name"), ("vnf.yaml", 6, "vnfcs.a.source"),
+    ]  # fmt: skip
+    assert not list((agent.state / "packages").iterdir())
+    status, body = agent.ask("POST", "/v1/packages", data=b"no zip")
+    assert status == 422 and "zip" in body["detail"]
+    created(agent)
+    wrong_request = {
+        "ports": {"in": {"interface": "a/b"}, "ot": {"interface": "x"}},
+        "config": {"a": {"limit": 11}},
+    }
+    status, body = agent.ask("POST", "/v1/vnfs/fw/instantiate", wrong_request)
+    assert status == 422
+    assert sorted(e["field"] for e in body["errors"]) == [
+        "config.a.limit", "ports.in.interface", "ports.ot", "ports.out.interface",
+    ]  # fmt: skip
+    for method, path, body, code in (
+        ("GET", "/v1/nothing", None, 404), ("PUT", "/v1/vnfs", {}, 405), ("GET", "/v1/vnfs/fv", None, 404),
+        ("POST", "/v1/vnfs", {"name": "x", "package": "none"}, 404), ("POST", "/v1/vnfs", {"nam": "x"}, 422),
+        ("POST", "/v1/vnfs", {"name": "../x", "package": "fw"}, 422),
+        ("POST", "/v1/vnfs", {"name": "fw", "package": "fw"}, 409),
+        ("POST", "/v1/vnfs/fw/start", None, 409), ("GET", "/v1/operations/none", None, 404),
+        ("GET", "/v1/vnfs/fw/logs?lines=x", None, 422),
+    ):  # fmt: skip
+        status, problem = agent.ask(method, path, body)
+        assert (status, problem["status"]) == (code, code), (path, problem)
+    assert "did you mean fw?" in agent.ask("GET", "/v1/vnfs/fv")[1]["detail"]
+    assert agent.ask("POST", "/v1/vnfs", data=b"{", Content_Type="application/json")[0] == 400
+    assert agent.ask("POST", "/v1/vnfs", data=b"{}", Content_Type="text/plain")[0] == 415
+
+
+def test_requests_are_read_strictly(agent: Agent) -> None:
+    created(agent)
+    for body, found in (
+        (b'{"name": "a", "name": "b", "package": "c"}', "name twice"),
+        (b"[1]", "another value"),
+        (b"[" * 100_000, "RecursionError"),
+        (b'{"name": NaN}', "NaN"),
+    ):
+        status, told = agent.ask("POST", "/v1/vnfs", data=body, Content_Type="application/json")
+        assert (status, told["errors"][0]["found"]) == (400, found)
+    assert agent.ask("POST", "/v1/vnfs/fw/start", {"now": True})[0] == 422
+    assert agent.ask("POST", "/v1/vnfs/fw/start", {})[0] == 409
+    for lines in ("0", "-1", "5.5", "x", "1e3", "9" * 5000):
+        assert agent.ask("GET", f"/v1/vnfs/fw/logs?lines={lines}")[0] == 422
+
+
+def test_thousands_of_mistakes_are_told_up_to_a_number(agent: Agent) -> None:
+    descriptor = "name: many\n" + "".join(f"unknown-{number}: 1\n" for number in range(2000))
+    status, told = agent.ask("POST", "/v1/packages", data=package(descriptor=descriptor))
+    assert status == 422 and len(told["errors"]) == 501
+    assert told["errors"][-1]["found"].endswith("mistakes more")
+
+
+def test_changed_content_needs_a_new_version(agent: Agent) -> None:
+    assert agent.ask("POST", "/v1/packages", data=package())[0] == 201
+    assert agent.ask("POST", "/v1/packages", data=package(more="x"))[0] == 409
+    assert (
+        agent.ask("POST", "/v1/packages", data=package(level=0))[0] == 200
+    )  # the same files, packed otherwise
+    assert len(list((agent.state / "packages").iterdir())) == 1
+
+
+@pytest.mark.parametrize("mode, found", [("die", "Segmentation fault"), ("refuse", "a syntax error"),
+                                         ("refuse-start", "no wish to")])  # fmt: skip
+def test_failed_instantiation_rolls_back(agent: Agent, mode: str, found: str) -> None:
+    created(agent)
+    operation = agent.operate(
+        "fw", "instantiate", {"ports": PORTS, "config": {"a": {"mode": mode}}, "start": True}
+    )
+    assert operation["state"] == "ROLLED_BACK"
+    assert found in json.dumps(operation["errors"])
+    assert states(agent) == ("NOT_INSTANTIATED", None)
+    assert agent.keeper("fw") is None and not (agent.state / "run" / "fw").exists()
+    assert "fw" in (agent.state / "recovered").read_text()
+    assert found in json.dumps(agent.ask("GET", "/v1/vnfs/fw")[1]["errors"])
+    # the interfaces are free again
+    created(agent, "other")
+    assert agent.operate("other", "instantiate", {"ports": PORTS})["state"] == "COMPLETED"
+
+
+def test_failed_stop_rolls_back(agent: Agent) -> None:
+    running(agent, config={"a": {"mode": "refuse-stop"}})
+    assert agent.operate("fw", "stop")["state"] == "ROLLED_BACK"
+    assert states(agent) == ("INSTANTIATED", "STARTED")
+
+
+def test_keeper_that_dies_during_an_operation(agent: Agent) -> None:
+    running(agent, config={"a": {"mode": "exit-stop"}})
+    assert agent.operate("fw", "stop")["state"] == "ROLLED_BACK"
+    assert agent.over(awaited(agent, "HEAL"))["state"] == "COMPLETED"
+    assert states(agent) == ("INSTANTIATED", "STARTED")
+
+
+def test_sigterm_does_not_wait_for_those_who_wait(agent: Agent) -> None:
+    created(agent)
+    os.mkfifo(agent.state / "run" / "gate")
+    body = {"ports": PORTS, "config": {"a": {"mode": "slow"}}}
+    _, operation = agent.ask("POST", "/v1/vnfs/fw/instantiate", body)
+    answers: list[tuple[int, Any]] = []
+    path = f"/v1/operations/{operation['id']}?wait=20"
+    waiting = threading.Thread(target=lambda: answers.append(agent.ask("GET", path)))
+    waiting.start()
+    while (
+        agent.ask("GET", f"/v1/operations/{operation['id']}?wait=1&progress=")[1]["progress"] != "building a"
+    ):
+        pass
+    assert agent.process is not None
+    agent.process.terminate()
+    waiting.join()
+    assert answers[0][1]["state"] == "PROCESSING"
+    os.close(os.open(agent.state / "run" / "gate", os.O_WRONLY))  # the operation comes to its end
+    assert agent.process.wait(60) == 0
+    agent.start()
+    assert states(agent) == ("INSTANTIATED", "STOPPED")
+
+
+def test_two_starts_at_once(agent: Agent) -> None:
+    created(agent)
+    answers: list[tuple[int, Any]] = []
+    barrier = threading.Barrier(6)
+
+    def ask() -> None:
+        barrier.wait()
+        answers.append(agent.ask("POST", "/v1/vnfs/fw/instantiate", {"ports": PORTS}))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(status for status, _ in answers) == [202, 409, 409, 409, 409, 409]
+    [operation] = [body for status, body in answers if status == 202]
+    assert agent.over(operation)["state"] == "COMPLETED"
+    assert len((agent.state / "run" / "spawned").read_text().split()) == 1
+
+
+def test_interfaces_are_disjoint(agent: Agent) -> None:
+    running(agent)
+    created(agent, "second")
+    ports = {"in": {"interface": "eth3"}, "out": {"interface": "eth2"}}
+    status, body = agent.ask("POST", "/v1/vnfs/second/instantiate", {"ports": ports})
+    assert status == 409
+    assert [(e["field"], e["found"]) for e in body["errors"]] == [("ports.out.interface", "eth2")]
+    ports["out"] = {"interface": "eth3"}
+    status, body = agent.ask("POST", "/v1/vnfs/second/instantiate", {"ports": ports})
+    assert status == 422 and body["errors"][0]["field"] == "ports.out.interface"
+    ports["out"] = {"interface": "eth4"}
+    assert agent.operate("second", "instantiate", {"ports": ports})["state"] == "COMPLETED"
+
+
+def test_config(agent: Agent) -> None:
+    running(agent)
+    assert agent.ask("GET", "/v1/vnfs/fw/config")[1]["a"] == {"mode": "", "limit": 5, "key": "********"}
+    status, config = agent.ask("PATCH", "/v1/vnfs/fw/config", {"a": {"limit": 7}})
+    assert status == 200 and config["a"]["limit"] == 7
+    for wrong, field in (
+        ({"a": {"limit": 11}}, "config.a.limit"),
+        ({"a": {"limit": "7"}}, "config.a.limit"),
+        ({"a": {"limt": 1}}, "config.a.limt"),
+        ({"c": {}}, "config.c"),
+        ({"a": 1}, "config.a"),
+    ):
+        status, body = agent.ask("PATCH", "/v1/vnfs/fw/config", wrong)
+        assert (status, body["errors"][0]["field"]) == (422, field)
+    # a mask that comes back changes nothing
+    assert agent.ask("PATCH", "/v1/vnfs/fw/config", {"a": {"key": "********"}})[0] == 200
+    assert (
+        json.loads((agent.state / "run" / "fw" / "plan.json").read_text())["config"]["a"]["key"] == "s3cret"
+    )
+    # b refuses: a is as it was
+    both = {"a": {"limit": 9}, "b": {"mode": "refuse-configure"}}
+    assert agent.ask("PATCH", "/v1/vnfs/fw/config", both)[0] == 422
+    assert agent.ask("GET", "/v1/vnfs/fw/config")[1]["a"]["limit"] == 7
+    assert agent.ask("PUT", "/v1/vnfs/fw/config", {"b": {"mode": "x"}})[0] == 200
+    config = agent.ask("GET", "/v1/vnfs/fw/config")[1]
+    assert (config["a"]["limit"], config["b"]["mode"]) == (5, "x")
+    agent.kill()
+    agent.start()
+    assert agent.ask("GET", "/v1/vnfs/fw/config")[1] == config
+
+
+def test_agent_requests(agent: Agent) -> None:
+    running(agent)
+    assert [r["name"] for r in agent.ask("GET", "/v1/vnfs/fw/requests")[1]["a"]] == ["hits", "add", "sleep"]
+
+    def ask(body: Any) -> tuple[int, Any]:
+        return agent.ask("POST", "/v1/vnfs/fw/requests", body)
+
+    assert ask({"vnfc": "a", "request": "hits"})[1]["value"] == 42
+    assert ask({"vnfc": "a", "request": "add", "args": [2, 3]})[1]["value"] == 5
+    assert ask({"vnfc": "a", "request": "add", "args": {"x": 2}})[1]["value"] == 3
+    assert ask({"vnfc": "a", "request": "add", "args": {"z": 2}})[0] == 422
+    status, body = ask({"vnfc": "a", "request": "hit"})
+    assert status == 404 and "did you mean hits?" in body["detail"]
+    assert ask({"vnfc": "c", "request": "hits"})[0] == 404
+    assert [r["name"] for r in ask({"vnfc": "a", "request": "list"})[1]["value"]] == ["hits", "add", "sleep"]
+    assert ask({"vnfc": "a", "request": "sleep"})[0] == 504
+
+
+def test_who_may_ask(agent: Agent) -> None:
+    assert stat.S_IMODE((agent.state / "token").stat().st_mode) == 0o600
+    for given in ("", "Bearer wrong", f"Basic {agent.token}"):
+        assert agent.ask("GET", "/v1/vnfs", Authorization=given)[0] == 401
+    assert agent.ask("GET", "/v1/vnfs", Origin="http://evil.example")[0] == 403
+
+
+def test_without_authentication_only_for_local_names(tmp_path: Path) -> None:
+    agent = Agent(tmp_path / "state", authenticate=False).start()
+    try:
+        assert agent.ask("GET", "/v1/vnfs")[0] == 200
+        assert agent.ask("GET", "/v1/vnfs", Host="evil.example")[0] == 403
+    finally:
+        agent.clean()
+
+
+def test_killed_keeper_is_replaced(agent: Agent) -> None:
+    running(agent)
+    old = agent.kill_keeper("fw")
+    healing = awaited(agent, "HEAL")
+    assert agent.over(healing)["state"] == "COMPLETED"
+    assert states(agent) == ("INSTANTIATED", "STARTED")
+    assert agent.keeper("fw") not in (None, old)
+    assert agent.ask("GET", "/v1/vnfs/fw/stats")[1]["started"] is True
+
+
+def awaited(agent: Agent, kind: str) -> dict[str, Any]:
+    """The first operation of a kind, which begins by itself."""
+    while True:
+        for operation in agent.ask("GET", "/v1/operations?vnf=fw")[1]:
+            if operation["operation"] == kind:
+                return operation
+        select.select([], [], [], 0.02)
+
+
+def test_killed_agent_adopts_what_runs(agent: Agent) -> None:
+    running(agent)
+    pid = agent.keeper("fw")
+    agent.kill()
+    assert agent.keeper("fw") == pid
+    agent.start()
+    assert states(agent) == ("INSTANTIATED", "STARTED")
+    assert agent.keeper("fw") == pid
+    # an adopted keeper is watched as well
+    agent.kill_keeper("fw")
+    assert agent.over(awaited(agent, "HEAL"))["state"] == "COMPLETED"
+    assert agent.operate("fw", "terminate")["state"] == "COMPLETED"
+
+
+def test_sigterm_leaves_keepers_running(agent: Agent) -> None:
+    running(agent)
+    pid = agent.keeper("fw")
+    assert agent.stop() == 0
+    assert agent.keeper("fw") == pid
+    agent.start()
+    assert agent.operate("fw", "stop")["state"] == "COMPLETED"
+
+
+def test_agent_and_keeper_killed(agent: Agent) -> None:
+    running(agent)
+    agent.kill()
+    agent.kill_keeper("fw")
+    agent.start()
+    assert agent.over(awaited(agent, "HEAL"))["state"] == "COMPLETED"
+    assert states(agent) == ("INSTANTIATED", "STARTED")
+
+
+def test_boot_clears_the_runtime_folder(agent: Agent) -> None:
+    running(agent)
+    agent.kill()
+    agent.kill_keeper("fw")
+    import shutil
+
+    shutil.rmtree(agent.state / "run")
+    agent.start()
+    assert agent.over(awaited(agent, "HEAL"))["state"] == "COMPLETED"
+    assert states(agent) == ("INSTANTIATED", "STARTED")
+
+
+def test_agent_killed_while_instantiating(agent: Agent) -> None:
+    created(agent)
+    os.mkfifo(agent.state / "run" / "gate")
+    body = {"ports": PORTS, "config": {"a": {"mode": "slow"}}}
+    _, operation = agent.ask("POST", "/v1/vnfs/fw/instantiate", body)
+    while (
+        agent.ask("GET", f"/v1/operations/{operation['id']}?wait=1&progress=")[1]["progress"] != "building a"
+    ):
+        pass
+    assert agent.ask("POST", "/v1/vnfs/fw/terminate")[0] == 409
+    assert agent.ask("DELETE", "/v1/vnfs/fw")[0] == 409
+    agent.kill()
+    agent.start()
+    operation = agent.over(operation)
+    assert operation["state"] == "ROLLED_BACK"
+    assert "agent ended" in operation["errors"][0]["found"]
+    assert agent.keeper("fw") is None
+    assert states(agent) == ("NOT_INSTANTIATED", None)
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    agent = Agent(tmp_path / "state", file_limit=300_000).start()
+    try:
+        noise = os.urandom(400_000).hex()
+        status, body = agent.ask("POST", "/v1/packages", data=package(noise=noise))
+        assert status == 507 and "space" in body["title"]
+        assert not list((agent.state / "packages").iterdir())
+        assert agent.ask("POST", "/v1/packages", data=package())[0] == 201
+    finally:
+        agent.clean()
+
+
+def test_openapi_covers_every_route(agent: Agent) -> None:
+    from coven.rest import api
+
+    document = agent.ask("GET", "/v1/openapi.json")[1]
+    assert document["openapi"].startswith("3.1")
+    assert {(method.upper(), path) for path, item in document["paths"].items() for method in item} == {
+        (route.method, route.path) for route in api.ROUTES
+    }
+    names = set(document["components"]["schemas"])
+    used = set()
+    identities = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            if "$ref" in node:
+                used.add(node["$ref"].removeprefix("#/components/schemas/"))
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(document)
+    assert used <= names
+    from jsonschema import Draft202012Validator
+
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            identities.append(operation["operationId"])
+            declared = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert declared == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+    assert len(identities) == len(set(identities))
+
+
+def test_answers_are_as_the_document_says(agent: Agent) -> None:
+    from jsonschema import Draft202012Validator
+
+    document = agent.ask("GET", "/v1/openapi.json")[1]
+    running(agent)
+    for path, schema in (
+        ("/v1/vnfs", "Vnfs"),
+        ("/v1/packages", "Packages"),
+        ("/v1/operations", "Operations"),
+        ("/v1/vnfs/fw/stats", "Stats"),
+        ("/v1/vnfs/fw/health", "Health"),
+        ("/v1/agent", "Agent"),
+        ("/v1/vnfs/fw/config", "Config"),
+        ("/v1/vnfs/fw/requests", "Requests"),
+        ("/v1/vnfs/fw/logs", "Logs"),
+        ("/v1/nothing", "Problem"),
+    ):
+        validator = Draft202012Validator({**document, "$ref": f"#/components/schemas/{schema}"})
+        assert list(validator.iter_errors(agent.ask("GET", path)[1])) == [], path
+
+
+def test_second_agent_and_taken_port(agent: Agent) -> None:
+    from coven.serve.server import listen, lock
+    from itf.mistakes import Refused
+
+    with pytest.raises(Refused, match="already serving"):
+        lock(type("Places", (), {"state": agent.state})())
+    port = int(agent.url.rpartition(":")[2])
+    with pytest.raises(Refused) as caught:
+        listen("127.0.0.1", port)
+    assert "something else listens" in str(caught.value)
+    with pytest.raises(Refused, match="loopback"):
+        listen("0.0.0.0", 0)

@@ -1,0 +1,141 @@
+"""The command line against an agent in a process of its own; keepers are `fake_keeper.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coven.cli import commands
+from tests.integration.agent.test_agent import DESCRIPTOR, SCHEMA
+from tests.rigs.agent import ROOT, Agent
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    agent = Agent(tmp_path / "state").start()
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "vnf.yaml").write_text(DESCRIPTOR)
+    (folder / "a.py").write_text("from vnfc import forward\n")
+    (folder / "a.json").write_text(json.dumps(SCHEMA))
+    try:
+        yield agent
+    finally:
+        agent.clean()
+
+
+def coven(agent: Agent, *words: str) -> tuple[int, str, str]:
+    environment = {**os.environ, "COVEN_STATE": str(agent.state), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "coven", *words],
+        cwd=agent.state.parent, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+PORTS = ("--in", "eth1", "--port", "out=eth2")
+
+
+def test_whole_life(agent: Agent) -> None:
+    status, out, err = coven(agent, "deploy", "package", *PORTS, "--set", "a.limit=7")
+    assert (status, out) == (0, "fw is STARTED (fw:1.0)\n"), err
+    assert json.loads(coven(agent, "config", "--json")[1])["a"]["limit"] == 7
+    assert coven(agent, "config", "fw", "a.limit=8")[0] == 0
+    listed = json.loads(coven(agent, "list", "--json")[1])
+    assert listed["vnfs"][0]["ports"]["out"]["interface"] == "eth2"
+    assert [p["id"] for p in listed["packages"]] == ["fw:1.0"]
+    assert "fw   STARTED" in coven(agent, "list")[1]
+    figures = json.loads(coven(agent, "status", "--json")[1])
+    assert {
+        "received",
+        "originated",
+        "cloned",
+        "forwarded",
+        "consumed",
+        "dropped",
+        "in_flight",
+        "unaccounted",
+    } <= set(figures)
+    logs = coven(agent, "logs", "--lines", "2", "--vnfc", "a")[1].splitlines()
+    assert [line.split(" ", 2)[2] for line in logs] == ["a: 0", "a: 1"]
+    assert "hits" in coven(agent, "ask")[1] and "add x:int [y=1]" in coven(agent, "ask", "a")[1]
+    assert coven(agent, "ask", "a", "hits")[1] == "42 packets\n"
+    assert coven(agent, "ask", "a", "add", "2", "3")[1] == "5\n"
+    status, _, err = coven(agent, "ask", "a", "hist")
+    assert status == 1 and "did you mean hits?" in err
+    for word, says in (("stop", "STOPPED"), ("start", "STARTED"), ("terminate", "NOT_INSTANTIATED")):
+        assert coven(agent, word) == (0, f"fw is {says}\n", "")
+    assert coven(agent, "status")[1].startswith("fw (fw:1.0) is NOT_INSTANTIATED")
+    assert coven(agent, "instantiate", *PORTS)[1] == "fw is INSTANTIATED, STOPPED\n"
+    assert coven(agent, "terminate", "fw")[0] == 0
+    assert coven(agent, "delete")[0] == 0
+    assert coven(agent, "delete", "--package", "fw")[0] == 0
+    assert coven(agent, "list")[1] == "no VNF\n\nno package\n"
+
+
+def test_failed_deployment_leaves_nothing(agent: Agent) -> None:
+    status, _, err = coven(agent, "deploy", "package", *PORTS, "--set", "a.mode=refuse")
+    assert status == 1 and "a syntax error" in err and "a.py:3" in err
+    assert coven(agent, "list")[1] == "no VNF\n\nno package\n"
+
+
+def test_interrupted_deployment_leaves_nothing(agent: Agent) -> None:
+    gate = agent.state / "run" / "gate"
+    os.mkfifo(gate)
+    words = ("deploy", str(agent.state.parent / "package"), "--name", "fw", *PORTS, "--set", "a.mode=slow")
+    with subprocess.Popen(
+        [sys.executable, "-m", "coven", *words], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "COVEN_STATE": str(agent.state), "PYTHONPATH": str(ROOT)},
+    ) as deploying:  # fmt: skip
+        os.close(os.open(gate, os.O_WRONLY))  # opens when the keeper does
+        deploying.send_signal(signal.SIGINT)
+        assert deploying.wait(60) == 130
+        assert deploying.stderr and "Traceback" not in deploying.stderr.read()
+    assert json.loads(coven(agent, "list", "--json")[1]) == {"vnfs": [], "packages": []}
+
+
+def test_mistakes(agent: Agent) -> None:
+    for words, expected, says in (
+        (("deploy",), 2, "PACKAGE"),
+        (("nonsense",), 2, "invalid choice"),
+        ((), 2, "COMMAND"),
+        (("deploy", "none", *PORTS), 1, "no such file"),
+        (("start",), 1, "no VNF"),
+        (("start", "x"), 1, "no VNF called x"),
+        (("deploy", "package", "--in", "eth1"), 1, "ports.out.interface"),
+        (("deploy", "package", *PORTS, "--set", "a.limt=1"), 1, "did you mean limit?"),
+        (("delete", "--package", "x"), 1, "no package x"),
+        (("run", "package", "--for", "-1"), 2, "--for"),
+        (("list", "--agent", "loopback"), 2, "a URL such as"),
+    ):
+        status, _, err = coven(agent, *words)
+        assert (status, says in err) == (expected, True), (words, err)
+    agent.kill()
+    status, _, err = coven(agent, "list")
+    assert status == 1 and "coven serve" in err
+
+
+def test_pack_and_push(agent: Agent) -> None:
+    assert coven(agent, "pack", "package")[1].startswith("fw-1.0.zip: ")
+    assert coven(agent, "push", "fw-1.0.zip", "--json")[0] == 0
+    assert coven(agent, "push", "package")[0] == 0  # the same content
+
+
+@pytest.mark.parametrize("command", sorted(commands.COMMANDS))
+def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "coven", command, "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 and f"example:\n  coven {command}" in done.stdout

@@ -1,0 +1,163 @@
+"""The trace of a forwarder: every packet's whole way, numbered as in the capture, and never a reason to wait."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.utils import wrpcap
+
+from agents.explain import Explainer
+from agents.summary import summary
+from itf.segment import C, Trace
+from tests.rigs.forwarder import Rig
+
+WIRE = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+PACKETS = 40
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    packets = [WIRE / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=n, dport=9) / bytes(60) for n in range(PACKETS)]
+    for n, packet in enumerate(packets):
+        packet.time = 1000 + n / 1000
+    packets[3].wirelen = 5000  # cut short by whoever captured it
+    wrpcap(str(tmp_path / "in.pcap"), packets)
+    rig = Rig()
+    yield rig
+    rig.close()
+
+
+class Reader:
+    """The keeper's part in a trace."""
+
+    def __init__(self, rig: Rig, slots: int):
+        self.trace = Trace.make(slots, C.CLOCK_CAPTURE)
+        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        rig.send(C.MESSAGE_TRACE, fds=(self.trace.fd, self.bell))
+
+    def close(self) -> None:
+        os.close(self.bell)
+        self.trace.close()
+
+
+def serve(rig: Rig, behave: Any) -> None:
+    """behave(number of the packet) -> verdict, arg, or None to keep it."""
+    count = 0
+    while True:
+        hop = rig.hops[0]
+        hop.head.host_asleep = 0
+        back = []
+        for ref in hop.take():
+            given = behave(count)
+            count += 1
+            if given is not None:
+                rig.records[ref].verdict, rig.records[ref].arg = given
+                back.append(ref)
+        if back:
+            hop.give(back)
+        hop.rest()
+        message = rig.message(0.001)
+        if message is not None and message.kind == C.MESSAGE_DONE:
+            break
+    assert rig.totals()["unaccounted"] == 0
+
+
+def test_every_packets_way(rig: Rig, tmp_path: Path) -> None:
+    reader = Reader(rig, 1024)
+    rig.hops[0].head.reasons = 1
+    rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+
+    def behave(n: int) -> Any:
+        if n == 0:
+            return C.VERDICT_DROP, C.REASON_DECLARED
+        if n == 1:
+            return C.VERDICT_CONSUME, 0
+        if n == 2:
+            return C.VERDICT_FORWARD, C.OUTPUT_BACK
+        return None if n == PACKETS - 2 else (C.VERDICT_FORWARD, 0)
+
+    serve(rig, behave)
+    assert os.eventfd_read(reader.bell) > 0
+    records, position, lost = reader.trace.read(0)
+    assert lost == 0 and position == len(records) == reader.trace.head.written
+    assert reader.trace.head.packets == PACKETS
+    ways: dict[int, list[tuple[int, int, int]]] = {}
+    for record in records:
+        ways.setdefault(record.packet, []).append((record.event, record.place, record.arg))
+    hop, arrived = C.PLACE_HOP, (C.TRACE_ARRIVED, C.PLACE_ARRIVING, 0)
+    assert ways[1] == [arrived, (C.TRACE_DROPPED, hop, C.REASON_DECLARED)]
+    assert ways[2] == [arrived, (C.TRACE_VERDICT, hop, 0)]
+    assert ways[3] == [arrived, (C.TRACE_VERDICT, hop, C.OUTPUT_BACK), (C.TRACE_LEAVING, C.PLACE_LEAVING, 0)]
+    assert ways[4] == [(C.TRACE_DROPPED, C.PLACE_ARRIVING, 14)], "truncated: numbered though it had no frame"
+    assert ways[5][-1] == (C.TRACE_LEAVING, C.PLACE_LEAVING + 1, 0)
+    assert ways[PACKETS][-1] == (C.TRACE_DROPPED, hop, 9), "held until the end: shutdown"
+    assert all(bytes(r.snap[0:6]) == b"\x02\0\0\0\0\x02" for r in records if r.event == C.TRACE_ARRIVED)
+    assert records[0].time_ns == 1000 * 10**9
+
+    reasons = {C.REASON_DECLARED: "mine", 14: "truncated", 9: "shutdown"}
+    explainer = Explainer(["in", "out"], {"hop": ["next"]}, lambda place, n: (f"x.{reasons[n]}", "why"), {})
+    lines = explainer.feed(records) + explainer.finish()
+    by_number = {int(line[:5]): line for line in lines}
+    assert len(lines) == len(by_number) == PACKETS
+    assert by_number[1].endswith("in: drop x.mine (why)") and "UDP 10.0.0.1:0 > 10.0.0.2:9, 102 B" in by_number[1]
+    assert by_number[2].endswith("in: hop consume")
+    assert by_number[3].endswith("in: hop back -> in")
+    assert by_number[4].endswith("in: drop x.truncated (why)")
+    assert by_number[5].endswith("in: hop forward -> out")
+    reader.close()
+
+
+def test_a_slow_reader_loses_records_and_knows_how_many(rig: Rig, tmp_path: Path) -> None:
+    reader = Reader(rig, 16)
+    rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+    serve(rig, lambda n: (C.VERDICT_FORWARD, 0))
+    records, position, lost = reader.trace.read(0)
+    assert lost > 0 and lost + len(records) == position == reader.trace.head.written
+    assert records[-1].event == C.TRACE_LEAVING
+    assert rig.totals()["forwarded"] == PACKETS - 1
+    assert reader.trace.read(position) == ([], position, 0)
+    reader.close()
+
+
+def test_nonsense_is_no_trace(rig: Rig, tmp_path: Path) -> None:
+    reader = Reader(rig, 16)
+    reader.trace.head.slots = 1 << 30
+    rig.send(C.MESSAGE_TRACE, fds=(reader.trace.fd, reader.bell))
+    rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+    serve(rig, lambda n: (C.VERDICT_FORWARD, 0))
+    assert rig.totals()["forwarded"] == PACKETS - 1
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("packet", "words"),
+    [
+        (WIRE / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=80, flags="SA"),
+         "TCP SA 10.0.0.1:1 > 10.0.0.2:80"),
+        (WIRE / Dot1Q(vlan=7) / ARP(psrc="10.0.0.1", pdst="10.0.0.2"), "vlan 7 ARP who has 10.0.0.2, tell 10.0.0.1"),
+        (WIRE / IPv6(src="fd00::1", dst="fd00::2") / UDP(sport=5, dport=6), "UDP [fd00::1]:5 > [fd00::2]:6"),
+        (WIRE / IP(src="10.0.0.1", dst="10.0.0.2", frag=2) / bytes(8), "IP fragment at 16 10.0.0.1 > 10.0.0.2"),
+        (Ether(type=0x88CC, src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / bytes(9),
+         "type 0x88cc 02:00:00:00:00:01 > 02:00:00:00:00:02"),
+    ],
+)  # fmt: skip
+def test_summary(packet: Any, words: str) -> None:
+    data = bytes(packet)
+    assert summary(data, C.LINK_ETHERNET, len(data)) == f"{words}, {len(data)} B"
+
+
+def test_a_summary_of_anything() -> None:
+    chance = random.Random(1)
+    for _ in range(20000):
+        data = bytearray(chance.randbytes(chance.randrange(60)))
+        if len(data) > 14:
+            data[12:14] = chance.choice([b"\x08\x00", b"\x86\xdd", b"\x08\x06", b"\x81\x00", b"\x89\x4f"])
+        assert summary(bytes(data), chance.randrange(3), 60)
