@@ -3,23 +3,24 @@ told when the agent is this machine's."""
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import json
 import os
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from coven.agent.store import UNFINISHED
 from coven.base.places import SYSTEM_RUN, SYSTEM_STATE, Places, is_loopback
 from coven.base.problem import Misuse, from_problem
 from coven.rest.routes import JSON, ZIP
 from itf.mistakes import Kind, Mistake, Refused
+
+if TYPE_CHECKING:
+    import requests
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TIMEOUT = 120.0  #: seconds for one answer: an upload is unpacked and checked in it
@@ -80,19 +81,6 @@ def _token(file: Path) -> str | None:
         return None
 
 
-def _trust(ca: str | None) -> ssl.SSLContext:
-    """Whom to believe: the system's CAs, or `ca` alone. Raises Refused for a file that is no certificate."""
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except OSError as error:  # ssl.SSLError is one
-        found = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate"
-        raise Refused(Mistake(file=ca, field="--ca", found=found, expected="a certificate in PEM")) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca:
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the agent's own certificate will do
-    return context
-
-
 class Client:
     """`ca`: a file (else $COVEN_CA) with the certificate of the CA, or of the agent itself, that is trusted."""
 
@@ -114,39 +102,13 @@ class Client:
                     remedy="plain http would show the token to the network"
                 ),
             )  # fmt: skip
-        self._parts = parts
-        self._trust = _trust(ca or os.environ.get("COVEN_CA")) if parts.scheme == "https" else None
-        if self._trust is not None and address.certificate is not None:
-            self._trust.check_hostname = False  # the one certificate is known
-            self._trust.verify_mode = ssl.CERT_NONE
+        self._ca = ca
 
-    def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._parts.hostname or "", self._parts.port
-        if self._trust is None:
-            return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=self._trust)
-        if self.address.certificate is not None:
-            connection.connect()
-            shown = connection.sock.getpeercert(binary_form=True) or b""
-            if hashlib.sha256(shown).hexdigest() != self.address.certificate:
-                connection.close()
-                raise Refused(
-                    Mistake(found=f"another certificate at {self.address.url}", expected="the agent's own",
-                            remedy="something else answers there: ss -ltnp says what"), title="not our agent",
-                )  # fmt: skip
-        return connection
+    @cached_property
+    def _session(self) -> requests.Session:
+        from coven.cli.transport import session
 
-    def _unreachable(self, error: Exception) -> Refused:
-        url = self.address.url
-        found, expected, remedy = f"no agent at {url} ({error or type(error).__name__})", None, "start one: coven serve"
-        if isinstance(error, ssl.SSLCertVerificationError):
-            found, expected = f"{error.verify_message}, of the certificate of {url}", "one that can be trusted"
-            remedy = "--ca FILE names its CA's certificate, in PEM"
-        elif isinstance(error, ssl.SSLError):
-            found = f"no TLS at {url} ({error.reason or error})"
-            remedy = "an agent without TLS is asked with http://"
-        mistake = Mistake(found=found, expected=expected, remedy=remedy)
-        return Refused(mistake, title="no agent", kind=Kind.UNAVAILABLE)
+        return session(self.address.url, self._ca, self.address.certificate)
 
     def ask(self, method: str, path: str, body: Any = None, data: bytes | None = None, **query: Any) -> Any:
         """The answer's JSON (None without content). Raises Refused with the agent's problem."""
@@ -158,29 +120,27 @@ class Client:
         elif body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = JSON
-        stated = {key: value for key, value in query.items() if value is not None}
-        target = f"{self._parts.path.rstrip('/')}{path}" + (f"?{urlencode(stated)}" if stated else "")
-        connection = None
+        from requests import RequestException
+
+        from coven.cli.transport import unreachable
+
         try:
-            connection = self._connect()
-            connection.request(method, target, data, headers)
-            response = connection.getresponse()
-            text = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(error) from None
-        finally:
-            if connection is not None:
-                connection.close()
+            response = self._session.request(
+                method, f"{self.address.url.rstrip('/')}{path}", data=data, headers=headers, timeout=TIMEOUT,
+                params={key: value for key, value in query.items() if value is not None}, allow_redirects=False,
+            )  # fmt: skip
+        except RequestException as error:
+            raise unreachable(self.address.url, error) from None
         try:
-            answer = json.loads(text) if text else None
+            answer = response.json() if response.content else None
         except ValueError:
             answer = None
-            if response.status < HTTPStatus.BAD_REQUEST:
+            if response.status_code < HTTPStatus.BAD_REQUEST:
                 raise Refused(
                     Mistake(found=f"{self.address.url} answers, but not as an agent does"), title="no agent"
                 ) from None
-        if response.status >= HTTPStatus.BAD_REQUEST:
-            raise from_problem(answer if isinstance(answer, dict) else {}, response.status)
+        if response.status_code >= HTTPStatus.BAD_REQUEST:
+            raise from_problem(answer if isinstance(answer, dict) else {}, response.status_code)
         return answer
 
     def get(self, path: str, **query: Any) -> Any:
