@@ -64,14 +64,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pps.click.arguments import Argument, unquote, words
 from pps.click.mistakes import Mistakes, Place, close_to
 from pps.click.values import Kind, Names
-
-if TYPE_CHECKING:
-    from pps.click.graph import Graph
 
 #: modules of this folder, each with a family of elements
 FAMILIES = (
@@ -201,6 +198,18 @@ def c_string(value: str) -> str:
 # -----------------------------------------------------------------------------------------
 
 
+class Surroundings(Protocol):
+    """What an element may know of the configuration that it stands in."""
+
+    mistakes: Mistakes
+    elements: dict[str, Element]
+    names: Names
+
+    def c_name(self, element: str, member: str) -> str:
+        """The C name of a member of another element's state or functions."""
+        ...
+
+
 class Element:
     """One element of a configuration. See this module's text."""
 
@@ -225,7 +234,7 @@ class Element:
     annotations = False
     reshapes = False
 
-    def __init__(self, name: str, given: list[Argument], place: Place, graph: Graph):
+    def __init__(self, name: str, given: list[Argument], place: Place, graph: Surroundings):
         self.name = name
         self.given = given
         self.place = place
