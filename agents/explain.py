@@ -3,20 +3,25 @@
     1  TCP S 192.0.2.1:40000 > 198.51.100.2:23, 54 B      in: filter drop filter.telnet (telnet is not allowed here)
     2  ARP who has 198.51.100.2, tell 192.0.2.1, 42 B     in: bypass -> out
     3  TCP S 192.0.2.1:40001 > 198.51.100.2:80, 54 B      in: filter forward -> out
+
+Lines come in the packets' order: one that has ended waits for those before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 from agents.summary import is_arp, summary
 from itf.segment import C, ffi
 
 SUMMARY_WIDTH = 58
+NARROWEST = 24  #: a summary is not cut shorter
 PENDING = 65536  #: packets that are followed at once; of older ones the end is shown without the way there
 HELD_NS = 1_000_000  #: a VNFC that keeps a packet so long is said to
+LATE_NS = 1_000_000_000  #: live, a packet that is there so long is waited for no more
 #: (place, reason's number) -> drop name and explanation
 Reasons = Callable[[int, int], tuple[str, str]]
 
@@ -31,17 +36,21 @@ class _Way:
     steps: list[str] = field(default_factory=list)
     since: int = 0
     leaving: str | None = None  #: the port that it was handed to: a drop there may follow at once
+    began: int = 0
 
 
 class Explainer:
     """Feed it records in their order; each packet becomes a line when it ends.
 
-    `ports`, `vnfcs`: names by number; of a VNFC also those of its outputs. `platform`: names of other places.
+    `ports`, `vnfcs`: names by number; of a VNFC also those of its outputs. `platform`: names of other places. `width`:
+    columns of the terminal; explanations, lengths and the ends of summaries are left out for it. `patient`: packets
+    are waited for however long they are held, as in a capture.
     """
 
     def __init__(
-        self, ports: Sequence[str], vnfcs: Mapping[str, Sequence[str]], reasons: Reasons, platform: dict[int, str]
-    ):
+        self, ports: Sequence[str], vnfcs: Mapping[str, Sequence[str]], reasons: Reasons, platform: dict[int, str],
+        *, width: int | None = None, patient: bool = True,
+    ):  # fmt: skip
         self.ports = ports
         self.vnfcs, self.outputs = list(vnfcs), list(vnfcs.values())
         self.reasons = reasons
@@ -49,6 +58,9 @@ class Explainer:
         self.arp_dropped: dict[str, int] = {}  #: by VNFC
         self._ways: dict[int, _Way] = {}
         self._left: int | None = None
+        self._width = width
+        self._patient = patient
+        self._ended: list[tuple[int, str]] = []  #: a heap: lines that wait for packets before them
 
     def feed(self, records: Iterable[Any]) -> list[str]:
         """`records`: struct trace_record."""
@@ -56,17 +68,26 @@ class Explainer:
         for record in records:
             dropped_on_leaving = record.event == C.TRACE_DROPPED and record.packet == self._left
             if self._left is not None and not dropped_on_leaving:
-                lines += self._end_left()
-            lines += self._take(record)
+                self._end_left()
+            self._take(record)
+            lines += self._in_order(record.time_ns)
+        return lines
+
+    def _in_order(self, now: int) -> list[str]:
+        """The lines that wait for nothing any more."""
+        awaited = (n for n, way in self._ways.items() if self._patient or now - way.began < LATE_NS)
+        first = next(awaited, None)
+        lines = []
+        while self._ended and (first is None or self._ended[0][0] < first):
+            lines.append(heappop(self._ended)[1])
         return lines
 
     def finish(self) -> list[str]:
         """The packet that left last, and those that never ended (held when the trace did)."""
-        lines = self._end_left()
-        for number, way in self._ways.items():
-            lines.append(self._line(number, way, "still there"))
-        self._ways.clear()
-        return lines
+        self._end_left()
+        for number in list(self._ways):
+            self._end(number, ["still there"])
+        return self._in_order(0)
 
     def hints(self) -> list[str]:
         """What a beginner is glad to be told about what was seen."""
@@ -76,27 +97,29 @@ class Explainer:
             for name, count in self.arp_dropped.items()
         ]  # fmt: skip
 
-    def _take(self, record: Any) -> list[str]:
+    def _take(self, record: Any) -> None:
         number = record.packet
         if record.event in (C.TRACE_ARRIVED, C.TRACE_MADE):
             self._begin(record)
-            return []
+            return
         way = self._ways.get(number)
         if way is None:
             way = self._ways[number] = _Way("?" if not record.snap_len else self._what(record), "?")
+            way.began = record.time_ns
             if record.event == C.TRACE_DROPPED and record.snap_len:
                 way.came = self._place(record.place)
         if record.event == C.TRACE_VERDICT:
-            return self._verdict(record, way)
+            self._verdict(record, way)
+            return
         if record.event == C.TRACE_LEAVING:
             way.leaving, self._left = self._place(record.place), number
-            return []
+            return
         name, why = self.reasons(record.place, record.arg)
         if C.PLACE_HOP <= record.place < C.PLACE_CLASSIFIER and record.arg >= C.REASON_DECLARED and way.arp:
             vnfc = self._place(record.place)
             self.arp_dropped[vnfc] = self.arp_dropped.get(vnfc, 0) + 1
         self._left = None
-        return [self._end(number, [*way.steps, f"drop {name}{f' ({why})' if why else ''}"])]
+        self._end(number, [*way.steps, f"drop {name}"], f" ({why})" if why else "")
 
     def _begin(self, record: Any) -> None:
         if len(self._ways) >= PENDING:
@@ -108,19 +131,19 @@ class Explainer:
             came = place
         data = bytes(ffi.buffer(record.snap, record.snap_len))
         way = _Way(summary(data, record.link, record.len), came, is_arp(data, record.link))
-        way.since = record.time_ns
+        way.since = way.began = record.time_ns
         self._ways[record.packet] = way
 
-    def _verdict(self, record: Any, way: _Way) -> list[str]:
+    def _verdict(self, record: Any, way: _Way) -> None:
         name, kept = self._place(record.place), record.time_ns - way.since
         way.since = record.time_ns
         held = f" after {kept / 1e9:.3g} s" if kept >= HELD_NS else ""
         if record.verdict == C.VERDICT_CONSUME:
-            return [self._end(record.packet, [*way.steps, f"{name} consume{held}"])]
+            self._end(record.packet, [*way.steps, f"{name} consume{held}"])
+            return
         # what it made it also sent: nothing is said twice
         if way.steps or way.came not in (f"made by {name}", f"copied by {name}"):
             way.steps.append(f"{name} {self._forward(record)}{held}")
-        return []
 
     def _forward(self, record: Any) -> str:
         if record.verdict == C.VERDICT_NONE:
@@ -130,20 +153,30 @@ class Explainer:
         outputs = self.outputs[record.place - C.PLACE_HOP] if record.arg else []
         return f"forward[{_nth(outputs, record.arg)}]" if record.arg else "forward"
 
-    def _end_left(self) -> list[str]:
+    def _end_left(self) -> None:
         number, self._left = self._left, None
         way = self._ways.get(number) if number is not None else None
         if number is None or way is None:
-            return []
+            return
         made = way.came.startswith(("made by ", "copied by "))
         steps = ", ".join(way.steps) or ("" if made else "bypass")
-        return [self._end(number, [f"{steps} -> {way.leaving}".strip()])]
+        self._end(number, [f"{steps} -> {way.leaving}".strip()])
 
-    def _end(self, number: int, steps: Sequence[str]) -> str:
-        return self._line(number, self._ways.pop(number), ", ".join(steps))
+    def _end(self, number: int, steps: Sequence[str], why: str = "") -> None:
+        way = self._ways.pop(number)
+        heappush(self._ended, (number, self._line(number, way, ", ".join(steps), why)))
 
-    def _line(self, number: int, way: _Way, end: str) -> str:
-        return f"{number:>5}  {way.what:<{SUMMARY_WIDTH}}  {way.came}: {end}"
+    def _line(self, number: int, way: _Way, end: str, why: str) -> str:
+        path, what = f"{way.came}: {end}", way.what
+        if self._width is None:
+            return f"{number:>5}  {what:<{SUMMARY_WIDTH}}  {path}{why}"
+        room = max(NARROWEST, min(SUMMARY_WIDTH, self._width - 9 - len(path)))
+        if len(what) > room:
+            what = what.rpartition(", ")[0] or what  # without its length
+        if len(what) > room:
+            what = what[: room - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        line = f"{number:>5}  {what:<{room}}  {path}"
+        return line + why if len(line + why) <= self._width else line
 
     def _what(self, record: Any) -> str:
         return summary(bytes(ffi.buffer(record.snap, record.snap_len)), record.link, record.len)

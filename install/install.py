@@ -3,6 +3,7 @@
     PREFIX/lib/coven/     the rooms of the house, build/, packages/, and runtime/: a virtual environment
                           with the Python packages that Coven needs and nothing that only tests need
     PREFIX/bin/coven      starts it
+    PREFIX/share/         coven(1), and what bash completes
     /etc/coven/coven.yaml (kept when it is there), /etc/systemd/system/coven.service, /var/lib/coven
 
 Nothing is downloaded: the packages come out of the .venv that `make setup` made.
@@ -53,6 +54,8 @@ def copy_distributions(target: Path) -> None:
 
 
 def install(destdir: str, prefix: str) -> None:
+    from coven.cli.completion import completion, manual  # uninstall runs without .venv
+
     def at(path: str) -> Path:
         return Path(destdir + path)
 
@@ -84,6 +87,13 @@ def install(destdir: str, prefix: str) -> None:
     config.parent.mkdir(parents=True, exist_ok=True)
     if not config.exists():
         shutil.copy(ROOT / "install/coven.yaml", config)
+    documents = {
+        at(f"{prefix}/share/man/man1/coven.1"): manual(),
+        at(f"{prefix}/share/bash-completion/completions/coven"): completion("bash"),
+    }
+    for file, text in documents.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
     at("/var/lib/coven").mkdir(parents=True, exist_ok=True, mode=0o700)
     unit = at("/etc/systemd/system/coven.service")
     unit.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +103,8 @@ def install(destdir: str, prefix: str) -> None:
 
 
 def uninstall(destdir: str, prefix: str) -> None:
-    for path in (f"{prefix}/lib/coven", f"{prefix}/bin/coven", "/etc/systemd/system/coven.service"):
+    own = ("lib/coven", "bin/coven", "share/man/man1/coven.1", "share/bash-completion/completions/coven")
+    for path in (*(f"{prefix}/{name}" for name in own), "/etc/systemd/system/coven.service"):
         victim = Path(destdir + path)
         if victim.is_dir():
             shutil.rmtree(victim)

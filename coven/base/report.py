@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-_HEAD = ("", "received", "forwarded", "consumed", "dropped", "in flight", "made", "unaccounted")
+from coven.base.tables import table
+from coven.base.terminal import Colour, paint, width
+
+_HEAD = ("", "received", "forwarded", "consumed", "dropped", "in flight", "made", "restarts", "unaccounted")
+#: of least interest first, where they are zero everywhere; then those that say what another says too
+_LESS = ("made", "consumed", "in flight", "restarts", "unaccounted", "received")
 
 
 def report(status: Mapping[str, Any]) -> str:
     """A status document as text."""
-    rows: list[tuple[str, ...]] = [_HEAD]
-    for name, port in status["ports"].items():
-        rows.append(_row(f"{name} ({port['backend']})", port, forwarded=port["sent"]))
+    rows = [_row(f"{name} ({port['backend']})", port, forwarded=port["sent"]) for name, port in status["ports"].items()]
     classifier = status["classifier"]
     if classifier["received"] != classifier["forwarded"] or classifier["dropped"]:
         rows.append(_row("classifier", classifier))
     for name, vnfc in status["vnfcs"].items():
         state = vnfc["state"] if vnfc["state"] != "running" else vnfc["language"]
-        rows.append(_row(f"{name} ({state})", vnfc))
+        rows.append(_row(f"{name} ({state})", vnfc, restarts=vnfc.get("restarts", 0)))
     rows.append(_row("the whole VNF", status))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    lines = [_line(row, widths) for row in rows]
-    lines.insert(1, "-" * len(lines[0]))
-    lines.insert(len(lines) - 1, "-" * len(lines[0]))
-    lines[0] += "   (a port's forwarded: packets sent)"
+    empty = [name for n, name in enumerate(_HEAD) if n and not any(row[n] for row in rows)]
+    lines = table(_HEAD, rows, [name for name in _LESS if name in empty]).splitlines()
+    rule = "-" * max(len(line) for line in lines[1:])
+    lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
+    if status["unaccounted"]:
+        lines[-1] = paint(lines[-1], Colour.BAD)
     lines += _drops(status)
     for name, vnfc in status["vnfcs"].items():
         lines += [f"{name}.{metric} = {_value(value)}" for metric, value in vnfc["metrics"].items()]
@@ -33,35 +38,35 @@ def report(status: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    name, *numbers = row
-    return "  ".join(
-        [name.ljust(widths[0]), *(n.rjust(width) for n, width in zip(numbers, widths[1:], strict=True))]
-    )
-
-
-def _row(name: str, figures: Mapping[str, Any], forwarded: int | None = None) -> tuple[str, ...]:
-    numbers = (
+def _row(
+    name: str, figures: Mapping[str, Any], forwarded: int | None = None, restarts: int | None = None
+) -> tuple[str | int | None, ...]:
+    """A port's forwarded packets are those that it sent."""
+    return (
+        name,
         figures["received"],
         figures["forwarded"] if forwarded is None else forwarded,
         figures.get("consumed", 0),
         sum(figures["dropped"].values()),
         figures["in_flight"],
         figures.get("originated", 0) + figures.get("cloned", 0),
+        restarts,
         figures["unaccounted"],
     )
-    return (name, *(f"{number:,}".replace(",", " ") for number in numbers))
 
 
 def _drops(status: Mapping[str, Any]) -> list[str]:
     if not status["dropped"]:
         return ["", "nothing was dropped"]
-    width = max(map(len, status["dropped"]))
+    wide = max(map(len, status["dropped"]))
     count = max(len(str(number)) for number in status["dropped"].values())
-    return ["", "dropped:"] + [
-        f"  {name:<{width}}  {number:>{count}}  {status['explanations'].get(name, '')}"
-        for name, number in sorted(status["dropped"].items(), key=lambda item: (-item[1], item[0]))
-    ]
+    room = width()
+    lines = ["", "dropped:"]
+    for name, number in sorted(status["dropped"].items(), key=lambda item: (-item[1], item[0])):
+        line = f"  {name:<{wide}}  {number:>{count}}  {status['explanations'].get(name, '')}"
+        hanging = " " * (6 + wide + count)
+        lines += textwrap.wrap(line, room, subsequent_indent=hanging) if room and len(hanging) + 20 < room else [line]
+    return lines
 
 
 def _value(value: Any) -> str:

@@ -21,6 +21,7 @@ from itf.mistakes import Mistake, Refused, suggest
 
 Arguments = argparse.Namespace
 UNACCOUNTED = 3
+CLEAR = "\033[H\033[2J"  #: a terminal's screen
 #: an interface that was deleted and made again is another one to the kernel
 LINKS = {"down": " (down)", "gone": " (gone; when it is there again: coven stop, coven start)"}
 
@@ -168,7 +169,10 @@ def deploy(given: Arguments) -> int:
             _end(client, name)
         _undo(client, name if made else None, package["id"] if package["id"] not in known else None)
         raise error
-    print(f"{name} is STARTED ({package['id']})")
+    if given.json:
+        _print_json(client.get(f"/v1/vnfs/{quote(name)}"))
+    else:
+        print(f"{name} is STARTED ({package['id']})")
     return 0
 
 
@@ -239,10 +243,10 @@ def listing(given: Arguments) -> int:
         ports = ", ".join(f"{port}={binding['interface']}" for port, binding in vnf["ports"].items())
         state = vnf["operational_state"] or vnf["instantiation_state"]
         rows.append([vnf["name"], state, vnf["package"], ports, "working" if vnf["operation"] else ""])
-    print(tables.table(["VNF", "state", "package", "ports", ""], rows) if rows else "no VNF")
+    print(tables.table(["VNF", "state", "package", "ports", ""], rows, ["ports", "package"]) if rows else "no VNF")
     print()
     shown = [[p["id"], p["provider"], p["description"]] for p in packages]
-    print(tables.table(["package", "provider", "description"], shown) if shown else "no package")
+    print(tables.table(["package", "provider", "description"], shown, ["description"]) if shown else "no package")
     return 0
 
 
@@ -258,7 +262,16 @@ def status(given: Arguments) -> int:
 
 
 def stats(given: Arguments) -> int:
-    return _figures(given, ports=False)
+    if given.watch is None:
+        return _figures(given, ports=False)
+    while True:
+        if not given.json:
+            print(f"{CLEAR if sys.stdout.isatty() else ''}{time.strftime('%H:%M:%S')}")
+        status = _figures(given, ports=False)
+        sys.stdout.flush()
+        if status:
+            return status
+        time.sleep(given.watch)
 
 
 def _figures(given: Arguments, ports: bool) -> int:
@@ -390,7 +403,8 @@ def _print_requests(offered: dict[str, list[dict[str, Any]]], as_json: bool) -> 
             rows.append(
                 [vnfc, f"{request['name']} {args}".strip(), request.get("unit", ""), request.get("why", "")]
             )
-    print(tables.table(["VNFC", "request", "unit", "what"], rows) if rows else "no VNFC offers a request")
+    head = ["VNFC", "request", "unit", "what"]
+    print(tables.table(head, rows, ["what", "unit"]) if rows else "no VNFC offers a request")
 
 
 # without an agent
@@ -412,6 +426,13 @@ def lab(given: Arguments) -> int:
     from coven.lab.commands import run as run_lab
 
     return run_lab(given)
+
+
+def completion(given: Arguments) -> int:
+    from coven.cli.completion import completion as script
+
+    print(script(given.shell))
+    return 0
 
 
 COMMANDS: dict[str, Callable[[Arguments], int]] = {
@@ -437,4 +458,5 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "test": test,
     "run": run,
     "lab": lab,
+    "completion": completion,
 }

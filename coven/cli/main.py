@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from coven.base.problem import Misuse
 from coven.base.version import VERSION
-from itf.mistakes import Refused
+from itf.mistakes import Refused, suggest
 
 FAILED, USAGE, UNACCOUNTED, INTERRUPTED = 1, 2, 3, 130
 BACKENDS = ("auto", "af_xdp", "af_packet", "af_xdp_generic")
@@ -23,6 +24,9 @@ class Command(argparse.ArgumentParser):
     """A parser whose errors say where to read on."""
 
     def error(self, message: str) -> NoReturn:
+        if misspelt := re.fullmatch(r"argument (\w+): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            known = re.findall(r"[\w+-]+", misspelt[3])
+            self.exit(USAGE, f"{self.prog}: no {misspelt[1].lower()} {misspelt[2]}: {suggest(misspelt[2], known)}\n")
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"{self.prog}: error: {message}\n    {self.prog} --help says more\n")
 
@@ -104,6 +108,16 @@ def parser(whole: Sequence[str] = ("run", "lab")) -> argparse.ArgumentParser:
     return p.top
 
 
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number of seconds above 0")
+    return value
+
+
 def _agent_commands(p: Parser) -> None:
     serve = p.add(
         "serve",
@@ -165,6 +179,7 @@ def _package_commands(p: Parser) -> None:
     )
     deploy.add_argument("package", metavar="PACKAGE", help=what)
     deploy.add_argument("--name", help="of the VNF (default: the package's)")
+    deploy.add_argument("--json", action="store_true", help="the VNF as JSON")
     _bindings(deploy)
 
 
@@ -184,7 +199,10 @@ def _vnf_commands(p: Parser) -> None:
     )
     delete.add_argument("--package", metavar="NAME[:VERSION]", help="delete this package")
     p.on_vnf("status", "what a VNF does, hop by hop", "coven status fw", json=True)
-    p.on_vnf("stats", "every figure and drop of a VNF, explained", "coven stats fw --json", json=True)
+    stats = p.on_vnf("stats", "every figure and drop of a VNF, explained", "coven stats fw --watch", json=True)
+    stats.add_argument(
+        "--watch", nargs="?", type=_seconds, const=1.0, metavar="SECONDS", help="again and again (default: each second)"
+    )  # fmt: skip
     config = p.add(
         "config",
         "show the configuration of a VNF, or change it live",
@@ -211,6 +229,11 @@ def _vnf_commands(p: Parser) -> None:
 
 
 def _local_commands(p: Parser, whole: Sequence[str]) -> None:
+    completion = p.add(
+        "completion", "a script that lets a shell complete our commands and options",
+        "coven completion bash > ~/.local/share/bash-completion/completions/coven", agent=False,
+    )  # fmt: skip
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh")
     test = p.add(
         "test",
         "run the test cases of a package",

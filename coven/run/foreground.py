@@ -21,6 +21,7 @@ from typing import Any
 from coven.base.places import Places
 from coven.base.problem import Misuse
 from coven.base.report import report
+from coven.base.terminal import width
 from coven.keeper import hosting
 from coven.keeper.hosts.build import Builds
 from coven.keeper.journal import JOURNAL, Busy, Journal
@@ -362,21 +363,16 @@ def _explained(run: Foreground, arguments: argparse.Namespace) -> Iterator[None]
     stream = sys.stderr if arguments.json == Path("-") else sys.stdout
     lines: list[str] = []
     say = (lambda line: print(line, file=stream, flush=True)) if wanted else lines.append
-    explanation = Explanation(run.vnf, run.loop, say)
+    explanation = Explanation(run.vnf, run.loop, say, width(stream))
     try:
         yield
         explanation.finish()
-        if lines and explanation.packets < EXPLAINED:  # in the order of arrival, hints last
-            print("\n".join(sorted(lines, key=_number)))
+        if lines and explanation.packets < EXPLAINED:
+            print("\n".join(lines))
         if wanted or (lines and explanation.packets < EXPLAINED):
             print(file=stream)
     finally:
         run.after(explanation.close)
-
-
-def _number(line: str) -> int:
-    number = line[:5].strip()
-    return int(number) if number.isdigit() else EXPLAINED
 
 
 def _check_writable(path: Path | None) -> None:

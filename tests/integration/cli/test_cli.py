@@ -105,7 +105,9 @@ def test_interrupted_deployment_leaves_nothing(agent: Agent) -> None:
 def test_mistakes(agent: Agent) -> None:
     for words, expected, says in (
         (("deploy",), 2, "PACKAGE"),
-        (("nonsense",), 2, "invalid choice"),
+        (("nonsense",), 2, "coven: no command nonsense: known: "),
+        (("instanciate",), 2, "coven: no command instanciate: did you mean instantiate?"),
+        (("lab", "staus"), 2, "coven lab: no act staus: did you mean status?"),
         ((), 2, "COMMAND"),
         (("deploy", "none", *PORTS), 1, "no such file"),
         (("start",), 1, "no VNF"),
@@ -121,6 +123,23 @@ def test_mistakes(agent: Agent) -> None:
     agent.kill()
     status, _, err = coven(agent, "list")
     assert status == 1 and "coven serve" in err
+
+
+def test_shells_complete_what_there_is() -> None:
+    script = subprocess.run([sys.executable, "-m", "coven", "completion", "bash"], cwd=ROOT, capture_output=True,
+                            text=True, check=True).stdout  # fmt: skip
+    for line, last, wanted in (
+        ("coven inst", "inst", {"instantiate"}),
+        ("coven stats --wa", "--wa", {"--watch"}),
+        ("coven lab me", "me", {"measure"}),
+    ):
+        words = line.split()
+        ask = (
+            f"COMP_LINE={line!r}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}\n"
+            f"_shtab_coven coven {last} {words[-2]}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        )
+        said = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=True)
+        assert {word.strip() for word in said.stdout.splitlines()} == wanted, (line, said.stderr)
 
 
 def test_pack_and_push(agent: Agent) -> None:

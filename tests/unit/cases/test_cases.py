@@ -14,9 +14,9 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
+from coven.cases import runner as cases
 from coven.cases.packets import Packet, generate, read_capture, write_captures
 from coven.cases.report import difference
-from coven.cases import runner as cases
 from itf.mistakes import Refused
 
 VNF = """\

@@ -112,6 +112,36 @@ def test_every_packets_way(rig: Rig, tmp_path: Path) -> None:
     assert by_number[3].endswith("in: hop back -> in")
     assert by_number[4].endswith("in: drop x.truncated (why)")
     assert by_number[5].endswith("in: hop forward -> out")
+    assert list(by_number) == sorted(by_number), "in the packets' order"
+
+    narrow = Explainer(["in", "out"], {"hop": ["next"]}, lambda place, n: (f"x.{reasons[n]}", "why " * 9), {}, width=60)
+    lines = narrow.feed(records) + narrow.finish()
+    assert max(map(len, lines)) <= 60
+    assert lines[0].endswith("in: drop x.mine") and "UDP 10.0.0.1:0 > 10.0.0.2:9" in lines[0], "without length and why"
+    reader.close()
+
+
+def test_a_line_waits_for_the_packets_before(rig: Rig, tmp_path: Path) -> None:
+    """The first packet is held to the end: in a capture nothing is told before it, live nothing for a second."""
+    reader = Reader(rig, 1024)
+    rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+    serve(rig, lambda n: None if n == 0 else (C.VERDICT_FORWARD, 0))
+    records, _, _ = reader.trace.read(0)
+    for patient in True, False:
+        explainer = Explainer(
+            ["in", "out"], {"hop": ["next"]}, lambda place, n: ("x.shutdown", ""), {}, patient=patient
+        )
+        held = next(n for n, r in enumerate(records) if r.packet == 1 and r.event == C.TRACE_DROPPED)
+        assert explainer.feed(records[:held]) == []
+        for late in records[:held]:
+            late.time_ns += 2 * 10**9 if late.packet > 1 else 0
+        again = Explainer(["in", "out"], {"hop": ["next"]}, lambda place, n: ("x.shutdown", ""), {}, patient=patient)
+        told = again.feed(records[:held])
+        assert bool(told) != patient
+        for late in records[:held]:
+            late.time_ns -= 2 * 10**9 if late.packet > 1 else 0
+        rest = explainer.feed(records[held:]) + explainer.finish()
+        assert [int(line[:5]) for line in rest] == list(range(1, PACKETS + 1))
     reader.close()
 
 
