@@ -28,7 +28,7 @@ SDK_JAVA  := $(wildcard pps/sdk/java/coven/*.java)
 MANAGED   := $(if $(wildcard $(JDK)/include/jni.h),$(B)/libcoven-java.so $(B)/coven-java.jar) \
 	$(if $(NODE_API),$(B)/coven_javascript.node)
 BPF       := $(wildcard vns/*.bpf.c)
-FILTERS   := host debug build reduced
+FILTERS   := host debug build reduced unmetered unmetered-tcp
 
 objects   = $(patsubst %.c,$(B)/obj/%.o,$(1))
 # The product appears whole or not at all: programs that run the old one keep it.

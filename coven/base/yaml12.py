@@ -1,8 +1,8 @@
 """YAML 1.2 core, read strictly, with the place of every node.
 
-PyYAML's default reads `1.10` as 1.1, a MAC address as a base-60 number, `on` as True, and keeps the last
-of two equal keys in silence. Here its scanner and parser only make events; what the events mean is
-decided in this file. Anchors, aliases, tags, several documents and keys that are not strings are mistakes.
+YAML libraries have ideas of their own about `1.10`, `on`, MAC addresses and keys that stand there twice. Here
+ruamel.yaml only makes events; what the events mean is decided in this file. Anchors, aliases, tags, several documents
+and keys that are not strings are mistakes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-import yaml
+from ruamel.yaml import YAML, error, events, reader, scanner
 
 from itf.mistakes import Mistake, Refused
 
@@ -29,6 +29,8 @@ _INT = re.compile(r"[-+]?[0-9]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _OCTAL = re.compile(r"0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_REPLACED = "\ufffd"
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -90,10 +92,39 @@ def show(value: object) -> str:
 
 
 class _Mark(NamedTuple):
-    """A place counted from 0, as PyYAML's marks are."""
+    """A place counted from 0, as ruamel.yaml's marks are."""
 
     line: int
     column: int
+
+
+class _Scanner(scanner.Scanner):
+    """Lets tabs separate what stands in a line (YAML 1.2.2, 6.2): only indentation is made of spaces."""
+
+    def scan_to_next_token(self) -> None:
+        while True:
+            super().scan_to_next_token()
+            if self.reader.peek() != "\t" or self._indents():
+                return
+            while self.reader.peek() in "\t ":
+                self.reader.forward()
+
+    def _indents(self) -> bool:
+        """Whether the tab stands before a line's first token."""
+        text, at = self.reader.buffer, self.reader.pointer
+        before = text[text.rfind("\n", 0, at) + 1 : at]
+        after = text[at : at + 1024].lstrip("\t ")[:1]
+        return not before.strip(" ") and after not in ("", "\r", "\n", "#", "\0")
+
+    def scan_plain_spaces(self, indent: int, start_mark: Any) -> Any:
+        length = 0
+        while self.reader.peek(length) in "\t ":
+            length += 1
+        space = self.reader.prefix(length)
+        if "\t" not in space:
+            return super().scan_plain_spaces(indent, start_mark)
+        self.reader.forward(length)
+        return super().scan_plain_spaces(indent, start_mark) if self.reader.peek() in "\r\n" else [space]
 
 
 class _Reading:
@@ -115,8 +146,18 @@ class _Reading:
         self.wrong(mark, found, expected, remedy)
         return Refused(self.mistakes, title="not readable as YAML")
 
-    def scalar(self, event: yaml.ScalarEvent) -> Any:
+    def text(self, event: events.ScalarEvent) -> str:
+        """JSON's escapes say characters beyond 16 bits by two halves; half a one is no character."""
         text: str = event.value
+        if _SURROGATE.search(text):
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            if _REPLACED in text and _REPLACED not in event.value:
+                remedy = "write the character itself"
+                self.wrong(event.start_mark, "half of a surrogate pair", "a text in Unicode", remedy)
+        return text
+
+    def scalar(self, event: events.ScalarEvent) -> Any:
+        text = self.text(event)
         if not event.implicit[0]:  # quoted or block: always a string
             return text
         if _NULL.fullmatch(text):
@@ -167,14 +208,14 @@ class _Reading:
                 "leave it out; quote a value to make it a string",
             )
 
-    def node(self, events: Any, event: Any, depth: int) -> Node:
+    def node(self, stream: Any, event: Any, depth: int) -> Node:
         mark = event.start_mark
         self.nodes += 1
         if self.nodes > MAX_NODES:
             raise self.stop(mark, "more nodes", f"at most {MAX_NODES} values in a document")
         if depth > MAX_DEPTH:
             raise self.stop(mark, "deeper nesting", f"at most {MAX_DEPTH} levels")
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, events.AliasEvent):
             self.wrong(
                 mark,
                 f"alias *{event.anchor}",
@@ -184,22 +225,22 @@ class _Reading:
             return Node(None, mark.line + 1, mark.column + 1, {})
         self.strict(event)
         node = Node(None, mark.line + 1, mark.column + 1, {})
-        if isinstance(event, yaml.ScalarEvent):
+        if isinstance(event, events.ScalarEvent):
             node.value = self.scalar(event)
-        elif isinstance(event, yaml.SequenceStartEvent):
+        elif isinstance(event, events.SequenceStartEvent):
             node.value = []
-            while not isinstance(event := next(events), yaml.SequenceEndEvent):
-                node.value.append(self.node(events, event, depth + 1))
+            while not isinstance(event := next(stream), events.SequenceEndEvent):
+                node.value.append(self.node(stream, event, depth + 1))
         else:
             node.value = {}
-            while not isinstance(event := next(events), yaml.MappingEndEvent):
-                self.pair(events, event, node, depth + 1)
+            while not isinstance(event := next(stream), events.MappingEndEvent):
+                self.pair(stream, event, node, depth + 1)
         return node
 
-    def pair(self, events: Any, event: Any, into: Node, depth: int) -> None:
+    def pair(self, stream: Any, event: Any, into: Node, depth: int) -> None:
         mark = event.start_mark
-        key = self.node(events, event, depth)
-        value = self.node(events, next(events), depth)
+        key = self.node(stream, event, depth)
+        value = self.node(stream, next(stream), depth)
         if not isinstance(key.value, str):
             remedy = (
                 None
@@ -233,27 +274,27 @@ def read(data: bytes | str, file: str | None = None, repeated: list[Mistake] | N
     if isinstance(data, bytes):
         try:
             text = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            before = data[: error.start]
-            mark = _Mark(before.count(b"\n"), error.start - before.rfind(b"\n") - 1)
-            raise reading.stop(mark, f"the byte 0x{data[error.start]:02x}", "UTF-8 text") from None
+        except UnicodeDecodeError as problem:
+            before = data[: problem.start]
+            mark = _Mark(before.count(b"\n"), problem.start - before.rfind(b"\n") - 1)
+            raise reading.stop(mark, f"the byte 0x{data[problem.start]:02x}", "UTF-8 text") from None
     else:
         text = data
     try:
         root = _document(reading, text)
-    except yaml.reader.ReaderError as error:
-        before_text = text[: error.position]
-        mark = _Mark(before_text.count("\n"), error.position - before_text.rfind("\n") - 1)
+    except reader.ReaderError as problem:
+        before_text = text[: problem.position]
+        mark = _Mark(before_text.count("\n"), problem.position - before_text.rfind("\n") - 1)
         raise reading.stop(
-            mark, f"the character U+{ord(text[error.position]):04X}", "printable text"
+            mark, f"the character U+{ord(text[problem.position]):04X}", "printable text"
         ) from None
-    except yaml.MarkedYAMLError as error:
-        where = error.problem_mark or error.context_mark
+    except error.MarkedYAMLError as problem:
+        where = problem.problem_mark or problem.context_mark
         place = _Mark(where.line, where.column) if where else start
-        said = " ".join(part for part in (error.context, error.problem) if part)
+        said = " ".join(part for part in (problem.context, problem.problem) if part)
         raise reading.stop(place, f"a syntax error ({said})", "YAML 1.2") from None
-    except (ValueError, RecursionError) as error:  # numbers in \U escapes and %YAML beyond all bounds
-        raise reading.stop(start, f"a syntax error ({error})", "YAML 1.2") from None
+    except (ValueError, RecursionError) as problem:  # numbers in \U escapes and %YAML beyond all bounds
+        raise reading.stop(start, f"a syntax error ({problem})", "YAML 1.2") from None
     if repeated is not None and reading.repeated == len(reading.mistakes):
         repeated += reading.mistakes
     elif reading.mistakes:
@@ -262,11 +303,13 @@ def read(data: bytes | str, file: str | None = None, repeated: list[Mistake] | N
 
 
 def _document(reading: _Reading, data: str) -> Node:
-    events = yaml.parse(data, Loader=yaml.BaseLoader)
+    parser = YAML(typ="safe", pure=True)
+    parser.Scanner = _Scanner
+    stream = parser.parse(data)
     root = Node(None, 1, 1, {})
     documents = 0
-    for event in events:
-        if isinstance(event, yaml.DocumentStartEvent):
+    for event in stream:
+        if isinstance(event, events.DocumentStartEvent):
             documents += 1
             if documents > 1:
                 reading.wrong(
@@ -274,6 +317,7 @@ def _document(reading: _Reading, data: str) -> Node:
                 )
                 break
             if event.tags:
-                reading.wrong(event.start_mark, "a %TAG directive", "no tags")
-            root = reading.node(events, next(events), 0)
+                line = data[: data.find("%TAG")].count("\n")
+                reading.wrong(_Mark(line, 0), "a %TAG directive", "no tags")
+            root = reading.node(stream, next(stream), 0)
     return root

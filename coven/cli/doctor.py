@@ -36,7 +36,7 @@ PROGRAMS = {
     "pkg-config": ("pkg-config", "libs of C VNFCs"),
 }
 LIBRARIES = {"bpf": "libbpf-dev", "pcap": "libpcap-dev", "seccomp": "libseccomp-dev", "cjson": "libcjson-dev"}
-MODULES = ("cffi", "numpy", "scapy", "bottle", "waitress", "yaml", "jsonschema")
+MODULES = ("cffi", "numpy", "scapy", "bottle", "waitress", "ruamel.yaml", "jsonschema_rs", "requests")
 CAPABILITIES = {
     12: ("net_admin", "changing interfaces"),
     13: ("net_raw", "AF_PACKET"),

@@ -181,6 +181,7 @@ def _launcher(
                 env={**ready.env, **(cores.environment if cores else {})},
                 group=prefix + vnfc.name,
                 debug=debug,
+                tcp=vnfc.language == "exec",
             )
             with placement.on(placement.host(vnfc.language)):
                 if debug:

@@ -11,11 +11,13 @@ import json
 import os
 import signal
 import socket
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from coven.base.plain import parse
 from coven.keeper import hosting, journal
 from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
 from coven.keeper.journal import JOURNAL
@@ -23,14 +25,15 @@ from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
 from coven.keeper.ports.opening import restore_entry
-from coven.keeper.vnf import Vnf
+from coven.keeper.vnf import PLATFORM, Vnf
 from itf.mistakes import Mistake, Refused
 from pps.confine.memory_group import find_controller, sweep
 
 SOCKET, PLAN, LOG = "keeper.sock", "plan.json", "log"
 LINE_BYTES = 1 << 20
 CLIENTS = 64
-LOG_LINES = 100
+LOG_LINES, MOST_LOG_LINES = 100, 10_000
+LOG_ANSWER_BYTES = 768 << 10  #: of one answer; of what is more the oldest is left out
 
 Reply = Callable[[dict[str, Any]], None]
 
@@ -53,6 +56,12 @@ def _restore(entry: dict[str, Any]) -> str | None:
 
 def refusal(mistakes: list[Mistake]) -> dict[str, Any]:
     return {"ok": False, "errors": [mistake.as_dict() for mistake in mistakes]}
+
+
+def fault(problem: Exception) -> Mistake:
+    """A fault of ours, as an answer."""
+    found = f"a fault of the keeper: {type(problem).__name__}: {problem}"
+    return Mistake(found=found, remedy="the log of the VNF says where")
 
 
 class Client:
@@ -90,17 +99,22 @@ class Client:
 
     def _take(self, line: bytes) -> None:
         try:
-            request = json.loads(line)
+            request = parse(line)
             number = request.get("id")
-        except (ValueError, RecursionError, AttributeError):
+        except (ValueError, AttributeError):
             self._answer(None, refusal([Mistake(found="no JSON object", expected="one a line")]))
             return
         self.keeper.operate(request, lambda answer: self._answer(number, answer))
 
     def _answer(self, number: Any, answer: dict[str, Any]) -> None:
-        if self._open:
-            self._out += json.dumps({"id": number, **answer}).encode() + b"\n"
-            self._write()
+        if not self._open:
+            return
+        try:
+            raw = json.dumps({"id": number, **answer}, allow_nan=False).encode()
+        except (ValueError, TypeError, RecursionError) as problem:
+            raw = json.dumps({"id": number, **refusal([fault(problem)])}).encode()
+        self._out += raw + b"\n"
+        self._write()
 
     def _write(self) -> None:
         if not self._out:
@@ -195,6 +209,9 @@ class Keeper:
             reply(refusal(refused.mistakes))
         except TimeoutError as problem:
             reply(refusal([Mistake(found=str(problem), remedy="try again in a moment")]))
+        except Exception as problem:  # of one operation: the VNF runs on
+            self.logs.say(PLATFORM, "".join(traceback.format_exception(problem)))
+            reply(refusal([fault(problem)]))
 
     @staticmethod
     def _mistakes_to(reply: Reply) -> Callable[[list[Mistake]], None]:
@@ -254,10 +271,18 @@ class Keeper:
         host.ask({"op": "request", "name": name, "args": args}, REQUEST_SECONDS, answered)
 
     def _logs(self, request: dict[str, Any], reply: Reply) -> None:
-        lines = request.get("lines", LOG_LINES)
-        count = lines if isinstance(lines, int) and 0 <= lines <= 10000 else LOG_LINES
-        name = request.get("vnfc")
-        reply({"ok": True, "lines": self.logs.tail(name if isinstance(name, str) else None, count)})
+        lines, name = request.get("lines", LOG_LINES), request.get("vnfc")
+        if not isinstance(lines, int) or isinstance(lines, bool) or not 0 <= lines <= MOST_LOG_LINES:
+            found = Mistake(field="lines", found=str(lines)[:60], expected=f"an integer from 0 to {MOST_LOG_LINES}")
+            raise Refused(found)
+        told = self.logs.tail(name if isinstance(name, str) else None, lines)
+        omitted, room = 0, LOG_ANSWER_BYTES
+        for number, line in enumerate(reversed(told)):
+            room -= len(json.dumps(line)) + 2
+            if room < 0:
+                omitted = len(told) - number
+                break
+        reply({"ok": True, "lines": told[omitted:], "omitted": omitted})
 
     def _end(self, request: dict[str, Any], reply: Reply) -> None:
         self._ended.append(reply)

@@ -10,13 +10,15 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from coven.base.plain import faults
 from coven.base.reading import Reader
 from coven.base.yaml12 import MAX_BYTES, Node, read, show
 from coven.package import nsh_fields
 from coven.package.chains import Bypass, Chain, ChainReader, Drop, Graph, Way, read_target
 from coven.package.filters import compile_match
 from coven.package.model import Descriptor, Encap, NextHop, Port, Rule, ServicePath, Vnfc
-from coven.package.settings import Config, load_schema, schema_mistakes
+from coven.package.schemas import load_schema, schema_mistakes
+from coven.package.settings import Config
 from itf.mistakes import Mistake, Refused, suggest
 from itf.segment import C
 
@@ -216,6 +218,9 @@ class _DescriptorReader(Reader):
             self.wrong(entries["libs"], f"{place}.libs", f"libs of a {language} VNFC", "libs for C only")
         config_node = get("config") or Node(None, *at, {})
         config = {key: value.plain() for key, value in self.map(config_node, f"{place}.config").items()}
+        for wrong in faults(config):
+            field = ".".join([place, "config", *map(str, wrong.path)])
+            self.wrong(config_node.at(list(wrong.path)), field, wrong.found, wrong.expected)
         schema, schema_file = self._schema(get("schema"), place, config, config_node)
         return Vnfc(
             name, number, tuple(sources), language, engine,

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coven.base.plain import faults
 from coven.base.yaml12 import show
 from coven.package.chains import Bypass, Chain, Drop
-from coven.package.settings import Config, overlay, schema_mistakes, type_mistakes
+from coven.package.schemas import schema_mistakes
+from coven.package.settings import Config, overlay, type_mistakes
 from itf.mistakes import Mistake, Refused, suggest
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -145,6 +147,12 @@ class Descriptor:
                 mistakes.append(Mistake(field=place, found=show(changes), expected="a map from key to value"))
                 continue
             found = len(mistakes)
+            unsaid = list(faults(changes))
+            for wrong in unsaid:
+                field = ".".join([place, *map(str, wrong.path)])
+                mistakes.append(Mistake(field=field, found=wrong.found, expected=wrong.expected))
+            if unsaid:
+                continue
             for key, value in changes.items():
                 at = f"{place}.{key}"
                 if key not in vnfc.config:
@@ -152,9 +160,9 @@ class Descriptor:
                         Mistake(field=at, found="an unknown key", remedy=suggest(key, vnfc.config))
                     )
                     continue
-                wrong = type_mistakes(vnfc.config[key], value, at)
-                mistakes += [_typed(*each) for each in wrong]
-                if not wrong:
+                mistyped = type_mistakes(vnfc.config[key], value, at)
+                mistakes += [_typed(*each) for each in mistyped]
+                if not mistyped:
                     result[name][key] = overlay(result[name].get(key, vnfc.config[key]), value)
             if vnfc.schema is not None and len(mistakes) == found:
                 for path, what in schema_mistakes(vnfc.schema, result[name]):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from coven.base.problem import Misuse
@@ -51,44 +49,6 @@ def overlay(default: Any, value: Any) -> Any:
     if isinstance(default, dict) and default and isinstance(value, dict):
         return {**default, **{key: overlay(default.get(key), inner) for key, inner in value.items()}}
     return float(value) if isinstance(default, float) and isinstance(value, int) else value
-
-
-def load_schema(path: Path, shown: str) -> dict[str, Any]:
-    """A JSON Schema (2020-12) out of a file. Raises Refused with the place of the mistake."""
-    try:
-        schema = json.loads(path.read_bytes())
-    except json.JSONDecodeError as error:
-        raise Refused(Mistake(
-            file=shown, line=error.lineno, column=error.colno, found=error.msg, expected="JSON"
-        )) from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise Refused(Mistake(file=shown, found=f"{type(error).__name__}", expected="JSON in UTF-8")) from None
-    except OSError as error:
-        raise Refused(Mistake(file=shown, found=error.strerror, expected="a readable file")) from None
-    if not isinstance(schema, dict):
-        raise Refused(Mistake(file=shown, line=1, column=1, found=kind(schema), expected="a JSON Schema: an object"))
-    from jsonschema import Draft202012Validator, SchemaError  # slow to import, and few packages have a schema
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise Refused(
-            Mistake(file=shown, field=error.json_path, found=error.message, expected="a JSON Schema of draft 2020-12")
-        ) from None
-    return schema
-
-
-def schema_mistakes(schema: Mapping[str, Any], config: Config) -> list[tuple[list[str | int], str]]:
-    """What a configuration breaks of its schema: (path, what) each. Never fetches a `$ref` from elsewhere."""
-    from jsonschema import Draft202012Validator
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-
-    validator = Draft202012Validator(schema, registry=Registry())
-    try:
-        return [(list(error.absolute_path), error.message) for error in validator.iter_errors(config)]
-    except (Unresolvable, RecursionError) as error:
-        return [([], f"the schema cannot be applied: {error}")]
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Config]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import bottle
 
 from coven.agent.store import Row
+from coven.base.plain import faults
 from coven.base.problem import STATUS, problem
 from coven.rest.routes import JSON, PROBLEM
 from itf.mistakes import Kind, Mistake, Refused, suggest
@@ -52,10 +53,20 @@ def json_body() -> Row:
         value = json.loads(data, parse_constant=no_constant, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise refused(error.msg, error.lineno, error.colno) from None
-    except (ValueError, RecursionError) as error:
-        raise refused(type(error).__name__) from None
+    except UnicodeDecodeError:
+        raise refused("bytes that are no UTF-8") from None
+    except RecursionError:
+        raise refused("lists and maps nested without end") from None
+    except ValueError:
+        raise refused("a number of too many digits") from None
     if not isinstance(value, dict):
         raise refused("another value")
+    if wrong := list(faults(value)):
+        mistakes = [
+            Mistake(file="request", field=".".join(map(str, each.path)), found=each.found, expected=each.expected)
+            for each in wrong
+        ]
+        raise Refused(mistakes, title="request refused")
     return value
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pps.mistakes import BuildError, mistake
+from pps.sources import text_of
 
 HERE = Path(__file__).resolve().parents[1]
 ROOT = HERE.parent
 INCLUDE = HERE / "sdk" / "include"
 #: pkg-config names that a descriptor's `libs` may hold unless the operator says otherwise
 ALLOWED_LIBS = frozenset({"zlib", "libpcre2-8", "liblz4", "libzstd", "libcrypto", "jansson", "libcjson"})
+TOOL_SECONDS = 10  #: for what only looks something up
 ASK_OPERATOR = "the operator may allow it: `libs` in /etc/coven/coven.yaml"
 
 
@@ -81,14 +83,15 @@ class CFramework:
                 allowed = ", ".join(sorted(self.allowed_libs))
                 expected = f"a library that the operator allows: {allowed or 'there is none'}"
                 errors.append(mistake(field, lib, expected, ASK_OPERATOR))
-            elif subprocess.run(["pkg-config", "--exists", "--", lib], check=False).returncode:
+            elif subprocess.run(["pkg-config", "--exists", "--", lib], check=False, timeout=TOOL_SECONDS).returncode:
                 errors.append(mistake(field, lib, "an installed library", "install its development package"))
         if errors:
             raise BuildError(errors)
         if not libs:
             return []
         done = subprocess.run(
-            ["pkg-config", "--cflags", "--libs", "--", *libs], check=True, capture_output=True, text=True
+            ["pkg-config", "--cflags", "--libs", "--", *libs], check=True, capture_output=True, text=True,
+            timeout=TOOL_SECONDS,
         )
         return shlex.split(done.stdout)
 
@@ -107,7 +110,7 @@ class CFramework:
         errors: list[dict[str, Any]] = []
         for line in stderr.splitlines():
             if line.startswith("["):
-                errors += [_compiler_error(d, root) for d in _diagnostics(line) if "error" in d.get("kind", "")]
+                errors += [_compiler_error(each, root) for d in _diagnostics(line) for each in _errors(d)]
             else:
                 errors += _linker_error(line, root)
         # names that no author wrote follow from mistakes in front of VNFC_HANDLE, lost returns from those in it
@@ -117,6 +120,12 @@ class CFramework:
             last = [line for line in stderr.splitlines() if not line.startswith("[]")][-1:]
             errors = [mistake("source", line.strip(), "a source that compiles", "") for line in last]
         return errors
+
+
+def _errors(diagnostic: dict[str, Any]) -> list[dict[str, Any]]:
+    """The errors in a diagnostic. Those in a macro that never ends are children of the warning that it does not."""
+    own = [diagnostic] if "error" in str(diagnostic.get("kind")) else []
+    return own + [inner for child in diagnostic.get("children", []) for inner in _errors(child)]
 
 
 def _diagnostics(line: str) -> list[dict[str, Any]]:
@@ -188,12 +197,11 @@ MACRO = re.compile(r"\b(?<!#define )VNFC_\w+")
 DEFINITION = re.compile(r"^\s*#\s*define\s+(VNFC_(?!_)\w+)", re.M)
 
 
-def _misspelt_macro(caret: dict[str, Any]) -> tuple[str, str, dict[str, Any]] | None:
+def _misspelt_macro(caret: dict[str, Any], root: Path) -> tuple[str, str, dict[str, Any]] | None:
     """(found, remedy, place) of the SDK's macro that was probably meant in front of a place that gcc does not
     understand: gcc takes `VNFC_HANDEL {` for a declaration."""
-    try:
-        text = Path(caret["file"]).read_text(errors="replace")
-    except (KeyError, OSError):
+    text = text_of(caret["file"], root) if isinstance(caret.get("file"), str) else None
+    if text is None:
         return None
     known = set(DEFINITION.findall(text))
     for header in (INCLUDE / "coven").glob("*.h"):
@@ -219,7 +227,7 @@ def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
     file = _relative(caret["file"], root) if caret else None
     language = "C++" if file and file.endswith(CPP_SUFFIXES) else "C"
     found, expected, better = _in_the_authors_words(diagnostic["message"])
-    if SEPARATOR.search(diagnostic["message"]) and (misspelt := _misspelt_macro(caret)):
+    if SEPARATOR.search(diagnostic["message"]) and (misspelt := _misspelt_macro(caret, root)):
         found, better, place = misspelt
         expected = "a macro of the SDK"
     return mistake("source", found, expected or f"{language} that compiles", better or remedy, file=file, **place)

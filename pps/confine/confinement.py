@@ -46,6 +46,9 @@ LIMITS: dict[Kind, dict[str, int]] = {
 }
 UNLIMITED = 1 << 62  #: as far as whoever runs Coven may
 TMP_MB: dict[Kind, int] = {"host": 64, "build": 256}
+SHM_MB = 8  #: /dev/shm of a host without a memory group, which would count it
+UNMETERED_FILES = 128  #: open files of such a host: the buffers of its sockets count nowhere
+ENDLESS = ("zero", "full", "random", "urandom")  #: devices that a compiler told to read one would read for ever
 
 SYSTEM_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 ETC = ("ld.so.cache", "alternatives", "localtime", "protocols", "services", "ethertypes", "mime.types")
@@ -175,12 +178,13 @@ class Confinement:
     def command(self, argv: Sequence[str], *, package: Path, binds_ro: Sequence[Bind] = (),
                 binds_rw: Sequence[Bind] = (), uid: int | None = None, fds: Sequence[int] = (),
                 memory_mb: int = 256, env: Mapping[str, str] | None = None, group: str | None = None,
-                debug: bool = False, kind: Kind = "host") -> Prepared:
+                debug: bool = False, tcp: bool = False, kind: Kind = "host") -> Prepared:
         """Prepare `argv` to run with `package` as its current folder, read-only.
 
         uid: of the pool, with `full`; otherwise None. fds: inherited under their own numbers. memory_mb: MiB.
         group: name of its memory group, kept over restarts. debug: keep the terminal, allow ptrace and core
-        files. Raises ConfineError for what the level cannot do or the uid could not read, OSError for the
+        files. tcp: it is spoken with over TCP on its loopback.
+        Raises ConfineError for what the level cannot do or the uid could not read, OSError for the
         memory group.
         """
         if (uid is not None) != (self.level.name == "full"):
@@ -196,11 +200,13 @@ class Confinement:
         memory = MemoryGroup(self.controller, group, memory_mb) if self.controller and group else None
         if memory is None:
             limits["data"] = memory_mb * MIB
+            if kind == "host":
+                limits["nofile"] = UNMETERED_FILES
         limited_by = memory.controller.kind if memory else "rlimit"
         prepared = Prepared([], (), _environment(env, debug), limited_by, not debug, memory)
         launch = [f"--limit={name}={value}" for name, value in limits.items()]
         try:
-            seccomp = os.open(self._filter(kind, debug), os.O_RDONLY | os.O_CLOEXEC)
+            seccomp = os.open(self._filter(kind, debug, tcp, memory is not None), os.O_RDONLY | os.O_CLOEXEC)
             prepared._own.append(seccomp)
             launch.append(f"--seccomp-fd={seccomp}")
             if memory is not None:
@@ -242,8 +248,10 @@ class Confinement:
                 prepared.group.remove()
             _reclaim(out)
 
-    def _filter(self, kind: Kind, debug: bool) -> Path:
-        name = "debug" if debug and kind == "host" else kind
+    def _filter(self, kind: Kind, debug: bool, tcp: bool, metered: bool) -> Path:
+        name: str = kind
+        if kind == "host":
+            name = "debug" if debug else "host" if metered else "unmetered-tcp" if tcp else "unmetered"
         return self.build / f"seccomp-{'reduced' if self.level.name == 'reduced' else name}.bpf"
 
     def _bubblewrap(self, prepared: Prepared, launch: list[str], package: Path, binds_ro: Sequence[Bind],
@@ -274,7 +282,14 @@ class Confinement:
                            ("hosts", "127.0.0.1 localhost\n::1 localhost\n")):
             prepared._own.append(_memory_file(line))
             argv += ["--perms", "0444", "--file", str(prepared._own[-1]), f"/etc/{file}"]
-        argv += ["--proc", "/proc", "--dev", "/dev",
+        argv += ["--proc", "/proc", "--dev", "/dev"]
+        if kind == "build":
+            for name in ENDLESS:
+                argv += ["--dev-bind", "/dev/null", f"/dev/{name}"]
+        else:
+            size = SHM_MB if prepared.group is None else TMP_MB[kind]
+            argv += ["--perms", "1777", "--size", str(size * MIB), "--tmpfs", "/dev/shm"]
+        argv += ["--remount-ro", "/dev",
                  "--perms", "1777", "--size", str(TMP_MB[kind] * MIB), "--tmpfs", "/tmp",
                  "--ro-bind", str(self.build / "coven-launch"), str(LAUNCHER)]
         mounts = [("--ro-bind", bind) for bind in (package, *binds_ro)]

@@ -3,6 +3,8 @@
  *   make-seccomp host      VNFC hosts with namespaces of their own
  *   make-seccomp debug     the same, and ptrace: `coven run --debug VNFC`
  *   make-seccomp build     compilers: files may be truncated, nothing of the segment is within reach
+ *   make-seccomp unmetered VNFC hosts without a memory group: what a limit on private memory does not count, too
+ *   make-seccomp unmetered-tcp  the same for those that are spoken with over TCP
  *   make-seccomp reduced   hosts and compilers without namespaces: no network, no signals to others
  *
  * Allowed is what is not named here: confinement proper is namespaces, uid and an empty capability set.
@@ -21,12 +23,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { HOST = 1, DEBUG = 2, BUILD = 4, REDUCED = 8, EVERY = HOST | DEBUG | BUILD | REDUCED };
+enum {
+	HOST = 1,
+	DEBUG = 2,
+	BUILD = 4,
+	REDUCED = 8,
+	NO_TCP = 16,
+	WITH_TCP = 32,
+	UNMETERED = NO_TCP | WITH_TCP,
+	EVERY = HOST | DEBUG | BUILD | REDUCED | UNMETERED,
+};
 
 static const struct filter_name {
 	const char *name;
 	unsigned mask;
-} filters[] = { { "host", HOST }, { "debug", DEBUG }, { "build", BUILD }, { "reduced", REDUCED } };
+} filters[] = { { "host", HOST },	{ "debug", DEBUG },	 { "build", BUILD },
+		{ "reduced", REDUCED }, { "unmetered", NO_TCP }, { "unmetered-tcp", WITH_TCP } };
 
 /* Calls refused whatever their arguments, and in which filters. */
 static const struct refused {
@@ -38,7 +50,7 @@ static const struct refused {
 		 "fspick mount_setattr setns" },
 	{ EVERY, "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register" },
 	{ EVERY, "process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd kcmp" },
-	{ HOST | BUILD | REDUCED, "ptrace" },
+	{ HOST | BUILD | REDUCED | UNMETERED, "ptrace" },
 	{ EVERY, "name_to_handle_at open_by_handle_at" },
 	{ EVERY, "keyctl add_key request_key" },
 	{ EVERY,
@@ -49,7 +61,9 @@ static const struct refused {
 	{ EVERY, "iopl ioperm modify_ldt uselib ustat sysfs _sysctl personality" },
 	/* With its descriptor or mapping, anybody could take pages out of a shared object (tried: readers
 	 * die of SIGBUS). The objects are sealed as well. Linkers need these calls. */
-	{ HOST | DEBUG | REDUCED, "truncate truncate64 ftruncate ftruncate64 fallocate" },
+	{ HOST | DEBUG | REDUCED | UNMETERED, "truncate truncate64 ftruncate ftruncate64 fallocate" },
+	/* Memory that belongs to no process's data: without a memory group nothing counts it. */
+	{ UNMETERED | REDUCED, "memfd_create memfd_secret shmget mq_open" },
 	/* No pid namespace around: signals to others and servers reached by path are the way out. tgkill
 	 * stays for abort(); the launcher limits it to the process itself. */
 	{ REDUCED,
@@ -120,6 +134,20 @@ static void refuse_arguments(scmp_filter_ctx filter, unsigned which)
 {
 	if (which != BUILD)
 		refuse(filter, EPERM, SCMP_SYS(madvise), 1, &SCMP_A2(SCMP_CMP_MASKED_EQ, LOW(MADV_REMOVE)));
+	if (which & (UNMETERED | REDUCED)) {
+		const unsigned shared = MAP_SHARED | MAP_ANONYMOUS;
+		refuse(filter, ENOMEM, SCMP_SYS(mmap), 1, &SCMP_A3(SCMP_CMP_MASKED_EQ, shared, shared));
+	}
+	if (which == NO_TCP) {
+		/* A stream's buffers grow to megabytes; datagram sockets, which libraries look interfaces up with,
+		 * keep to the system's default. */
+		const struct scmp_arg_cmp ip4[] = { SCMP_A0(SCMP_CMP_EQ, AF_INET),
+						    SCMP_A1(SCMP_CMP_MASKED_EQ, 15, SOCK_STREAM) };
+		const struct scmp_arg_cmp ip6[] = { SCMP_A0(SCMP_CMP_EQ, AF_INET6),
+						    SCMP_A1(SCMP_CMP_MASKED_EQ, 15, SOCK_STREAM) };
+		refuse(filter, EPERM, SCMP_SYS(socket), 2, ip4);
+		refuse(filter, EPERM, SCMP_SYS(socket), 2, ip6);
+	}
 	/* Typing into the terminal of whoever started us. */
 	refuse(filter, EPERM, SCMP_SYS(ioctl), 1, &SCMP_A1(SCMP_CMP_MASKED_EQ, LOW(TIOCSTI)));
 	refuse(filter, EPERM, SCMP_SYS(ioctl), 1, &SCMP_A1(SCMP_CMP_MASKED_EQ, LOW(TIOCLINUX)));
@@ -134,7 +162,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], filters[i].name) == 0)
 			which = filters[i].mask;
 	if (which == 0) {
-		fputs("usage: make-seccomp host|debug|build|reduced > FILTER\n", stderr);
+		fputs("usage: make-seccomp host|debug|build|reduced|unmetered|unmetered-tcp > FILTER\n",
+		      stderr);
 		return 2;
 	}
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);

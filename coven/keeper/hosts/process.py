@@ -14,16 +14,25 @@ import signal
 import socket
 import subprocess
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 from coven.keeper.hosts.doorbell import ring_control
-from coven.keeper.hosts.says import declared_reasons, describe_status, host_mistakes, metrics, with_output
+from coven.keeper.hosts.says import (
+    Nonsense,
+    declared_reasons,
+    declared_requests,
+    describe_status,
+    host_mistakes,
+    metrics,
+    with_output,
+)
 from coven.keeper.hosts.talk import Talk
 from coven.keeper.journal import Journal
-from coven.keeper.logs import Logs
+from coven.keeper.logs import Logs, printable
 from coven.keeper.loop import Loop, Timer
 from coven.package.descriptor import Vnfc
 from itf.mistakes import Mistake
@@ -152,12 +161,12 @@ class HostProcess:
         self.journal.process(process.pid, f"vnfc {self.name}")
         self.state = "starting"
         self._exited, self._lost_as, self._why, self.mistakes = False, DIED, "", []
-        self._talk = Talk(ours, self.loop, self._message, self._talk_ended)
+        self._talk = Talk(ours, self.loop, self._message, self._nonsense, self._talk_ended, self._guarded)
         for number, stream in ((1, process.stdout), (2, process.stderr)):
             if stream is not None:
                 os.set_blocking(stream.fileno(), False)
-                self.loop.read(stream, partial(self._read_stream, stream, number))
-        self.loop.on_exit(process.pid, self._process_ended)
+                self.loop.read(stream, self._guarded(partial(self._read_stream, stream, number)))
+        self.loop.on_exit(process.pid, self._guarded(self._process_ended))
         if not self.plan.debug:
             self._set_timer(INIT_SECONDS, self._init_late)
 
@@ -310,9 +319,32 @@ class HostProcess:
     def _set_timer(self, seconds: float | None, call: Callable[[], None] | None = None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.later(seconds, call) if seconds is not None and call is not None else None
+            self._timer = None
+        if seconds is not None and call is not None:
+            self._timer = self.loop.later(seconds, self._guarded(call))
+
+    def _guarded(self, call: Callable[[], None]) -> Callable[[], None]:
+        """What the loop calls for this VNFC: whatever goes wrong in it is this VNFC's affair, and nobody else's."""
+
+        def guarded() -> None:
+            try:
+                call()
+            except Exception as problem:
+                at = traceback.extract_tb(problem.__traceback__)[-1]
+                why = f"the keeper failed over it: {type(problem).__name__}: {problem} ({at.name}, line {at.lineno})"
+                self.logs.say(self.name, printable(why.encode("utf-8", "replace")))
+                self.kill(DIED, why)
+
+        return guarded
 
     # talk
+
+    def _nonsense(self, why: str) -> None:
+        """It said what no host says. While it starts nothing good can follow; later one that waits waits in vain."""
+        self.logs.say(self.name, f"said what is no message: {why}")
+        if self.state == "starting":
+            self.mistakes = [self._mistake(f"a process that says what is no message: {why}")]
+            self.kill(DIED, "it said what is no message")
 
     def _read_stream(self, stream: Any, number: int) -> None:
         self._said(stream, number)
@@ -353,12 +385,14 @@ class HostProcess:
         # answers to requests and configurations are matched by their number inside Talk
 
     def _ready(self, message: dict[str, Any]) -> None:
+        try:
+            self.requests = declared_requests(message.get("requests"))
+        except Nonsense as nonsense:
+            self._nonsense(str(nonsense))
+            return
         self._set_timer(None)
         self.state = "running"
         self._ready_at = time.monotonic()
-        listed = message.get("requests")
-        self.requests = [r for r in listed if isinstance(r, dict) and isinstance(r.get("name"), str)] \
-            if isinstance(listed, list) else []  # fmt: skip
         self.reasons = declared_reasons(self.head)
         self.follows = None
         self.observer.host_ready(self)

@@ -2,15 +2,97 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from coven.base.plain import NotPlain, parse
 from coven.package.model import Vnfc
 from itf.mistakes import Mistake
 from itf.segment import C, Hop, ffi, text
+
+NAME_LENGTH = 64  #: of requests and their arguments
+TEXT_LENGTH = 2000
+REQUESTS, ARGUMENTS = 256, 32  #: of one VNFC, of one request
+
+
+class Nonsense(ValueError):
+    """A host said what no host says; the text tells what, in words for its author."""
+
+
+def message(raw: bytes) -> dict[str, Any]:
+    """One message; an answer with a value that cannot be passed on becomes one that says so. Raises Nonsense."""
+    try:
+        said = parse(raw)
+    except NotPlain as wrong:
+        return _failed_answer(raw, wrong)
+    except ValueError:
+        raise Nonsense("no JSON object") from None
+    if not isinstance(said, dict) or not isinstance(said.get("op"), str):
+        raise Nonsense("no JSON object with an `op`")
+    return said
+
+
+def _failed_answer(raw: bytes, wrong: NotPlain) -> dict[str, Any]:
+    try:
+        said = json.loads(raw)
+    except (ValueError, RecursionError):
+        # nested too deep to be read: its beginning tells whose answer it is
+        start = re.match(rb'\s*\{\s*"op"\s*:\s*"(answer|configured)"\s*,\s*"id"\s*:\s*(\d{1,18})\s*,', raw)
+        said = {"op": start[1].decode(), "id": int(start[2])} if start else None
+    if not isinstance(said, dict) or said.get("op") not in ("answer", "configured"):
+        raise Nonsense(str(wrong)) from None
+    why = f"what it answers cannot be passed on: {wrong}"
+    return {"op": said["op"], "id": said.get("id"), "ok": False, "error": why, "errors": [{"found": why}]}
+
+
+def declared_requests(listed: Any) -> list[dict[str, Any]]:
+    """The agent requests that `ready` names, each with `name`, `why`, `unit`, `args`. Raises Nonsense."""
+    if listed is None:
+        return []
+    if not isinstance(listed, list) or len(listed) > REQUESTS:
+        raise Nonsense(f"requests: expected a list of at most {REQUESTS}")
+    found: dict[str, dict[str, Any]] = {}
+    for number, each in enumerate(listed):
+        where = f"requests[{number}]"
+        if not isinstance(each, dict):
+            raise Nonsense(f"{where}: expected a map")
+        name = _name(each.get("name"), f"{where}.name")
+        if name in found:
+            raise Nonsense(f"{where}.name: {name} is declared twice")
+        given = each.get("args")
+        if not isinstance(given, list | None) or len(given or []) > ARGUMENTS:
+            raise Nonsense(f"{where}.args: expected a list of at most {ARGUMENTS}")
+        args = [_argument(arg, f"{where}.args[{n}]") for n, arg in enumerate(given or [])]
+        if len({arg["name"] for arg in args}) < len(args):
+            raise Nonsense(f"{where}.args: two of one name")
+        texts = {key: _optional(each.get(key), f"{where}.{key}") for key in ("why", "unit")}
+        found[name] = {**each, "name": name, **texts, "args": args}
+    return list(found.values())
+
+
+def _argument(arg: Any, where: str) -> dict[str, Any]:
+    if not isinstance(arg, dict):
+        raise Nonsense(f"{where}: expected a map")
+    return {**arg, "name": _name(arg.get("name"), f"{where}.name"), "type": _optional(arg.get("type"), f"{where}.type")}
+
+
+def _name(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= NAME_LENGTH:
+        raise Nonsense(f"{where}: expected a printable text of 1 to {NAME_LENGTH} characters")
+    return value
+
+
+def _optional(value: Any, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Nonsense(f"{where}: expected a text")
+    return value[:TEXT_LENGTH]
 
 
 def describe_status(status: int | None) -> str:
@@ -35,7 +117,7 @@ def host_mistakes(errors: Any, vnfc: Vnfc | None = None) -> list[Mistake]:
         clean: dict[str, Any] = {}
         for key in ("file", "field", "found", "expected", "remedy"):
             value = record.get(key)
-            clean[key] = value[:2000] if isinstance(value, str) else None
+            clean[key] = value[:TEXT_LENGTH] if isinstance(value, str) else None
         for key in ("line", "column"):
             value = record.get(key)
             clean[key] = (
@@ -74,10 +156,15 @@ def clean_name(name: str, otherwise: str) -> str:
 
 
 def metrics(hop: Hop) -> Iterator[tuple[int, str, Any]]:
-    """(kind, name, value) of each: a counter's int, a gauge's float or None, a histogram's dict."""
+    """(kind, name, value) of each: a counter's int, a gauge's float or None, a histogram's dict. Of two with one name
+    the first counts."""
+    known: set[str] = set()
     for i in range(min(hop.head.metrics, C.HOP_METRICS)):
         cell = hop.head.metric[i]
         name = clean_name(text(cell.name), f"metric_{i}")
+        if name in known:
+            continue
+        known.add(name)
         if cell.kind == C.METRIC_COUNTER:
             yield cell.kind, name, int(cell.value)
         elif cell.kind == C.METRIC_GAUGE:

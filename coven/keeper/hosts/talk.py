@@ -8,34 +8,41 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from coven.keeper.hosts.says import Nonsense, message
 from coven.keeper.loop import Loop, Timer
 
 MESSAGE_BYTES = 65536
 MESSAGES_A_TURN = 64  #: of a host that floods us, the others' turn comes in between
 
 Answer = Callable[[dict[str, Any] | None], None]
+Guard = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 class Talk:
-    """The keeper's end. `on_message` gets what is no answer; `on_end` is called at the other end's close."""
+    """The keeper's end. `on_message` gets what is no answer; `on_nonsense` why something is no message; `on_end` is
+    called at the other end's close. `guard` goes round whatever the loop calls here."""
 
     def __init__(
         self,
         end: socket.socket,
         loop: Loop,
         on_message: Callable[[dict[str, Any]], None],
+        on_nonsense: Callable[[str], None],
         on_end: Callable[[], None],
+        guard: Guard,
     ):
         self.loop = loop
         self.on_message = on_message
+        self.on_nonsense = on_nonsense
         self.on_end = on_end
+        self.guard = guard
         self.ended = False
         self._socket = end
         self._numbers = itertools.count(1)
         self._waiting: dict[int, tuple[Answer, Timer]] = {}
         end.setblocking(False)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MESSAGE_BYTES)
-        loop.read(end, self._readable)
+        loop.read(end, guard(self._readable))
 
     def send(self, message: dict[str, Any]) -> bool:
         """False if it cannot be sent now (the host does not read, or is gone) or is too long."""
@@ -53,7 +60,7 @@ class Talk:
         number = next(self._numbers)
         if not self.send({**message, "id": number}):
             return False
-        self._waiting[number] = (answer, self.loop.later(seconds, lambda: self._late(number)))
+        self._waiting[number] = (answer, self.loop.later(seconds, self.guard(lambda: self._late(number))))
         return True
 
     def _late(self, number: int) -> None:
@@ -75,21 +82,21 @@ class Talk:
                 self.on_end()
                 return
             try:
-                message = json.loads(raw)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(message, dict):
-                self._take(message)
+                said = message(raw)
+            except Nonsense as nonsense:
+                self.on_nonsense(str(nonsense))
+            else:
+                self._take(said)
 
-    def _take(self, message: dict[str, Any]) -> None:
-        number = message.get("id")
-        if message.get("op") in ("answer", "configured"):
+    def _take(self, said: dict[str, Any]) -> None:
+        number = said.get("id")
+        if said["op"] in ("answer", "configured"):
             waiting = self._waiting.pop(number, None) if isinstance(number, int) else None
             if waiting is not None:  # a late answer has nobody who waits
                 waiting[1].cancel()
-                waiting[0](message)
+                waiting[0](said)
         else:
-            self.on_message(message)
+            self.on_message(said)
 
     def _end(self) -> None:
         if self.ended:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import socket
 import subprocess
@@ -63,6 +64,15 @@ def call(name: str, *args: object) -> str:
     return os.strerror(ctypes.get_errno())
 
 
+def mmap_shared(size: int) -> bool:
+    """Whether that many bytes are to be had that belong to no process's data."""
+    try:
+        mmap.mmap(-1, size).close()
+    except OSError:
+        return False
+    return True
+
+
 def probe(package: str, secret: str, inherited: str) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
@@ -71,8 +81,7 @@ def probe(package: str, secret: str, inherited: str) -> None:
     except PermissionError:  # Landlock
         lines = []
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-    memory = os.memfd_create("probe")
-    os.write(memory, b"x" * 4096)
+    memory = int(inherited)
     mapped = ctypes.c_void_p(libc.mmap(None, ctypes.c_size_t(4096), 3, 1, memory, 0))
 
     devices = Path("/proc/net/dev").read_text().splitlines()[2:] if status else []
@@ -105,6 +114,11 @@ def probe(package: str, secret: str, inherited: str) -> None:
         "ptrace": call("ptrace", 0, 0, None, None),
         "unshare": call("unshare", 0x10000000),
         "mount": call("mount", b"x", b"/tmp", b"tmpfs", 0, None),
+        "memfd": attempt(lambda: os.memfd_create("probe")),
+        "shared memory": "ok" if mmap_shared(64 << 20) else "refused",
+        "system v": call("shmget", 0, ctypes.c_size_t(1 << 20), 0o1600),
+        "shm": attempt(lambda: Path("/dev/shm/big").write_bytes(bytes(32 << 20))),
+        "dev": attempt(lambda: Path("/dev/big").write_bytes(b"x")),
         "kill others": attempt(lambda: os.kill(os.getppid(), 0)),
         "setuid": attempt(lambda: os.setuid(0)),
         "limits": Path("/proc/self/limits").read_text() if status else "",

@@ -28,6 +28,20 @@ def test_scalars(text: str, value: Any) -> None:
     assert plain == value and type(plain) is type(value)
 
 
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("k:\tv\n", {"k": "v"}), ("k: v\t\nj: 2\t\n", {"k": "v", "j": 2}), ("k: v\t# c\n", {"k": "v"}),
+        ("-\ta\n-\tb c\n", ["a", "b c"]), ("a: 1\n\t\nb: 2\n", {"a": 1, "b": 2}), ("k: a\tb\n", {"k": "a\tb"}),
+        ('{\n\t"a": 1,\n\t"b": [\n\t\t1, 2\n\t]\n}\n', {"a": 1, "b": [1, 2]}), ("{k: ::1}", {"k": "::1"}),
+        ("{k: http://x?y=1, l: [::, a:b]}", {"k": "http://x?y=1", "l": ["::", "a:b"]}), ('{"a":1}', {"a": 1}),
+        ('{"k": "\\ud83d\\ude00", "\\ud83d\\ude00": 1}', {"k": "\N{GRINNING FACE}", "\N{GRINNING FACE}": 1}),
+    ],
+)  # fmt: skip
+def test_what_yaml_1_2_and_json_allow(text: str, value: Any) -> None:
+    assert read(text).plain() == value
+
+
 def test_merge_keys_are_plain_keys() -> None:
     assert read("<<: 1").plain() == {"<<": 1}
 
@@ -43,7 +57,8 @@ def test_merge_keys_are_plain_keys() -> None:
         ("a: 99999999999999999999\n", 1, 4, "9999"), ("a: 1\n---\nb: 2\n", 2, 1, "a second document"),
         ("a: [1\nb: 2\n", 2, 2, "a syntax error"), ("a:\n\t- b\n", 2, 1, "a syntax error"),
         ("%TAG ! tag:x,2000:\n---\na: 1\n", 1, 1, "a %TAG directive"), ("a: \x07\n", 1, 4, "U+0007"),
-        ("a: " + "[" * 40, 1, 36, "deeper nesting"),
+        ("a: " + "[" * 40, 1, 36, "deeper nesting"), ('a: "\\ud83d"\n', 1, 4, "half of a surrogate pair"),
+        ("a:\n\tb: 1\n", 2, 1, "a syntax error"),
     ],
 )  # fmt: skip
 def test_mistakes_have_places(text: str, line: int, column: int, found: str) -> None:
