@@ -108,7 +108,7 @@ READY = '{"op": "ready", "requests": []}'
         ('{"op": "ready", "requests": [{"name": "a", "args": {"b": 1}}]}', "requests[0].args"),
         ('{"op": "ready", "requests": [{"name": "a", "args": [7]}]}', "requests[0].args[0]"),
         ('{"op": "ready", "requests": [{"name": "a"}, {"name": "a"}]}', "declared twice"),
-        ('{"op": "ready", "requests": [{"name": "a", "args": [{"name": "x", "default": NaN}]}]}', "a number that is none"),
+        ('{"op": "ready", "requests": [{"name": "a", "args": [{"name": "x", "default": NaN}]}]}', "that is none"),
         ('{"op": "ready", "requests": ' + "[" * 980 + "]" * 980 + "}", "nested"),
         ("[1, 2]", "no JSON object"),
         ('{"op": 1}', "no JSON object"),
