@@ -20,6 +20,7 @@ from coven.library import Library
 from coven.lifecycle import Lifecycle
 from coven.openapi import document
 from coven.reading import NAME, RESERVED_NAMES
+from coven.report import port_troubles
 from coven.routes import JSON, PROBLEM, ROUTES, ZIP, Query, Route, route
 from coven.store import Row, missing
 from coven.version import VERSION
@@ -173,10 +174,7 @@ class Api(ServicePathsApi):
         states = {vnfc: str(each.get("state")) for vnfc, each in status.get("vnfcs", {}).items()}
         health.update(vnfcs=states, unaccounted=status.get("unaccounted", 0))
         health["why"] = [f"{vnfc} is {state}" for vnfc, state in states.items() if state != "running"]
-        health["why"] += [
-            f"port {port}: {each.get('interface')} is {each['link']}"
-            for port, each in status.get("ports", {}).items() if each.get("link") in ("down", "gone")
-        ]  # fmt: skip
+        health["why"] += port_troubles(status)
         if health["unaccounted"]:
             health["why"].append(f"{health['unaccounted']} packets are unaccounted for")
         stopped = "stopped" if vnf["operational_state"] == "STOPPED" else "healthy"

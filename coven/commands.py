@@ -14,13 +14,11 @@ from urllib.parse import quote
 from coven import author, tables
 from coven.client import WAIT, Client, find
 from coven.errors import Mistake, Misuse, Refused, suggest
-from coven.report import report
+from coven.report import port_troubles, report
 from coven.yaml12 import read, show
 
 Arguments = argparse.Namespace
 UNACCOUNTED = 3
-#: an interface that was deleted and made again is another one to the kernel
-LINKS = {"down": " (down)", "gone": " (gone; when it is there again: coven stop, coven start)"}
 
 
 def _client(given: Arguments) -> Client:
@@ -279,9 +277,10 @@ def _figures(given: Arguments, ports: bool) -> int:
     elif ports:
         _state(vnf)
         for name, port in figures["ports"].items():
-            interface = vnf["ports"].get(name, {}).get("interface", "?")
-            link = LINKS.get(port.get("link"), "")
-            print(f"  port {name}: {interface}{link}, {port.get('backend', '?')}: {port.get('why', '')}")
+            interface = port.get("interface") or vnf["ports"].get(name, {}).get("interface", "?")
+            print(f"  port {name}: {interface}, {port.get('backend', '?')}: {port.get('why', '')}")
+        for trouble in port_troubles(figures):
+            print(f"  {trouble}")
         for where in vnf["control_sockets"]:
             print(f"  control socket: {where}")
         reduced = sorted(

@@ -21,6 +21,7 @@ from coven import hosting, journal
 from coven.errors import Mistake, Refused
 from coven.host_process import REQUEST_SECONDS, HostProcess
 from coven.journal import JOURNAL
+from coven.keeper_events import Events
 from coven.logs import Logs
 from coven.loop import Loop
 from coven.plan import Plan
@@ -142,6 +143,8 @@ class Keeper:
         self.loop = loop
         self.logs = logs
         self.clients: set[Client] = set()
+        self.events = Events(f"{os.getpid()}.{journal.start_time(os.getpid())}")
+        vnf.on_port_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "status": self._status,
@@ -153,6 +156,7 @@ class Keeper:
             "list": self._list,
             "request": self._request,
             "logs": self._logs,
+            "events": self._wait_for_events,
             "end": self._end,
         }
 
@@ -259,6 +263,10 @@ class Keeper:
         count = lines if isinstance(lines, int) and 0 <= lines <= 10000 else LOG_LINES
         name = request.get("vnfc")
         reply({"ok": True, "lines": self.logs.tail(name if isinstance(name, str) else None, count)})
+
+    def _wait_for_events(self, request: dict[str, Any], reply: Reply) -> None:
+        after = request.get("after")
+        self.events.ask(after if isinstance(after, int) else 0, reply)
 
     def _end(self, request: dict[str, Any], reply: Reply) -> None:
         self._ended.append(reply)

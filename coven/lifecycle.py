@@ -22,6 +22,7 @@ from coven.control_listeners import ControlSockets
 from coven.descriptor import DESCRIPTOR, Descriptor, load
 from coven.errors import Mistake, Refused, suggest
 from coven.journal import Busy, Left
+from coven.keeper_events import Event, Listener
 from coven.keepers import Keeper, Keepers, Unreachable, remove_directory
 from coven.places import Places
 from coven.service_paths import without_figures
@@ -55,6 +56,7 @@ class Lifecycle:
         self.recover = recover
         self.control = ControlSockets(places.run, control)
         keepers.died = self._keeper_died
+        self.listener = Listener(self._port_came_back)
         self._closing = threading.Event()
         self._workers: set[threading.Thread] = set()
         self._config_lock = threading.Lock()
@@ -64,6 +66,7 @@ class Lifecycle:
         self._closing.set()
         for worker in list(self._workers):
             worker.join()
+        self.listener.close()
         self.control.close_all()
 
     # what there is
@@ -249,6 +252,7 @@ class Lifecycle:
             self.store.set_operation(operation["id"], progress=text)
 
         keeper = self.keepers.start(directory, wanted, progress)
+        self.listener.follow(directory)
         if operation["operation"] == "INSTANTIATE":
             self.control.open(name)
         else:
@@ -340,6 +344,15 @@ class Lifecycle:
         with contextlib.suppress(Refused):  # deleted, or an operation is going on that will see for itself
             self.heal(name)
 
+    def _port_came_back(self, directory: Path, event: Event) -> None:
+        """A keeper took an interface again that had gone: an operation that is over when it is known."""
+        vnf, port, interface = self.store.vnf(directory.name), event["port"], event["interface"]
+        told = {key: event[key] for key in ("keeper", "number", "port", "interface")}
+        if vnf is None or any(row["request"] == told for row in self.store.operations(vnf["name"])):
+            return
+        self.store.record(vnf, OPERATIONS["heal"][0], told, f"port {port}: {interface} was taken again", event["at"])
+        log.info("%s: port %s: %s was taken again", vnf["name"], port, interface)
+
     def heal(self, name: str) -> Row | None:
         vnf = self.vnf(name)
         if vnf["instantiation_state"] != "INSTANTIATED":
@@ -383,6 +396,7 @@ class Lifecycle:
                 log.info("adopted %s (keeper %d)", vnf["name"], pid)
                 self._open_control(vnf["name"])
                 self.keepers.watch(directory, pid, ours=False)
+                self.listener.follow(directory)
             except (Unreachable, Refused):
                 with contextlib.suppress(Refused):
                     self.heal(vnf["name"])

@@ -13,6 +13,7 @@ from coven.errors import Mistake, suggest
 from coven.journal import Journal
 from coven.plan import Plan, PortPlan
 from itf.segment import C, Pool
+from vns import ethtool
 
 ETHERNET_MTU = 1500
 _HEADERS = 14 + 8  #: Ethernet and two VLAN tags
@@ -31,6 +32,10 @@ class OpenPort(Protocol):
     mac: bytes | None
     ifindex: int
     queues: int
+    kept_off: list[str]
+    owed: list[Mapping[str, Any]]
+
+    def interface(self) -> str | None: ...
 
     def close(self) -> None: ...
 
@@ -46,28 +51,23 @@ def frame_size(plan: Plan) -> int:
 def interface_mtu(interface: str | None) -> int:
     """Its MTU; a plain one for what is not there (opening it says so)."""
     try:
-        with open(f"/sys/class/net/{interface}/mtu") as file:
-            return int(file.read())
-    except (OSError, ValueError):
+        return ethtool.mtu(interface or "")
+    except OSError:
         return ETHERNET_MTU
 
 
-def open_ports(
-    plan: Plan, descriptor: Descriptor, pool: Pool, journal: Journal, ports: MutableMapping[str, OpenPort]
+def open_port(
+    name: str, port: PortPlan, pool: Pool, journal: Journal, ports: MutableMapping[str, OpenPort]
 ) -> list[Mistake]:
-    """Open every port of the descriptor into `ports`; the mistakes of all of them."""
-    mistakes = binding_mistakes(plan, descriptor)
-    for name in descriptor.ports:
-        if name not in plan.ports:
-            continue
-        try:
-            ports[name] = _open(name, plan.ports[name], pool, journal)
-        except Exception as problem:
-            found = refusal(problem, name, plan.ports[name])
-            if found is None:
-                raise
-            mistakes += found
-    return mistakes
+    """Open one port into `ports`; the mistakes that are in its way."""
+    try:
+        ports[name] = _open(name, port, pool, journal)
+    except Exception as problem:
+        found = refusal(problem, name, port)
+        if found is None:
+            raise
+        return found
+    return []
 
 
 def binding_mistakes(plan: Plan, descriptor: Descriptor) -> list[Mistake]:
@@ -121,10 +121,12 @@ def refusal(problem: Exception, name: str, port: PortPlan) -> list[Mistake] | No
     return None
 
 
-def close_ports(ports: MutableMapping[str, OpenPort]) -> None:
-    """Give every interface and file back, the last one opened first."""
-    for name in reversed(list(ports)):
-        ports.pop(name).close()
+def close_port(name: str, ports: MutableMapping[str, OpenPort]) -> list[Mapping[str, Any]]:
+    """Give its interface or files back. What could not be undone since the interface is not there: entries for
+    `restore_entry`, should it come back."""
+    port = ports.pop(name)
+    port.close()
+    return port.owed
 
 
 def restore_entry(entry: Mapping[str, Any]) -> str | None:
