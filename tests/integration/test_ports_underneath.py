@@ -1,0 +1,433 @@
+"""Interfaces that change under a VNF, both backends: gone and back, moved, renamed, MTU, offloads, somebody else's.
+
+What is sent arrives, or is a named drop, in exact numbers; what was changed on an interface is as before in the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.agent_rig import ROOT
+from tests.integration.test_agent_live import PACKAGE, Appliance, appliance  # noqa: F401
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
+
+SECONDS = 60  #: for something to become true on a machine that is busy
+COUNT = 199
+
+both = pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
+
+
+@pytest.fixture
+def net(appliance: Appliance) -> Net:  # noqa: F811
+    return Net(appliance)
+
+
+class Net:
+    """The interfaces in0 and out0 of an appliance, whose other ends in1 and out1 are in its namespace, too."""
+
+    def __init__(self, appliance: Appliance):  # noqa: F811
+        self.appliance = appliance
+        for interface in ("in1", "out1"):  # nothing but the tests' own frames
+            self.set_sysctl(interface, "disable_ipv6", "1")
+
+    def run(self, *words: str, check: bool = True) -> str:
+        command = ["ip", "netns", "exec", self.appliance.space, *words]
+        return subprocess.run(command, check=check, capture_output=True, text=True, cwd=ROOT).stdout
+
+    def ip(self, command: str) -> str:
+        return self.run("ip", *command.split())
+
+    def set_sysctl(self, interface: str, key: str, value: str) -> None:
+        self.run("sh", "-c", f"echo {value} > /proc/sys/net/ipv6/conf/{interface}/{key}")
+
+    def make(self, name: str) -> None:
+        """NAME0 and NAME1, up."""
+        self.ip(f"link add {name}0 type veth peer name {name}1")
+        self.set_sysctl(f"{name}1", "disable_ipv6", "1")
+        self.ip(f"link set {name}0 up")
+        self.ip(f"link set {name}1 up")
+
+    def facts(self, interface: str) -> dict[str, Any]:
+        """What a port changes on it."""
+        row = json.loads(self.ip(f"-json -details link show dev {interface}"))[0]
+        sysctl = f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"
+        return {
+            "flags": sorted(row["flags"]), "promiscuity": row["promiscuity"], "xdp": row.get("xdp"),
+            "mtu": row["mtu"], "disable_ipv6": self.run("cat", sysctl),
+            "features": self.run("ethtool", "-k", interface),
+        }  # fmt: skip
+
+    def across(self, count: int = COUNT, size: int = 100) -> int:
+        """How many of `count` frames sent into in0 come out of out0."""
+        words = ("-m", "tests.port_traffic", "across", "in1", "out1", str(size), str(count))
+        return int(self.run(sys.executable, *words))
+
+    def deploy(self, backend: str, *options: str) -> None:
+        bound = ("--in", "in0", "--out", "out0", "--backend", backend)
+        status, text = self.appliance.coven("deploy", str(PACKAGE), "--name", "fw", *bound, *options)
+        assert status == 0, text
+        self.await_health("healthy")
+
+    def health(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.appliance.get("/v1/vnfs/fw/health")
+        return found
+
+    def await_health(self, status: str, *why: str) -> None:
+        """Until health is that, and its reasons contain these words, one for each."""
+
+        def so() -> bool:
+            health = self.health()
+            reasons = health["why"]
+            return (
+                health["status"] == status
+                and len(reasons) == len(why)
+                and all(words in each for words, each in zip(why, reasons, strict=True))
+            )
+
+        self.eventually(so, lambda: str(self.health()))
+
+    @staticmethod
+    def eventually(so: Callable[[], bool], said: Callable[[], str] = str) -> None:
+        until = time.monotonic() + SECONDS
+        while not so():
+            assert time.monotonic() < until, said()
+            time.sleep(0.02)
+
+    def figures(self) -> dict[str, Any]:
+        """The figures once nothing is in flight, law 1 asserted."""
+        found: list[dict[str, Any]] = []
+
+        def settled() -> bool:
+            found.append(self.appliance.get("/v1/vnfs/fw/stats"))
+            return bool(found[-1]["in_flight"] == 0)
+
+        self.eventually(settled)
+        figures = found[-1]
+        for place in (figures, *figures["ports"].values(), *figures["vnfcs"].values(), figures["classifier"]):
+            assert place["unaccounted"] == 0, figures
+        return figures
+
+    def heals(self) -> list[dict[str, Any]]:
+        operations = self.appliance.get("/v1/operations")
+        return [each for each in operations if each["operation"] == "HEAL"]
+
+    def terminate(self) -> None:
+        self.figures()
+        status, text = self.appliance.coven("terminate")
+        assert status == 0, text
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """The process of another network namespace."""
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo up; exec cat"], stdin=-1, stdout=-1) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"up\n"
+        yield str(holder.pid)
+        assert holder.stdin is not None
+        holder.stdin.close()
+
+
+# ---- gone and back ----------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("name", ["in", "out"])
+def test_made_anew_while_it_ran(net: Net, backend: str, name: str) -> None:
+    net.deploy(backend)
+    assert net.across() == COUNT
+    net.ip(f"link del {name}0")
+    net.await_health("degraded", f"port {name}: {name}0 is gone; it is taken again by itself when it is back (since 20")
+    assert net.figures()["ports"][name]["link"] == "gone"
+    if name == "out":
+        before = net.figures()
+        net.run(sys.executable, "-m", "tests.port_traffic", "frames", "in1", "100", "50")
+        net.eventually(lambda: net.figures()["received"] - before["received"] == 50)
+        assert net.figures()["dropped"].get("out.closed", 0) - before["dropped"].get("out.closed", 0) == 50
+    net.make(name)
+    fresh = net.facts(f"{name}0")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    healed = net.heals()
+    assert [(each["state"], each["progress"]) for each in healed] == [
+        ("COMPLETED", f"port {name}: {name}0 was taken again")
+    ]
+    port = net.figures()["ports"][name]
+    assert port["link"] == "up" and port["trouble"] == []
+    net.terminate()
+    if backend == "af_xdp":  # an interface that is new has not all its flags at once
+        assert net.facts(f"{name}0")["disable_ipv6"] == fresh["disable_ipv6"] == "0\n"
+    assert net.facts(f"{name}0")["xdp"] is None and net.facts(f"{name}0")["promiscuity"] == 0
+
+
+@both
+def test_made_anew_while_it_was_stopped(net: Net, backend: str) -> None:
+    net.deploy(backend)
+    assert net.appliance.coven("stop")[0] == 0
+    net.ip("link del in0")
+    status, text = net.appliance.coven("start")
+    assert status == 1 and "in0: there is no such interface" in text
+    net.await_health("degraded", "port in: in0 is gone")
+    net.make("in")
+    net.eventually(lambda: net.health()["status"] == "stopped", lambda: str(net.health()))
+    assert net.appliance.coven("start") == (0, "fw is STARTED\n")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    net.terminate()
+
+
+@both
+def test_start_opens_what_is_there_now(net: Net, backend: str) -> None:
+    """At once, before anybody has told the keeper."""
+    net.deploy(backend)
+    assert net.appliance.coven("stop")[0] == 0
+    net.ip("link del in0")
+    net.make("in")
+    assert net.appliance.coven("start") == (0, "fw is STARTED\n")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    net.terminate()
+
+
+@both
+def test_moved_away_and_back(net: Net, backend: str) -> None:
+    """With the offloads that it had: what could not be undone while it was away is undone in the end."""
+    net.run("ethtool", "-K", "in0", "gro", "on")
+    before = net.facts("in0")
+    net.deploy(backend)
+    with elsewhere() as other:
+        net.ip(f"link set in0 netns {other}")
+        net.await_health("degraded", "port in: in0 is gone")
+        away = ["nsenter", f"--target={other}", "--net", "ip"]
+        # our program does not stay with an interface that is somebody else's
+        net.eventually(lambda: b"xdp" not in subprocess.run([*away, "link"], check=True, capture_output=True).stdout)
+        subprocess.run([*away, "link", "set", "in0", "netns", str(net.appliance.agent.pid)], check=True)
+    net.ip("link set in0 up")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    assert net.appliance.coven("stop")[0] == 0
+    assert net.appliance.coven("start")[0] == 0
+    assert net.across() == COUNT
+    net.terminate()
+    net.eventually(lambda: net.facts("in0") == before, lambda: f"{before} {net.facts('in0')}")
+
+
+@both
+def test_taken_by_the_host_meanwhile(net: Net, backend: str) -> None:
+    net.deploy(backend)
+    net.ip("link del in0")
+    net.await_health("degraded", "port in: in0 is gone")
+    net.ip("link add in0 type veth peer name in1")
+    net.ip("addr add 192.0.2.1/24 dev in0")
+    net.ip("link set in0 up")
+    net.ip("link set in1 up")
+    words = "port in: in0 is there again, but not taken: in0 has the address 192.0.2.1 ("
+    net.await_health("degraded", words)
+    assert net.facts("in0")["promiscuity"] == 0 and "xdp" not in net.ip("link show in0") and net.heals() == []
+    assert words in net.appliance.coven("status")[1]
+    net.ip("addr del 192.0.2.1/24 dev in0")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    net.terminate()
+
+
+def test_the_next_agent_records_it_once(net: Net) -> None:
+    net.deploy("auto")
+    agent = net.appliance.agent
+    assert agent is not None
+    agent.kill()
+    agent.wait()
+    net.ip("link del in0")
+    net.make("in")
+    net.eventually(lambda: "xdp" in net.ip("link show in0"))
+    for _ in range(2):
+        net.appliance.serve()
+        net.eventually(lambda: bool(net.heals()))
+        assert net.appliance.agent is not None
+        net.appliance.agent.terminate()
+        net.appliance.agent.wait()
+    net.appliance.serve()
+    assert len(net.heals()) == 1
+    net.terminate()
+
+
+# ---- changed while it stays --------------------------------------------------------------------------
+
+
+@both
+def test_renamed(net: Net, backend: str) -> None:
+    """Followed by its index; given back under its new name, also by whoever comes after a keeper that was killed."""
+    net.run("ethtool", "-K", "in0", "gro", "on")
+    before = net.facts("in0")
+    net.deploy(backend)
+    net.ip("link set in0 name wan0")
+    net.eventually(lambda: net.figures()["ports"]["in"]["interface"] == "wan0")
+    assert net.health()["status"] == "healthy" and net.across() == COUNT
+    assert net.appliance.coven("stop")[0] == 0
+    assert net.appliance.coven("start")[0] == 0
+    assert net.across() == COUNT and net.figures()["ports"]["in"]["interface"] == "wan0"
+    net.terminate()
+    net.eventually(lambda: _as_called(net.facts("wan0"), "wan0") == _as_called(before, "in0"), lambda: str(before))
+
+
+@both
+def test_renamed_and_killed(net: Net, backend: str) -> None:
+    net.run("ethtool", "-K", "in0", "gro", "on")
+    before = net.facts("in0")
+    net.deploy(backend)
+    agent, keeper = net.appliance.agent, net.appliance.keeper()
+    assert agent is not None and keeper is not None
+    agent.kill()
+    agent.wait()
+    net.ip("link set in0 name wan0")
+    os.kill(keeper, 9)
+    net.eventually(lambda: "wan0" in net.appliance.coven("clean")[1])
+    net.eventually(lambda: _as_called(net.facts("wan0"), "wan0") == _as_called(before, "in0"), lambda: str(before))
+
+
+def _as_called(facts: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**facts, "features": facts["features"].replace(name, "NAME")}
+
+
+@both
+def test_the_mtu_of_an_output_is_followed(net: Net, backend: str) -> None:
+    net.deploy(backend)
+    assert net.across(size=1514) == COUNT
+    net.ip("link set out0 mtu 1400")
+    net.eventually(lambda: net.figures()["ports"]["out"]["mtu"] == 1400)
+    before = net.figures()
+    net.run(sys.executable, "-m", "tests.port_traffic", "frames", "in1", "1415", "298")
+    net.eventually(lambda: net.figures()["received"] - before["received"] == 298)
+    after = net.figures()
+    assert after["dropped"]["out.oversize"] - before["dropped"].get("out.oversize", 0) == 298
+    assert after["forwarded"] == before["forwarded"] and net.health()["status"] == "healthy"
+    assert net.across(size=1414) == COUNT
+    net.ip("link set out0 mtu 1500")
+    net.eventually(lambda: net.figures()["ports"]["out"]["mtu"] == 1500)
+    assert net.across(size=1514) == COUNT
+    net.terminate()
+
+
+def test_offloads_switched_on_again(net: Net) -> None:
+    before = net.facts("in0")
+    net.deploy("af_packet")
+    net.run("ethtool", "-K", "in0", "gro", "on")
+    net.await_health(
+        "degraded",
+        "port in: rx-gro of in0 was switched on: packets that it merges are dropped as truncated"
+        " (ethtool -K in0 rx-gro off, or coven stop and coven start) (since 20",
+    )
+    assert net.appliance.coven("stop")[0] == 0  # as the words say
+    assert net.appliance.coven("start")[0] == 0
+    net.await_health("healthy")
+    net.run("ethtool", "-K", "in0", "gro", "on")
+    net.await_health("degraded", "port in: rx-gro of in0 was switched on")
+    net.run("ethtool", "-K", "in0", "rx-gro", "off")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    net.terminate()
+    # as the operator had it when we last took it
+    assert "generic-receive-offload: on" in net.facts("in0")["features"]
+    assert net.facts("in0")["disable_ipv6"] == before["disable_ipv6"]
+
+
+@both
+def test_links_and_masters_are_told(net: Net, backend: str) -> None:
+    net.deploy(backend)
+    net.ip("link set in1 down")
+    net.await_health("degraded", "port in: in0 has no link: its cable or its other end is down (since 20")
+    net.ip("link set in0 down")
+    net.await_health("degraded", "port in: in0 is down (ip link set in0 up) (since 20")
+    net.ip("link set in0 up")
+    net.ip("link set in1 up")
+    net.await_health("healthy")
+    net.ip("link add br0 type bridge")
+    net.ip("link set in0 master br0")
+    net.await_health("degraded", "port in: in0 is enslaved to another interface")
+    net.ip("link set in0 nomaster")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    net.terminate()
+
+
+# ---- who lives above ---------------------------------------------------------------------------------
+
+ABOVE = {
+    "macvlan": (
+        ["link add mac0 link in0 type macvlan mode bridge", "link set mac0 up", "addr add 192.0.2.1/24 dev mac0"],
+        ["mac0, which is above in0, has the address 192.0.2.1"],
+    ),
+    "default route": (
+        ["link add mac0 link in0 type macvlan", "link set mac0 up", "route add default dev mac0"],
+        ["mac0, which is above in0, carries the default route"],
+    ),
+    "bridge": (
+        ["link add br0 type bridge", "link set in0 master br0", "link set br0 up", "addr add 192.0.2.1/24 dev br0"],
+        ["in0 is enslaved to br0", "br0, which is above in0, has the address 192.0.2.1"],
+    ),
+    "macvlan in a bridge": (
+        ["link add br0 type bridge", "link add mac0 link in0 type macvlan", "link set mac0 master br0",
+         "link set br0 up", "addr add 192.0.2.1/24 dev br0"],
+        ["mac0, which is above in0, is enslaved to br0", "br0, which is above in0, has the address 192.0.2.1"],
+    ),
+    "tunnel": (
+        ["link add vx0 type vxlan id 5 dev in0 dstport 4789", "link set vx0 up", "addr add 192.0.2.1/24 dev vx0"],
+        ["vx0, which is above in0, has the address 192.0.2.1"],
+    ),
+    "vlan": (
+        ["link add link in0 name in0.100 type vlan id 100", "addr add 192.0.2.1/24 dev in0.100"],
+        ["in0.100, which is above in0, has the address 192.0.2.1"],
+    ),
+    "vrf": (
+        ["link add vrf0 type vrf table 10", "link set in0 master vrf0", "addr add 192.0.2.1/24 dev vrf0"],
+        ["in0 is enslaved to vrf0", "vrf0, which is above in0, has the address 192.0.2.1"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("above", ABOVE)
+def test_what_the_host_has_above_an_interface(net: Net, above: str) -> None:
+    commands, reasons = ABOVE[above]
+    try:
+        for command in commands:
+            net.ip(command)
+    except subprocess.CalledProcessError as error:
+        assert "Unknown device type" in error.stderr, error.stderr
+        pytest.skip(f"this kernel has no {above}")
+    status, text = net.appliance.coven("deploy", str(PACKAGE), "--name", "fw", "--in", "in0", "--out", "out0")
+    assert status == 1, text
+    for reason in reasons:
+        assert reason in text
+    assert "has the address 192.0.2.1" not in text or text.count("192.0.2.1") == 1
+    bound = ("--in", "in0", "--out", "out0", "--take")
+    assert net.appliance.coven("deploy", str(PACKAGE), "--name", "taken", *bound)[0] == 0
+    assert net.appliance.coven("terminate", "taken")[0] == 0
+
+
+def test_the_other_end_of_a_cable_is_not_above(net: Net) -> None:
+    net.ip("addr add 192.0.2.1/24 dev in1")
+    net.deploy("auto")
+    net.terminate()
+
+
+def test_the_mtu_is_asked_of_the_kernel(net: Net) -> None:
+    """Not of a sysfs that shows another namespace: there, in0 is not known, or another one."""
+    for interface in ("in0", "in1", "out0", "out1"):
+        net.ip(f"link set {interface} mtu 2400")
+    here = f"/run/netns/{net.appliance.space}"
+    ask = "from coven.ports import interface_mtu; print(interface_mtu('in0'))"
+    said = subprocess.run(["nsenter", f"--net={here}", sys.executable, "-c", ask], check=True, capture_output=True)
+    assert said.stdout == b"2400\n"
+    net.deploy("auto")
+    assert net.figures()["ports"]["in"]["mtu"] == 2400
+    assert net.across(size=2414) == COUNT
+    net.terminate()
