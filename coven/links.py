@@ -27,17 +27,20 @@ class Links:
         self._socket.close()
 
     def _read(self) -> None:
+        lost = False
         while True:
             try:
                 data = self._socket.recv(rtnetlink.BYTES)
             except BlockingIOError:
-                return
+                break
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                self.look_again()
+                lost = True  # the newest; what waits is older
                 continue
             self._messages(data)
+        if lost:
+            self.look_again()
 
     def _messages(self, data: bytes) -> None:
         for kind, link in rtnetlink.parse(data):
@@ -46,7 +49,7 @@ class Links:
             if kind == rtnetlink.NEW_LINK:
                 self._known.add(link.index)
                 self._changed(link)
-            else:
+            elif link.index in self._known:
                 self._known.discard(link.index)
                 self._gone(link.index)
 

@@ -21,7 +21,7 @@ def refused(interface: str, mistakes: list[Mistake]) -> str:
     """It is back, and something is in the way of taking it."""
     reasons = "; ".join(dict.fromkeys(str(mistake.found) for mistake in mistakes))
     remedies = dict.fromkeys(mistake.remedy for mistake in mistakes if mistake.remedy)
-    return f"{interface} is there again, but not taken: {reasons}" + "".join(f" ({each})" for each in remedies)
+    return f"{interface} is there, but not taken: {reasons}" + "".join(f" ({each})" for each in remedies)
 
 
 def of_link(port: OpenPort, link: Link, most: int, take: bool) -> Iterator[tuple[str, str]]:

@@ -230,7 +230,7 @@ def test_taken_by_the_host_meanwhile(net: Net, backend: str) -> None:
     net.ip("addr add 192.0.2.1/24 dev in0")
     net.ip("link set in0 up")
     net.ip("link set in1 up")
-    words = "port in: in0 is there again, but not taken: in0 has the address 192.0.2.1 ("
+    words = "port in: in0 is there, but not taken: in0 has the address 192.0.2.1 ("
     net.await_health("degraded", words)
     assert net.facts("in0")["promiscuity"] == 0 and "xdp" not in net.ip("link show in0") and net.heals() == []
     assert words in net.appliance.coven("status")[1]
@@ -257,6 +257,24 @@ def test_the_next_agent_records_it_once(net: Net) -> None:
         net.appliance.agent.wait()
     net.appliance.serve()
     assert len(net.heals()) == 1
+    net.terminate()
+
+
+@both
+def test_the_forwarder_dies_while_an_interface_is_gone(net: Net, backend: str) -> None:
+    net.deploy(backend)
+    net.ip("link del out0")
+    net.await_health("degraded", "port out: out0 is gone")
+    dead = net.appliance.get("/v1/vnfs/fw/stats")["forwarder"]["pid"]
+    os.kill(dead, 9)
+    net.eventually(lambda: net.appliance.get("/v1/vnfs/fw/stats")["forwarder"]["pid"] not in (None, dead))
+    before = net.figures()
+    net.run(sys.executable, "-m", "tests.port_traffic", "frames", "in1", "100", "50")
+    net.eventually(lambda: net.figures()["received"] - before["received"] == 50)
+    assert net.figures()["dropped"]["out.closed"] - before["dropped"].get("out.closed", 0) == 50
+    net.make("out")
+    net.await_health("healthy")
+    assert net.across() == COUNT
     net.terminate()
 
 
@@ -314,6 +332,17 @@ def test_the_mtu_of_an_output_is_followed(net: Net, backend: str) -> None:
     net.ip("link set out0 mtu 1500")
     net.eventually(lambda: net.figures()["ports"]["out"]["mtu"] == 1500)
     assert net.across(size=1514) == COUNT
+    net.terminate()
+
+
+def test_an_mtu_that_no_frame_holds(net: Net) -> None:
+    net.deploy("af_packet")
+    net.ip("link set in0 mtu 3000")
+    net.await_health("degraded", "port in: in0 has MTU 3000, a frame holds 1578: longer packets are lost"
+                     " (ip link set in0 mtu 1578, or terminate and instantiate again) (since 20")  # fmt: skip
+    net.ip("link set in0 mtu 1578")
+    net.await_health("healthy")
+    assert net.across() == COUNT
     net.terminate()
 
 
