@@ -149,7 +149,7 @@ class Keeper:
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "status": self._status,
             "stats": self._status,
-            "start": lambda request, reply: vnf.start(self._mistakes_to(reply)),
+            "start": lambda request, reply: vnf.start(self._mistakes_to(reply), request.get("missing") is True),
             "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
             "configure": self._configure,
             "paths": self._paths,

@@ -245,7 +245,7 @@ class Lifecycle:
             "name": name, "instance": vnf["instance"], "package": package["folder"], "descriptor": DESCRIPTOR,
             "build": str(build), "ports": request["ports"], "config": request["config"],
             "latency": request["latency"], "frames": 8192, "debug": None, "seed": None,
-            "paths": vnf["paths"],
+            "paths": vnf["paths"], "missing": operation["operation"] == "HEAL",
         }  # fmt: skip
 
         def progress(text: str) -> None:
@@ -258,7 +258,7 @@ class Lifecycle:
         else:
             self._open_control(name)
         if start:
-            keeper.call("start")
+            keeper.call("start", missing=wanted["missing"])
         self.store.set_vnf(
             name, instantiation_state="INSTANTIATED", operational_state="STARTED" if start else "STOPPED",
             ports=request["ports"], config=request["config"], latency=request["latency"], errors=[],
@@ -447,7 +447,7 @@ class Lifecycle:
             raise Unreachable("no keeper")
         keeper.call("status", timeout=2.0)  # a keeper that is still building does not answer
         if start:
-            keeper.call("start")
+            keeper.call("start", missing=operation["operation"] == "HEAL")
         self.store.set_vnf(
             vnf["name"],
             instantiation_state="INSTANTIATED",

@@ -65,18 +65,27 @@ class PortWatch:
 
     # opening and closing
 
-    def open_missing(self) -> list[Mistake]:
-        """Open what is not open, or was on an interface that is no longer there; the mistakes of all ports."""
+    def open_missing(self, missing: bool = False) -> list[Mistake]:
+        """Open what is not open, or was on an interface that is no longer there; the mistakes of all ports.
+        `missing`: an interface that is not there is none, and is taken when it comes."""
         vnf = self.vnf
         mistakes = binding_mistakes(vnf.plan, vnf.descriptor)
         for name in vnf.descriptor.ports:
             if name in vnf.ports and not vnf.capture and vnf.ports[name].interface() is None:
                 self._lost(name)
             if name in vnf.plan.ports and name not in vnf.ports:
-                found = self._open(name)
-                if found and name in self.facts:
-                    self._refused(name, found)
-                mistakes += found
+                mistakes += self._open_or_wait(name, missing)
+        return mistakes
+
+    def _open_or_wait(self, name: str, missing: bool) -> list[Mistake]:
+        interface = self.vnf.plan.ports[name].interface
+        mistakes = self._open(name)
+        if mistakes and missing and interface and not _is_there(interface):
+            self.facts.setdefault(name, PortFacts("none", "its interface is not there yet", interface))
+            self._away(name, port_trouble.gone(interface))
+            return []
+        if mistakes and name in self.facts:
+            self._refused(name, mistakes)
         return mistakes
 
     def close(self) -> None:

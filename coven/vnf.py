@@ -88,7 +88,7 @@ class Vnf:
             self.program, self.loop, self.journal, self.logs, self._forwarder_said, self._forwarder_ended
         )
         self.port_watch = PortWatch(self)
-        return self.port_watch.open_missing()
+        return self.port_watch.open_missing(self.plan.missing)
 
     @property
     def facts(self) -> dict[str, PortFacts]:
@@ -153,8 +153,9 @@ class Vnf:
 
     # forwarding
 
-    def start(self, answer: Answer) -> None:
-        """Begin to forward. `answer` gets the mistakes; with any, nothing is forwarded."""
+    def start(self, answer: Answer, missing: bool = False) -> None:
+        """Begin to forward. `answer` gets the mistakes; with any, nothing is forwarded. `missing`: interfaces that
+        are not there are no mistake."""
         if self.forwarding or self._busy:
             answer([] if self.forwarding and not self._busy else [_busy()])
             return
@@ -162,7 +163,7 @@ class Vnf:
         for host in stopped:  # on_failure: stop
             self.restart_host(host)
         assert self.port_watch is not None
-        if mistakes := self.port_watch.open_missing():
+        if mistakes := self.port_watch.open_missing(missing):
             answer(mistakes)
             return
         self._busy = True

@@ -240,6 +240,27 @@ def test_taken_by_the_host_meanwhile(net: Net, backend: str) -> None:
     net.terminate()
 
 
+@both
+def test_the_keeper_dies_while_an_interface_is_gone(net: Net, backend: str) -> None:
+    net.deploy(backend)
+    net.ip("link del out0")
+    net.await_health("degraded", "port out: out0 is gone")
+    keeper = net.appliance.keeper()
+    assert keeper is not None
+    os.kill(keeper, 9)
+    assert net.appliance.healed()["state"] == "COMPLETED"
+    net.await_health("degraded", "port out: out0 is gone; it is taken again by itself when it is back")
+    before = net.figures()
+    net.run(sys.executable, "-m", "tests.port_traffic", "frames", "in1", "100", "50")
+    net.eventually(lambda: net.figures()["received"] - before["received"] == 50)
+    assert net.figures()["dropped"]["out.closed"] - before["dropped"].get("out.closed", 0) == 50
+    net.make("out")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    assert [each["progress"] for each in net.heals()] == ["port out: out0 was taken again", ""]
+    net.terminate()
+
+
 def test_the_next_agent_records_it_once(net: Net) -> None:
     net.deploy("auto")
     agent = net.appliance.agent
