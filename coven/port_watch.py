@@ -18,7 +18,7 @@ from coven import port_trouble
 from coven.errors import Mistake
 from coven.links import Links
 from coven.loop import Timer
-from coven.ports import OpenPort, binding_mistakes, close_port, open_port, restore_entry
+from coven.ports import OpenPort, binding_mistakes, close_port, index_of, open_port, restore_entry
 from coven.status import PortFacts
 from coven.wiring import PortState
 from itf.segment import C
@@ -80,7 +80,7 @@ class PortWatch:
     def _open_or_wait(self, name: str, missing: bool) -> list[Mistake]:
         interface = self.vnf.plan.ports[name].interface
         mistakes = self._open(name)
-        if mistakes and missing and interface and not _is_there(interface):
+        if mistakes and missing and interface and not index_of(interface):
             self.facts.setdefault(name, PortFacts("none", "its interface is not there yet", interface))
             self._away(name, port_trouble.gone(interface))
             return []
@@ -114,7 +114,7 @@ class PortWatch:
         if mistakes:
             return mistakes
         port = vnf.ports[name]
-        self.facts[name] = PortFacts(_BACKENDS.get(port.kind, "none"), port.why, plan.interface)
+        self.facts[name] = PortFacts(_BACKENDS.get(port.kind, "none"), port.why, port.interface() or plan.interface)
         before = vnf.wiring.ports[name]
         vnf.wiring.ports[name] = PortState(
             kind=before.kind,
@@ -138,7 +138,10 @@ class PortWatch:
             if port.ifindex == link.index:
                 self._follow(name, port, link)
         for name, plan in self.vnf.plan.ports.items():
-            if name in self._bound and name not in self.vnf.ports and plan.interface == link.name:
+            if name not in self._bound or name in self.vnf.ports:
+                continue
+            # a second name (altname) may be given without a word: so look whenever there is news at all
+            if index_of(plan.interface) == link.index or self._bound[name].coming is None:
                 self._look_later(name, SETTLE_SECONDS)
 
     def _left(self, index: int) -> None:
@@ -201,8 +204,8 @@ class PortWatch:
 
     def _look(self, name: str) -> None:
         vnf, bound = self.vnf, self._bound[name]
-        interface = str(vnf.plan.ports[name].interface)
-        if name in vnf.ports or self._links is None or not _is_there(interface):
+        bound.coming = None
+        if name in vnf.ports or self._links is None or not index_of(vnf.plan.ports[name].interface):
             return
         if vnf.busy:
             self._look_later(name, SETTLE_SECONDS)
@@ -216,7 +219,7 @@ class PortWatch:
     def _refused(self, name: str, mistakes: list[Mistake]) -> None:
         """It could not be opened: if it is there, try again later."""
         bound, interface = self._bound[name], str(self.vnf.plan.ports[name].interface)
-        if not _is_there(interface):
+        if not index_of(interface):
             self._away(name, port_trouble.gone(interface))
             return
         self._away(name, port_trouble.refused(interface, mistakes))
@@ -272,11 +275,3 @@ def _name_of(index: int) -> str | None:
         return socket.if_indextoname(index)
     except OSError:
         return None
-
-
-def _is_there(interface: str) -> bool:
-    try:
-        socket.if_nametoindex(interface)
-    except OSError:
-        return False
-    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import socket
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
@@ -100,14 +101,31 @@ def _open(name: str, port: PortPlan, pool: Pool, journal: Journal) -> OpenPort:
         opened = backend.open(name, port.read, port.write)
         return opened
     assert port.interface is not None
+    interface = first_name(port.interface)
     with contextlib.ExitStack() as stack:
-        if (lease := port_lease.take(name, port.interface)) is not None:
+        if (lease := port_lease.take(name, interface)) is not None:
             stack.callback(lease.close)
-        live = backend.open(name, port.interface, pool, journal, take=port.take)
+        live = backend.open(name, interface, pool, journal, take=port.take)
         stack.push(live.undo)  # the interface is as it was before somebody else may have it
         live.undo = stack.pop_all()
         opened = live
     return opened
+
+
+def index_of(interface: str | None) -> int:
+    """Of a name, or another name (altname), of an interface; 0 if it is not there."""
+    try:
+        return socket.if_nametoindex(interface or "")
+    except OSError:
+        return 0
+
+
+def first_name(interface: str) -> str:
+    """Guards and sysctls know an interface by one name only."""
+    try:
+        return socket.if_indextoname(index_of(interface))
+    except OSError:
+        return interface
 
 
 def refusal(problem: Exception, name: str, port: PortPlan) -> list[Mistake] | None:

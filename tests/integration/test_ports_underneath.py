@@ -318,6 +318,29 @@ def test_renamed(net: Net, backend: str) -> None:
     net.eventually(lambda: _as_called(net.facts("wan0"), "wan0") == _as_called(before, "in0"), lambda: str(before))
 
 
+def test_another_name_of_an_interface(net: Net) -> None:
+    """The guard, what is switched off, and coming back go by it as by the first one."""
+    net.ip("link property add dev in0 altname wide-area-0")
+    net.ip("route add default dev in0")
+    bound = ("--in", "wide-area-0", "--out", "out0")
+    status, text = net.appliance.coven("deploy", str(PACKAGE), "--name", "fw", *bound)
+    assert status == 1 and "in0 carries the default route" in text
+    net.ip("route del default dev in0")
+    status, text = net.appliance.coven("deploy", str(PACKAGE), "--name", "fw", *bound)
+    assert status == 0, text
+    net.await_health("healthy")
+    assert net.facts("in0")["disable_ipv6"] == "1\n"
+    net.ip("link del in0")
+    net.await_health("degraded", "port in: in0 is gone")
+    net.ip("link add in0 type veth peer name in1")
+    net.set_sysctl("in1", "disable_ipv6", "1")
+    net.ip("link property add dev in0 altname wide-area-0")
+    net.ip("link set in1 up")
+    net.await_health("healthy")
+    assert net.across() == COUNT
+    net.terminate()
+
+
 @both
 def test_renamed_and_killed(net: Net, backend: str) -> None:
     net.run("ethtool", "-K", "in0", "gro", "on")
