@@ -5,24 +5,17 @@ What is sent arrives, or is a named drop, in exact numbers; what was changed on 
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.agent_rig import ROOT
 from tests.integration.test_agent_live import PACKAGE, Appliance, appliance  # noqa: F401
+from tests.net_rig import COUNT, Net, elsewhere
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
-
-SECONDS = 60  #: for something to become true on a machine that is busy
-COUNT = 199
 
 both = pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
 
@@ -30,111 +23,6 @@ both = pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
 @pytest.fixture
 def net(appliance: Appliance) -> Net:  # noqa: F811
     return Net(appliance)
-
-
-class Net:
-    """The interfaces in0 and out0 of an appliance, whose other ends in1 and out1 are in its namespace, too."""
-
-    def __init__(self, appliance: Appliance):  # noqa: F811
-        self.appliance = appliance
-        for interface in ("in1", "out1"):  # nothing but the tests' own frames
-            self.set_sysctl(interface, "disable_ipv6", "1")
-
-    def run(self, *words: str, check: bool = True) -> str:
-        command = ["ip", "netns", "exec", self.appliance.space, *words]
-        return subprocess.run(command, check=check, capture_output=True, text=True, cwd=ROOT).stdout
-
-    def ip(self, command: str) -> str:
-        return self.run("ip", *command.split())
-
-    def set_sysctl(self, interface: str, key: str, value: str) -> None:
-        self.run("sh", "-c", f"echo {value} > /proc/sys/net/ipv6/conf/{interface}/{key}")
-
-    def make(self, name: str) -> None:
-        """NAME0 and NAME1, up."""
-        self.ip(f"link add {name}0 type veth peer name {name}1")
-        self.set_sysctl(f"{name}1", "disable_ipv6", "1")
-        self.ip(f"link set {name}0 up")
-        self.ip(f"link set {name}1 up")
-
-    def facts(self, interface: str) -> dict[str, Any]:
-        """What a port changes on it."""
-        row = json.loads(self.ip(f"-json -details link show dev {interface}"))[0]
-        sysctl = f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"
-        return {
-            "flags": sorted(row["flags"]), "promiscuity": row["promiscuity"], "xdp": row.get("xdp"),
-            "mtu": row["mtu"], "disable_ipv6": self.run("cat", sysctl),
-            "features": self.run("ethtool", "-k", interface),
-        }  # fmt: skip
-
-    def across(self, count: int = COUNT, size: int = 100) -> int:
-        """How many of `count` frames sent into in0 come out of out0."""
-        words = ("-m", "tests.port_traffic", "across", "in1", "out1", str(size), str(count))
-        return int(self.run(sys.executable, *words))
-
-    def deploy(self, backend: str, *options: str) -> None:
-        bound = ("--in", "in0", "--out", "out0", "--backend", backend)
-        status, text = self.appliance.coven("deploy", str(PACKAGE), "--name", "fw", *bound, *options)
-        assert status == 0, text
-        self.await_health("healthy")
-
-    def health(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.appliance.get("/v1/vnfs/fw/health")
-        return found
-
-    def await_health(self, status: str, *why: str) -> None:
-        """Until health is that, and its reasons contain these words, one for each."""
-
-        def so() -> bool:
-            health = self.health()
-            reasons = health["why"]
-            return (
-                health["status"] == status
-                and len(reasons) == len(why)
-                and all(words in each for words, each in zip(why, reasons, strict=True))
-            )
-
-        self.eventually(so, lambda: str(self.health()))
-
-    @staticmethod
-    def eventually(so: Callable[[], bool], said: Callable[[], str] = str) -> None:
-        until = time.monotonic() + SECONDS
-        while not so():
-            assert time.monotonic() < until, said()
-            time.sleep(0.02)
-
-    def figures(self) -> dict[str, Any]:
-        """The figures once nothing is in flight, law 1 asserted."""
-        found: list[dict[str, Any]] = []
-
-        def settled() -> bool:
-            found.append(self.appliance.get("/v1/vnfs/fw/stats"))
-            return bool(found[-1]["in_flight"] == 0)
-
-        self.eventually(settled)
-        figures = found[-1]
-        for place in (figures, *figures["ports"].values(), *figures["vnfcs"].values(), figures["classifier"]):
-            assert place["unaccounted"] == 0, figures
-        return figures
-
-    def heals(self) -> list[dict[str, Any]]:
-        operations = self.appliance.get("/v1/operations")
-        return [each for each in operations if each["operation"] == "HEAL"]
-
-    def terminate(self) -> None:
-        self.figures()
-        status, text = self.appliance.coven("terminate")
-        assert status == 0, text
-
-
-@contextmanager
-def elsewhere() -> Iterator[str]:
-    """The process of another network namespace."""
-    with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo up; exec cat"], stdin=-1, stdout=-1) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == b"up\n"
-        yield str(holder.pid)
-        assert holder.stdin is not None
-        holder.stdin.close()
 
 
 # ---- gone and back ----------------------------------------------------------------------------------
@@ -429,66 +317,6 @@ def test_links_and_masters_are_told(net: Net, backend: str) -> None:
     net.ip("link set in0 nomaster")
     net.await_health("healthy")
     assert net.across() == COUNT
-    net.terminate()
-
-
-# ---- who lives above ---------------------------------------------------------------------------------
-
-ABOVE = {
-    "macvlan": (
-        ["link add mac0 link in0 type macvlan mode bridge", "link set mac0 up", "addr add 192.0.2.1/24 dev mac0"],
-        ["mac0, which is above in0, has the address 192.0.2.1"],
-    ),
-    "default route": (
-        ["link add mac0 link in0 type macvlan", "link set mac0 up", "route add default dev mac0"],
-        ["mac0, which is above in0, carries the default route"],
-    ),
-    "bridge": (
-        ["link add br0 type bridge", "link set in0 master br0", "link set br0 up", "addr add 192.0.2.1/24 dev br0"],
-        ["in0 is enslaved to br0", "br0, which is above in0, has the address 192.0.2.1"],
-    ),
-    "macvlan in a bridge": (
-        ["link add br0 type bridge", "link add mac0 link in0 type macvlan", "link set mac0 master br0",
-         "link set br0 up", "addr add 192.0.2.1/24 dev br0"],
-        ["mac0, which is above in0, is enslaved to br0", "br0, which is above in0, has the address 192.0.2.1"],
-    ),
-    "tunnel": (
-        ["link add vx0 type vxlan id 5 dev in0 dstport 4789", "link set vx0 up", "addr add 192.0.2.1/24 dev vx0"],
-        ["vx0, which is above in0, has the address 192.0.2.1"],
-    ),
-    "vlan": (
-        ["link add link in0 name in0.100 type vlan id 100", "addr add 192.0.2.1/24 dev in0.100"],
-        ["in0.100, which is above in0, has the address 192.0.2.1"],
-    ),
-    "vrf": (
-        ["link add vrf0 type vrf table 10", "link set in0 master vrf0", "addr add 192.0.2.1/24 dev vrf0"],
-        ["in0 is enslaved to vrf0", "vrf0, which is above in0, has the address 192.0.2.1"],
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("above", ABOVE)
-def test_what_the_host_has_above_an_interface(net: Net, above: str) -> None:
-    commands, reasons = ABOVE[above]
-    try:
-        for command in commands:
-            net.ip(command)
-    except subprocess.CalledProcessError as error:
-        assert "Unknown device type" in error.stderr, error.stderr
-        pytest.skip(f"this kernel has no {above}")
-    status, text = net.appliance.coven("deploy", str(PACKAGE), "--name", "fw", "--in", "in0", "--out", "out0")
-    assert status == 1, text
-    for reason in reasons:
-        assert reason in text
-    assert "has the address 192.0.2.1" not in text or text.count("192.0.2.1") == 1
-    bound = ("--in", "in0", "--out", "out0", "--take")
-    assert net.appliance.coven("deploy", str(PACKAGE), "--name", "taken", *bound)[0] == 0
-    assert net.appliance.coven("terminate", "taken")[0] == 0
-
-
-def test_the_other_end_of_a_cable_is_not_above(net: Net) -> None:
-    net.ip("addr add 192.0.2.1/24 dev in1")
-    net.deploy("auto")
     net.terminate()
 
 
