@@ -1,14 +1,15 @@
 """A network interface while it is a port: may we have it, what is changed on it, and how that is undone.
 
 Each change is journaled before it is made, as one entry
-`{"act": "interface", "interface", "ifindex", "mac", "netns", "change", ...}` that holds what was there before.
-`restore` undoes one, however often it is called, so that whoever comes after a keeper that was killed can give
-the interface back, whatever its name is by then. XDP programs, sockets and promiscuous mode are not in the
-journal: the kernel ends them with their last holder.
+`{"act": "interface", "interface", "ifindex", "mac", "netns", "netns_inode", "change", ...}` that holds what was
+there before. `restore` undoes one, however often it is called, so that whoever comes after a keeper that was
+killed can give the interface back, whatever its name is by then. XDP programs, sockets and promiscuous mode are
+not in the journal: the kernel ends them with their last holder.
 """
 
 from __future__ import annotations
 
+import glob
 import ipaddress
 import json
 import os
@@ -186,7 +187,7 @@ class Interface:
     def _changing(self, change: str, **before: Any) -> None:
         assert self.port.mac is not None
         where = {"interface": self.name, "ifindex": self.ifindex, "mac": self.port.mac.hex(":"),
-                 "netns": namespace()}  # fmt: skip
+                 "netns": namespace(), "netns_inode": os.stat("/proc/self/ns/net").st_ino}  # fmt: skip
         entry = {"act": "interface", **where, "change": change, **before}
         self._journal(entry)
         self.port.undo.callback(self._undo, entry)
@@ -253,6 +254,18 @@ def namespace() -> int:
     return int.from_bytes(cookie, sys.byteorder)
 
 
+def _namespace_lives(inode: Any) -> bool:
+    """Whether a process, or a name given by `ip netns`, holds the network namespace."""
+    for pattern in ("/proc/[0-9]*/ns/net", "/run/netns/*"):
+        for path in glob.iglob(pattern):
+            try:
+                if os.stat(path).st_ino == inode:
+                    return True
+            except OSError:
+                continue
+    return False
+
+
 def present_name(entry: Mapping[str, Any]) -> str | None:
     """What the interface of a journal entry is called now; None if it is not here.
 
@@ -271,7 +284,12 @@ def present_name(entry: Mapping[str, Any]) -> str | None:
 
 def restore(entry: Mapping[str, Any]) -> str | None:
     """Undo one change. Returns what was done; None if nothing was to do: undone before, or the interface is
-    gone (another one of the same name is left alone). Raises OSError if the kernel refuses."""
+    gone (another one of the same name is left alone). Raises OSError if the kernel refuses, or if the interface
+    is in another network namespace that lives."""
+    if entry.get("netns") not in (None, namespace()):
+        if not _namespace_lives(entry.get("netns_inode")):
+            return None
+        raise OSError(f"{entry.get('interface')} is in another network namespace: `coven clean` there undoes it")
     interface = present_name(entry)
     if interface is None:
         return None

@@ -5,6 +5,7 @@ What is sent arrives, or is a named drop, in exact numbers; what was changed on 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.agent_rig import ROOT
 from tests.integration.test_agent_live import PACKAGE, Appliance, appliance  # noqa: F401
 from tests.net_rig import COUNT, Net, elsewhere
 
@@ -246,6 +248,30 @@ def test_renamed_and_killed(net: Net, backend: str) -> None:
 
 def _as_called(facts: dict[str, Any], name: str) -> dict[str, Any]:
     return {**facts, "features": facts["features"].replace(name, "NAME")}
+
+
+def test_cleaned_in_its_own_namespace_only(net: Net) -> None:
+    """An interface of the same name and index in another one is not touched, and the journal is kept."""
+    before = net.facts("in0")
+    net.deploy("af_xdp")
+    agent, keeper = net.appliance.agent, net.appliance.keeper()
+    assert agent is not None and keeper is not None
+    agent.kill()
+    agent.wait()
+    os.kill(keeper, 9)
+    clean = [sys.executable, "-m", "coven", "clean", "--state", str(net.appliance.state)]
+    with elsewhere() as other:
+        away = ["nsenter", f"--target={other}", "--net"]
+        index = str(json.loads(net.ip("-json link show dev in0"))[0]["ifindex"])
+        subprocess.run([*away, "ip", "link", "add", "in0", "index", index, "type", "veth"], check=True)
+        quiet = [*away, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/in0/disable_ipv6; cat"]
+        subprocess.run(quiet, check=True, stdin=subprocess.DEVNULL)
+        said = subprocess.run([*away, *clean], capture_output=True, text=True, cwd=ROOT).stdout
+        assert "in0 is in another network namespace" in said
+        kept = subprocess.run([*away, "cat", "/proc/sys/net/ipv6/conf/in0/disable_ipv6"], capture_output=True)
+        assert kept.stdout == b"1\n"
+    net.run(*clean)
+    net.eventually(lambda: net.facts("in0") == before, lambda: f"{before} {net.facts('in0')}")
 
 
 @both
