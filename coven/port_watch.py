@@ -23,7 +23,7 @@ from coven.status import PortFacts
 from coven.wiring import PortState
 from itf.segment import C
 from vns import rtnetlink
-from vns.interface import largest_mtu
+from vns.interface import largest_mtu, present_name
 from vns.rtnetlink import Link
 
 if TYPE_CHECKING:
@@ -94,8 +94,12 @@ class PortWatch:
             if port.interface() is not None:
                 self._index[name] = port.ifindex
             self._owed += close_port(name, self.vnf.ports)
-        for entry in self._owed:
-            restore_entry(entry)
+        owed, self._owed = self._owed, []
+        for entry in owed:
+            if present_name(entry) is None:
+                self._owed.append(entry)
+            else:
+                restore_entry(entry)
 
     def end(self) -> None:
         self.close()

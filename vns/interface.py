@@ -194,10 +194,14 @@ class Interface:
 
     def _undo(self, entry: Mapping[str, Any]) -> None:
         """Now, or when the interface is back in our namespace."""
-        if present_name(entry) is None:
-            self.port.owed.append(entry)
-        else:
-            restore(entry)
+        try:
+            if present_name(entry) is not None:
+                restore(entry)
+                return
+        except OSError:  # it may just be going
+            if present_name(entry) is not None:
+                raise
+        self.port.owed.append(entry)
 
     def silence(self) -> None:
         """The host speaks no IPv6 here while the port is ours: no neighbour discovery, no MLD, no router
