@@ -170,6 +170,11 @@ static void take_up_port(struct forwarder *fw, unsigned n, const struct port_wir
 {
 	struct stage *s = &fw->ports[n];
 	uint32_t wanted = w->kind == PORT_NONE ? 0 : w->generation;
+	if (n < fw->fabric.wiring[fw->fabric.epoch & 1]->ports) {
+		/* what is sent to one that is not open counts, too */
+		s->in = &fw->fabric.frames.stats[PLACE_ARRIVING + n];
+		s->out = &fw->fabric.frames.stats[PLACE_LEAVING + n];
+	}
 	if (s->generation == wanted)
 		return;
 	if (s->generation != 0) {
@@ -183,8 +188,6 @@ static void take_up_port(struct forwarder *fw, unsigned n, const struct port_wir
 		return;
 	s->ops = backend(fw, w->kind);
 	s->id = STAGE_PORT + n;
-	s->in = &fw->fabric.frames.stats[PLACE_ARRIVING + n];
-	s->out = &fw->fabric.frames.stats[PLACE_LEAVING + n];
 	if (s->ops == NULL)
 		control_say(fw, MESSAGE_ERROR, s->id, wanted, "this forwarder has no such backend");
 	else if (stage_start(fw, s, &fw->pending_port[n], wanted, false))

@@ -87,15 +87,24 @@ struct stage {
 	void *self;  /* the stage's own memory */
 };
 
+/* Where a way leads that no stage is at the end of: a port that is not open, or nowhere. */
+static inline void stage_missing(struct fabric *fabric, uint16_t id, const uint32_t *refs, unsigned n)
+{
+	const struct wiring *w = fabric->wiring[fabric->epoch & 1];
+	bool port = w != NULL && id < STAGE_HOP && id - STAGE_PORT < w->ports;
+	unsigned place = port ? PLACE_LEAVING + (unsigned)(id - STAGE_PORT) : (unsigned)PLACE_CLASSIFIER;
+	unsigned reason = port ? REASON_closed : id == STAGE_DROP ? REASON_rule : REASON_no_route;
+	frames_drop(&fabric->frames, refs, n, place, reason);
+	fabric->frames.stats[place].received += n;
+}
+
 static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t *refs, unsigned n)
 {
 	struct stage *s = id < STAGE_IDS ? fabric->stage[id] : NULL;
 	if (TRACED(&fabric->frames))
 		trace_hand(&fabric->frames, id, refs, n);
 	if (s == NULL) {
-		frames_drop(&fabric->frames, refs, n, PLACE_CLASSIFIER,
-			    id == STAGE_DROP ? REASON_rule : REASON_no_route);
-		fabric->frames.stats[PLACE_CLASSIFIER].received += n;
+		stage_missing(fabric, id, refs, n);
 		return;
 	}
 	s->touched = true;

@@ -118,6 +118,13 @@ def _ring(packets: socket.socket, option: int, slot: int, slots: int, block: int
 
 def _who_cuts(port: OpenPort, interface: Interface) -> tuple[Segments, str]:
     """Who makes segments of super-frames, and the words for it."""
+    segments, how = _who_may_cut(port, interface)
+    if segments == "here":  # it may do what it likes
+        port.kept_off.clear()
+    return segments, how
+
+
+def _who_may_cut(port: OpenPort, interface: Interface) -> tuple[Segments, str]:
     wanted = os.environ.get(FORCE)
     if wanted == "here":
         return "here", "super-frames are cut by the forwarder, as asked for"

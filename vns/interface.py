@@ -1,21 +1,22 @@
 """A network interface while it is a port: may we have it, what is changed on it, and how that is undone.
 
 Each change is journaled before it is made, as one entry
-`{"act": "interface", "interface", "ifindex", "change", ...}` that holds what was there before. `restore`
-undoes one, however often it is called, so that whoever comes after a keeper that was killed can give the
-interface back. XDP programs, sockets and promiscuous mode are not in the journal: the kernel ends them
-with their last holder.
+`{"act": "interface", "interface", "ifindex", "mac", "netns", "netns_inode", "change", ...}` that holds what was
+there before. `restore` undoes one, however often it is called, so that whoever comes after a keeper that was
+killed can give the interface back, whatever its name is by then. XDP programs, sockets and promiscuous mode are
+not in the journal: the kernel ends them with their last holder.
 """
 
 from __future__ import annotations
 
+import glob
 import ipaddress
 import json
 import os
-import re
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ SSH_PORT = 22
 TCP_ESTABLISHED = "01"
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 263, 1, 1
 TAKE = "choose another interface, or say --take if the host can do without this one"
+SO_NETNS_COOKIE = 71  #: asm-generic/socket.h, Linux 5.14
+PAIRS = ("veth", "netkit", "vxcan")  #: kinds whose `link` is the other end of a cable, not what they stand on
 
 
 def _ip(*arguments: str) -> list[dict[str, Any]]:
@@ -93,20 +96,46 @@ def ssh_addresses() -> set[str]:
     return found
 
 
+def _stands_on(row: Mapping[str, Any]) -> set[str]:
+    """What carries an interface's packets: of a VLAN or macvlan, of a tunnel that is bound to one."""
+    about = row.get("linkinfo", {})
+    if about.get("info_kind") in PAIRS:
+        return set()
+    return {str(link) for link in (row.get("link"), about.get("info_data", {}).get("link")) if link}
+
+
+def tree(interface: str) -> dict[str, str | None]:
+    """The interface and everything above it, the nearest first, each with what it is enslaved to."""
+    rows = _ip("-details", "link", "show")
+    masters = {str(row.get("ifname")): row.get("master") for row in rows}
+    found = {interface: masters.get(interface)}
+    look = [interface]
+    for lower in look:
+        upper = [str(row.get("ifname")) for row in rows if lower in _stands_on(row)]
+        for each in filter(None, [masters.get(lower), *upper]):
+            if each not in found:
+                found[each] = masters.get(each)
+                look.append(each)
+    return found
+
+
 def objections(name: str, interface: str) -> list[dict[str, Any]]:
-    """Why the host should keep this interface, all reasons; `take` overrides them."""
+    """Why the host should keep this interface, all reasons: what it has itself, and what lives above it (VLANs,
+    macvlans, bridges, bonds, VRFs, tunnels). `take` overrides them."""
     found = []
-    own = [address for address, _ in addresses(interface)]
-    other = [address for address in own if not _link_local6(address)]
-    if other:
-        found.append(f"{interface} has the address {', '.join(other)}")
-    if _default_routes(interface):
-        found.append(f"{interface} carries the default route")
-    if ssh := ssh_addresses().intersection(own):
-        found.append(f"{interface} carries an established SSH session (to {', '.join(sorted(ssh))})")
-    for row in _ip("link", "show", "dev", interface):
-        if "master" in row:
-            found.append(f"{interface} is enslaved to {row['master']}")
+    sessions = ssh_addresses()
+    for each, master in tree(interface).items():
+        shown = each if each == interface else f"{each}, which is above {interface},"
+        own = [address for address, _ in addresses(each)]
+        other = [address for address in own if not _link_local6(address)]
+        if other:
+            found.append(f"{shown} has the address {', '.join(other)}")
+        if _default_routes(each):
+            found.append(f"{shown} carries the default route")
+        if ssh := sessions.intersection(own):
+            found.append(f"{shown} carries an established SSH session (to {', '.join(sorted(ssh))})")
+        if master:
+            found.append(f"{shown} is enslaved to {master}")
     return [mistake(name, reason, "an interface that the host does not use", TAKE) for reason in found]
 
 
@@ -121,7 +150,7 @@ def check(name: str, interface: str, pool: Pool, take: bool) -> int:
     wrong = []
     if kind != ethtool.ARPHRD_ETHER:
         wrong.append(mistake(name, f"{interface} is not Ethernet", "an Ethernet interface"))
-    most = pool.head.frame_size - C.FRAME_HEADROOM - C.FRAME_TAILROOM - HEADERS
+    most = largest_mtu(pool)
     if (mtu := ethtool.mtu(interface)) > most:
         wrong.append(mistake(name, f"{interface} has MTU {mtu}", f"{most} at most, what a frame holds",
                              f"ip link set {interface} mtu {most}"))  # fmt: skip
@@ -130,6 +159,11 @@ def check(name: str, interface: str, pool: Pool, take: bool) -> int:
     if wrong:
         raise PortRefused(wrong)
     return index
+
+
+def largest_mtu(pool: Pool) -> int:
+    """The largest MTU whose packets its frames hold."""
+    return int(pool.head.frame_size - C.FRAME_HEADROOM - C.FRAME_TAILROOM - HEADERS)
 
 
 # ---- changes --------------------------------------------------------------------------------------
@@ -146,12 +180,28 @@ class Interface:
         port.ifindex = ifindex
         port.mtu = ethtool.mtu(interface)
         port.mac = ethtool.hardware(interface)[1]
+        port.witness = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        port.undo.callback(port.witness.close)
+        port.witness.bind((interface, 0))  # protocol 0: it gets no packets
 
     def _changing(self, change: str, **before: Any) -> None:
-        where = {"interface": self.name, "ifindex": self.ifindex}
+        assert self.port.mac is not None
+        where = {"interface": self.name, "ifindex": self.ifindex, "mac": self.port.mac.hex(":"),
+                 "netns": namespace(), "netns_inode": os.stat("/proc/self/ns/net").st_ino}  # fmt: skip
         entry = {"act": "interface", **where, "change": change, **before}
         self._journal(entry)
-        self.port.undo.callback(restore, entry)
+        self.port.undo.callback(self._undo, entry)
+
+    def _undo(self, entry: Mapping[str, Any]) -> None:
+        """Now, or when the interface is back in our namespace."""
+        try:
+            if present_name(entry) is not None:
+                restore(entry)
+                return
+        except OSError:  # it may just be going
+            if present_name(entry) is not None:
+                raise
+        self.port.owed.append(entry)
 
     def silence(self) -> None:
         """The host speaks no IPv6 here while the port is ours: no neighbour discovery, no MLD, no router
@@ -170,10 +220,9 @@ class Interface:
 
     def promiscuous(self) -> None:
         """As long as a socket of ours lives, also when this process is killed."""
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as packets:
-            request = struct.pack("IHH8x", self.ifindex, PACKET_MR_PROMISC, 0)
-            packets.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
-            self.port.own(packets.detach())
+        assert self.port.witness is not None
+        request = struct.pack("IHH8x", self.ifindex, PACKET_MR_PROMISC, 0)
+        self.port.witness.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
 
     def switch_off(self, feature: str) -> bool:
         """Switch an offload off; whether it is off now."""
@@ -185,6 +234,8 @@ class Interface:
                 on, _ = ethtool.feature(self.name, feature)
         except OSError:
             return False
+        if not on:
+            self.port.kept_off.append(feature)
         return not on
 
 
@@ -197,16 +248,54 @@ def _sysctl(interface: str, key: str) -> Path | None:
 # ---- undoing ---------------------------------------------------------------------------------------
 
 
-def restore(entry: Mapping[str, Any]) -> str | None:
-    """Undo one change. Returns what was done; None if nothing was to do: undone before, or the interface is
-    gone (another one of the same name is left alone). Raises OSError if the kernel refuses."""
-    interface = str(entry.get("interface", ""))
-    if not re.fullmatch(r"[^\s/]{1,15}", interface) or interface in (".", ".."):
+def namespace() -> int:
+    """The number of our network namespace, that no other one has until the next boot; 0 where the kernel has none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as any_socket:
+        try:
+            cookie = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
+        except OSError:
+            return 0
+    return int.from_bytes(cookie, sys.byteorder)
+
+
+def _namespace_lives(inode: Any) -> bool:
+    """Whether a process, or a name given by `ip netns`, holds the network namespace."""
+    for pattern in ("/proc/[0-9]*/ns/net", "/run/netns/*"):
+        for path in glob.iglob(pattern):
+            try:
+                if os.stat(path).st_ino == inode:
+                    return True
+            except OSError:
+                continue
+    return False
+
+
+def present_name(entry: Mapping[str, Any]) -> str | None:
+    """What the interface of a journal entry is called now; None if it is not here.
+
+    Indexes are a namespace's own, and one may be given again on demand: so it is the same interface only if
+    its name or its address is the same, too."""
+    index, before = entry.get("ifindex"), str(entry.get("interface", ""))
+    if not isinstance(index, int) or index <= 0 or entry.get("netns") not in (None, namespace()):
         return None
     try:
-        if socket.if_nametoindex(interface) != entry.get("ifindex"):
-            return None
+        name = socket.if_indextoname(index)
+        same = name == before or ethtool.hardware(name)[1].hex(":") == entry.get("mac")
     except OSError:
+        return None
+    return name if same else None
+
+
+def restore(entry: Mapping[str, Any]) -> str | None:
+    """Undo one change. Returns what was done; None if nothing was to do: undone before, or the interface is
+    gone (another one of the same name is left alone). Raises OSError if the kernel refuses, or if the interface
+    is in another network namespace that lives."""
+    if entry.get("netns") not in (None, namespace()):
+        if not _namespace_lives(entry.get("netns_inode")):
+            return None
+        raise OSError(f"{entry.get('interface')} is in another network namespace: `coven clean` there undoes it")
+    interface = present_name(entry)
+    if interface is None:
         return None
     did = list(_restore(interface, entry))
     return f"{interface}: {', '.join(did)}" if did else None

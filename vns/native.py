@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ GENERIC = 1 << 1
 # linux/if_xdp.h
 COPY = 1 << 1
 NEED_WAKEUP = 1 << 3
+
+CAP_IPC_LOCK = 14  #: linux/capability.h
 
 _WHY = 512
 
@@ -64,7 +67,25 @@ def open_socket(area: Any, size: int, **fields: int) -> int:
     """An AF_XDP socket bound to one queue. Fields as in struct coven_xdp_socket_request."""
     request = ffi.new("struct coven_xdp_socket_request *", fields)
     request.area, request.size = ffi.cast("void *", area), size
-    return _called(lambda why, room: library().coven_xdp_socket(request, why, room))
+    try:
+        return _called(lambda why, room: library().coven_xdp_socket(request, why, room))
+    except OSError as error:
+        if error.errno == errno.ENOBUFS and (limit := lock_limit()) is not None:  # xdp_umem_account_pages
+            found = f"{short_of_locked_memory(limit, size)} (ulimit -l unlimited; of a unit: LimitMEMLOCK=infinity)"
+            raise OSError(error.errno, found) from None
+        raise
+
+
+def lock_limit() -> int | None:
+    """Bytes that all processes of our user together may lock; None if that does not bind us."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    status = Path("/proc/self/status").read_text()
+    held = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
+    return None if limit == resource.RLIM_INFINITY or held >> CAP_IPC_LOCK & 1 else limit
+
+
+def short_of_locked_memory(limit: int, wanted: int) -> str:
+    return f"locked memory is limited to {limit >> 10} KiB, and a port locks the packet pool, {wanted >> 10} KiB"
 
 
 def is_zero_copy(fd: int) -> bool:

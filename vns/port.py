@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -48,7 +49,16 @@ class OpenPort:
         self.mac: bytes | None = None
         self.ifindex = 0
         self.queues = 1
+        self.kept_off: list[str] = []  #: features of the interface that must stay switched off
+        self.witness: socket.socket | None = None  #: bound to the interface for as long as it lives
+        self.owed: list[Mapping[str, Any]] = []  #: journal entries whose interface was not there at `close`
         self.undo = ExitStack()
+
+    def interface(self) -> str | None:
+        """What the interface is called now; None once it has left our namespace."""
+        if self.witness is None or self.witness.fileno() < 0:
+            return None
+        return str(self.witness.getsockname()[0]) or None
 
     def own(self, fd: int) -> int:
         """Close this descriptor with the port."""
@@ -57,5 +67,6 @@ class OpenPort:
 
     def close(self) -> None:
         """Detach, give the interface back as it was. May be called again."""
+        self.owed = []
         self.undo.close()
         self.fds.clear()

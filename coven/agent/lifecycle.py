@@ -21,6 +21,7 @@ from coven.agent.keepers import Keeper, Keepers, Unreachable, remove_directory
 from coven.agent.store import Row, Store, conflict, missing
 from coven.base.control_addresses import Address
 from coven.base.places import Places
+from coven.keeper.events import Event, Listener
 from coven.keeper.forwarder.service_paths import without_figures
 from coven.keeper.journal import Busy, Left
 from coven.package.descriptor import DESCRIPTOR, Descriptor, load
@@ -54,6 +55,7 @@ class Lifecycle:
         self.recover = recover
         self.control = ControlSockets(places.run, control)
         keepers.died = self._keeper_died
+        self.listener = Listener(self._port_came_back)
         self._closing = threading.Event()
         self._workers: set[threading.Thread] = set()
         self._config_lock = threading.Lock()
@@ -63,6 +65,7 @@ class Lifecycle:
         self._closing.set()
         for worker in list(self._workers):
             worker.join()
+        self.listener.close()
         self.control.close_all()
 
     # what there is
@@ -242,19 +245,20 @@ class Lifecycle:
             "name": name, "instance": vnf["instance"], "package": package["folder"], "descriptor": DESCRIPTOR,
             "build": str(build), "ports": request["ports"], "config": request["config"],
             "latency": request["latency"], "frames": 8192, "debug": None, "seed": None,
-            "paths": vnf["paths"],
+            "paths": vnf["paths"], "missing": operation["operation"] == "HEAL",
         }  # fmt: skip
 
         def progress(text: str) -> None:
             self.store.set_operation(operation["id"], progress=text)
 
         keeper = self.keepers.start(directory, wanted, progress)
+        self.listener.follow(directory)
         if operation["operation"] == "INSTANTIATE":
             self.control.open(name)
         else:
             self._open_control(name)
         if start:
-            keeper.call("start")
+            keeper.call("start", missing=wanted["missing"])
         self.store.set_vnf(
             name, instantiation_state="INSTANTIATED", operational_state="STARTED" if start else "STOPPED",
             ports=request["ports"], config=request["config"], latency=request["latency"], errors=[],
@@ -340,6 +344,15 @@ class Lifecycle:
         with contextlib.suppress(Refused):  # deleted, or an operation is going on that will see for itself
             self.heal(name)
 
+    def _port_came_back(self, directory: Path, event: Event) -> None:
+        """A keeper took an interface again that had gone: an operation that is over when it is known."""
+        vnf, port, interface = self.store.vnf(directory.name), event["port"], event["interface"]
+        told = {key: event[key] for key in ("keeper", "number", "port", "interface")}
+        if vnf is None or any(row["request"] == told for row in self.store.operations(vnf["name"])):
+            return
+        self.store.record(vnf, OPERATIONS["heal"][0], told, f"port {port}: {interface} was taken again", event["at"])
+        log.info("%s: port %s: %s was taken again", vnf["name"], port, interface)
+
     def heal(self, name: str) -> Row | None:
         vnf = self.vnf(name)
         if vnf["instantiation_state"] != "INSTANTIATED":
@@ -383,6 +396,7 @@ class Lifecycle:
                 log.info("adopted %s (keeper %d)", vnf["name"], pid)
                 self._open_control(vnf["name"])
                 self.keepers.watch(directory, pid, ours=False)
+                self.listener.follow(directory)
             except (Unreachable, Refused):
                 with contextlib.suppress(Refused):
                     self.heal(vnf["name"])
@@ -433,7 +447,7 @@ class Lifecycle:
             raise Unreachable("no keeper")
         keeper.call("status", timeout=2.0)  # a keeper that is still building does not answer
         if start:
-            keeper.call("start")
+            keeper.call("start", missing=operation["operation"] == "HEAL")
         self.store.set_vnf(
             vnf["name"],
             instantiation_state="INSTANTIATED",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +58,13 @@ _STEPS = {
 }
 
 
+def moment(seconds: float) -> str:
+    """A moment in seconds since 1970, as text."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment(time.time())
 
 
 def conflict(found: str, remedy: str | None = None, title: str = "not now") -> Refused:
@@ -206,26 +212,45 @@ class Store:
 
     def begin(self, vnf: Row, operation: str, target: str | None, request: Row) -> Row:
         """A new operation, STARTING. Raises Refused with 409 while another one is not over."""
-        with self.transaction() as db:
+        with self.transaction():
             if running := self.unfinished(vnf["name"]):
                 raise conflict(
                     f"{vnf['name']} has an operation going on: {running[0]['operation']} {running[0]['id']}",
                     "wait until it is over",
                 )
-            identity, moment = str(uuid.uuid4()), now()
+            begun = now()
+            return self._add_operation(vnf, operation, target, "STARTING", request, "", begun, begun)
+
+    def record(self, vnf: Row, operation: str, request: Row, progress: str, at: float) -> Row:
+        """An operation that was carried out without us, COMPLETED, whatever else is going on. `at`: seconds since
+        1970."""
+        with self.transaction():
+            row = self._add_operation(vnf, operation, None, "COMPLETED", request, progress, moment(at), now())
+        with self.changed:
+            self.changed.notify_all()
+        return row
+
+    def _add_operation(
+        self, vnf: Row, operation: str, target: str | None, state: str, request: Row, progress: str,
+        started: str, changed: str,
+    ) -> Row:  # fmt: skip
+        identity = str(uuid.uuid4())
+        with self.transaction() as db:
             db.execute(
                 "INSERT INTO operations"
-                " (id, vnf, instance, operation, target, state, request, started, changed)"
-                " VALUES (?, ?, ?, ?, ?, 'STARTING', ?, ?, ?)",
+                " (id, vnf, instance, operation, target, state, request, progress, started, changed)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     identity,
                     vnf["name"],
                     vnf["instance"],
                     operation,
                     target,
+                    state,
                     json.dumps(request),
-                    moment,
-                    moment,
+                    progress,
+                    started,
+                    changed,
                 ),
             )
             db.execute(

@@ -74,3 +74,12 @@ def _value(value: Any) -> str:
         mean = value["sum"] / value["count"] if value["count"] and value["sum"] is not None else 0
         return f"{value['count']} values, mean {mean:.6g}"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def port_troubles(status: Mapping[str, Any]) -> list[str]:
+    """Why ports of a status document do not work as they should, and since when: a sentence each."""
+    return [
+        f"port {name}: {each['what']} (since {each['since']})"
+        for name, port in status.get("ports", {}).items()
+        for each in port.get("trouble", ())
+    ]

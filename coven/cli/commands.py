@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from coven.base import tables
 from coven.base.problem import Misuse
-from coven.base.report import report
+from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
 from coven.cli import author
 from coven.cli.client import WAIT, Client, find
@@ -22,8 +22,6 @@ from itf.mistakes import Mistake, Refused, suggest
 Arguments = argparse.Namespace
 UNACCOUNTED = 3
 CLEAR = "\033[H\033[2J"  #: a terminal's screen
-#: an interface that was deleted and made again is another one to the kernel
-LINKS = {"down": " (down)", "gone": " (gone; when it is there again: coven stop, coven start)"}
 
 
 def _client(given: Arguments) -> Client:
@@ -294,9 +292,10 @@ def _figures(given: Arguments, ports: bool) -> int:
     elif ports:
         _state(vnf)
         for name, port in figures["ports"].items():
-            interface = vnf["ports"].get(name, {}).get("interface", "?")
-            link = LINKS.get(port.get("link"), "")
-            print(f"  port {name}: {interface}{link}, {port.get('backend', '?')}: {port.get('why', '')}")
+            interface = port.get("interface") or vnf["ports"].get(name, {}).get("interface", "?")
+            print(f"  port {name}: {interface}, {port.get('backend', '?')}: {port.get('why', '')}")
+        for trouble in port_troubles(figures):
+            print(f"  {trouble}")
         for where in vnf["control_sockets"]:
             print(f"  control socket: {where}")
         reduced = sorted(

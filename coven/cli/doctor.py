@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from coven.keeper.plan import FRAMES
+
+LEAST_FRAME = 2048  #: bytes
 OLDEST = (5, 10)  #: memfd seals, futexes and AF_PACKET rings as they are used here
 MAPPABLE = (6, 4)  #: a bound AF_XDP socket's rings can be mapped by the forwarder
 TAGS = (6, 8)  #: VLAN tags can be read by an XDP program
@@ -230,7 +233,14 @@ def _bpf() -> Iterator[Finding]:
             "note", "AF_XDP", error.strerror or str(error), "a kernel with CONFIG_XDP_SOCKETS, and root"
         )
     else:
-        yield Finding("ok", "AF_XDP", "sockets can be made")
+        from vns import native
+
+        limit, least = native.lock_limit(), FRAMES * LEAST_FRAME
+        if limit is not None and limit < least:
+            found = f"{native.short_of_locked_memory(limit, least)} or more: AF_PACKET ports"
+            yield Finding("note", "AF_XDP", found, "ulimit -l unlimited; of a unit: LimitMEMLOCK=infinity")
+        else:
+            yield Finding("ok", "AF_XDP", "sockets can be made")
 
 
 def _interfaces() -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from coven.base.plain import parse
 from coven.keeper import hosting, journal
+from coven.keeper.events import Events
 from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
 from coven.keeper.journal import JOURNAL
 from coven.keeper.logs import Logs
@@ -155,17 +156,20 @@ class Keeper:
         self.loop = loop
         self.logs = logs
         self.clients: set[Client] = set()
+        self.events = Events(f"{os.getpid()}.{journal.start_time(os.getpid())}")
+        vnf.on_port_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "status": self._status,
             "stats": self._status,
-            "start": lambda request, reply: vnf.start(self._mistakes_to(reply)),
+            "start": lambda request, reply: vnf.start(self._mistakes_to(reply), request.get("missing") is True),
             "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
             "configure": self._configure,
             "paths": self._paths,
             "list": self._list,
             "request": self._request,
             "logs": self._logs,
+            "events": self._wait_for_events,
             "end": self._end,
         }
 
@@ -283,6 +287,10 @@ class Keeper:
                 omitted = len(told) - number
                 break
         reply({"ok": True, "lines": told[omitted:], "omitted": omitted})
+
+    def _wait_for_events(self, request: dict[str, Any], reply: Reply) -> None:
+        after = request.get("after")
+        self.events.ask(after if isinstance(after, int) else 0, reply)
 
     def _end(self, request: dict[str, Any], reply: Reply) -> None:
         self._ended.append(reply)

@@ -45,6 +45,7 @@ class Plan:
     frames: int = FRAMES
     debug: str | None = None  #: the VNFC that is left its terminal and is never killed as hung
     seed: int | None = None  #: fixes random numbers
+    missing: bool = False  #: interfaces that are not there are no mistake: they are taken when they come
     paths: list[Any] | None = None  #: the table of service paths, instead of the descriptor's
     builds: Builds | None = None  #: instead of `build`, shared with other runs of the package
 
@@ -87,6 +88,7 @@ class Plan:
             frames=max(1024, (frames + 3) // 4 * 4),
             debug=record.get("debug"),
             seed=record.get("seed"),
+            missing=bool(record.get("missing")),
             paths=record.get("paths"),
         )
 

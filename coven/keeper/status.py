@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from coven.keeper.hosts.process import HostProcess
@@ -22,6 +23,9 @@ class PortFacts:
     why: str
     interface: str | None = None
     link: str | None = None  #: up | down | gone; None for captures
+    since: float | None = None  #: when the link became so; seconds since 1970
+    mtu: int | None = None
+    trouble: list[tuple[str, float]] = field(default_factory=list)  #: what keeps packets from passing, since when
 
 
 class Drops:
@@ -52,6 +56,10 @@ class Drops:
         return own
 
 
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def _unaccounted(received: int, made: int, forwarded: int, ended: int, in_flight: int) -> int:
     return received + made - forwarded - ended - in_flight
 
@@ -77,6 +85,9 @@ def _port(
         "why": facts.why,
         "interface": facts.interface,
         "link": facts.link,
+        "link_since": None if facts.since is None else _moment(facts.since),
+        "mtu": facts.mtu,
+        "trouble": [{"what": words, "since": _moment(since)} for words, since in facts.trouble],
         "received": int(arriving.received),
         "sent": int(leaving.forwarded),
         "bytes_in": int(arriving.bytes_in),

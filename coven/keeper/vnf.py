@@ -11,21 +11,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from coven.keeper.forwarder.epochs import Epochs, stage_name
 from coven.keeper.forwarder.process import ForwarderProcess
-from coven.keeper.forwarder.wiring import HopState, PortState, Wiring
+from coven.keeper.forwarder.wiring import HopState, Wiring
 from coven.keeper.hosts.placement import Placement
 from coven.keeper.hosts.process import HostPlan, HostProcess
 from coven.keeper.journal import Journal
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop, Timer
 from coven.keeper.plan import Plan
-from coven.keeper.ports.links import Links
-from coven.keeper.ports.opening import OpenPort, close_ports, frame_size, open_ports
+from coven.keeper.ports.opening import OpenPort, frame_size
+from coven.keeper.ports.watch import PortWatch
 from coven.keeper.status import PortFacts, document
 from coven.keeper.swap import Swap
 from coven.keeper.watchdog import Watchdog
@@ -64,8 +63,8 @@ class Vnf:
         self.swaps: dict[str, Swap] = {}  #: by VNFC, until the version swapped out has ended
         self.leaving: list[HostProcess] = []  #: processes that end, and are no hop's any more
         self.ports: dict[str, OpenPort] = {}
-        self.facts: dict[str, PortFacts] = {}
-        self.links: Links | None = None
+        self.port_watch: PortWatch | None = None
+        self.on_port_back: Callable[[str, str], None] = lambda port, interface: None
         self.trace: tuple[Trace, int] | None = None
         self._mistakes: list[Mistake] = []
         self._ended = self._ending = False
@@ -88,41 +87,25 @@ class Vnf:
         self.process = ForwarderProcess(
             self.program, self.loop, self.journal, self.logs, self._forwarder_said, self._forwarder_ended
         )
-        if not self.capture:
-            self.links = Links(self.loop, self._link_changed)
-        return self._open_ports()
+        self.port_watch = PortWatch(self)
+        return self.port_watch.open_missing(self.plan.missing)
 
-    def _link_changed(self, index: int, state: str) -> None:
-        """Nothing passes a port without a link; one that comes back is the same interface again, one that has gone is
-        another when it comes back, which the next start opens."""
-        for name, port in self.ports.items():
-            if port.ifindex == index:
-                remedy = "; coven stop and coven start open the port again when it is back" if state == "gone" else ""
-                self.logs.say(PLATFORM, f"port {name}: {self.facts[name].interface} is {state}{remedy}")
+    @property
+    def facts(self) -> dict[str, PortFacts]:
+        """Of every port that is or was open."""
+        return self.port_watch.shown() if self.port_watch is not None else {}
 
-    def _open_ports(self) -> list[Mistake]:
-        mistakes = open_ports(self.plan, self.descriptor, self.pool, self.journal, self.ports)
-        for name, port in self.ports.items():
-            self.facts[name] = PortFacts(port_backend(port), port.why, self.plan.ports[name].interface)
-            self.wiring.ports[name] = PortState(
-                generation=self.wiring.ports[name].generation,
-                mtu=port.mtu,
-                ifindex=port.ifindex,
-                queues=port.queues,
-                mac=port.mac,
-                link=port.link,
-                parameters=list(port.parameters),
-            )
-            if self.links is not None:
-                self.links.watch(port.ifindex)
-        return mistakes
+    @property
+    def busy(self) -> bool:
+        """A start or stop is going on, or everything ends."""
+        return self._busy or self._ending
 
     def port_messages(self) -> dict[str, dict[str, Any]]:
         """The ports as hosts are told of them."""
         return {
             name: {"number": self.descriptor.ports[name].number, "mtu": port.mtu,
                    "mac": port.mac.hex(":") if port.mac else None}
-            for name, port in self.ports.items()
+            for name, port in self.wiring.ports.items()
         }  # fmt: skip
 
     def instantiate(self, hosts: dict[str, HostPlan]) -> None:
@@ -170,23 +153,23 @@ class Vnf:
 
     # forwarding
 
-    def start(self, answer: Answer) -> None:
-        """Begin to forward. `answer` gets the mistakes; with any, nothing is forwarded."""
+    def start(self, answer: Answer, missing: bool = False) -> None:
+        """Begin to forward. `answer` gets the mistakes; with any, nothing is forwarded. `missing`: interfaces that
+        are not there are no mistake."""
         if self.forwarding or self._busy:
             answer([] if self.forwarding and not self._busy else [_busy()])
             return
         stopped = [host for host in self.hosts.values() if host.state in ("failed", "stopped")]
         for host in stopped:  # on_failure: stop
             self.restart_host(host)
-        if len(self.ports) < len(self.descriptor.ports) and (mistakes := self._reopen()):
+        assert self.port_watch is not None
+        if mistakes := self.port_watch.open_missing(missing):
             answer(mistakes)
             return
         self._busy = True
         self.done = False
-        for name, port in self.ports.items():
-            state = self.wiring.ports[name]
-            state.kind, state.generation = port.kind, state.generation + 1
-            self._send_port(name)
+        for name in self.ports:
+            self.wire_port(name)
 
         def taken_up(errors: list[tuple[int, str]]) -> None:
             self._busy = False
@@ -210,7 +193,8 @@ class Vnf:
 
         def drained() -> None:
             if not self.capture:  # detached first: the kernel must not write to frames that are given back
-                close_ports(self.ports)
+                assert self.port_watch is not None
+                self.port_watch.close()
             self._unwire_ports()
             self.epochs.move(unwired)
 
@@ -219,7 +203,7 @@ class Vnf:
             self._kick()
             self.forwarding = self._busy = False
             if not self.capture and not self._ending:
-                self._reopen()
+                self._open_fresh()
             self.journal.write("stopped")
             answer([])
 
@@ -228,14 +212,11 @@ class Vnf:
         self._kick()
         self._drain_timer = self.loop.later(DRAIN_SECONDS, self._drained)
 
-    def _reopen(self) -> list[Mistake]:
-        """Fresh ports, in which nothing old waits to be forwarded; what cannot be opened now is tried again
-        at the next start."""
-        close_ports(self.ports)
-        mistakes = self._open_ports()
-        for mistake in mistakes:
+    def _open_fresh(self) -> None:
+        """Ports in which nothing old waits to be forwarded; what cannot be opened now is tried again."""
+        assert self.port_watch is not None
+        for mistake in self.port_watch.open_missing():
             self.logs.say(PLATFORM, str(mistake))
-        return mistakes
 
     def _drained(self) -> None:
         if self._drain_timer is not None:
@@ -269,6 +250,12 @@ class Vnf:
         for host in self.hosts.values():
             if self.wiring.hops[host.name].state == C.HOP_UP:
                 self.send_hop(host)
+
+    def wire_port(self, name: str) -> None:
+        """From the next epoch on the forwarder has this port."""
+        state = self.wiring.ports[name]
+        state.kind, state.generation = self.ports[name].kind, state.generation + 1
+        self._send_port(name)
 
     def _send_port(self, name: str) -> None:
         number, state = self.descriptor.ports[name].number, self.wiring.ports[name]
@@ -397,9 +384,8 @@ class Vnf:
         self.leaving = [host for host in every if host not in self.hosts.values()]
         if hasattr(self, "process"):
             self.process.end()
-        close_ports(self.ports)
-        if self.links is not None:
-            self.links.close()
+        if self.port_watch is not None:
+            self.port_watch.end()
         self.on_end()
 
     def close(self) -> None:
@@ -418,22 +404,8 @@ class Vnf:
             "name": self.plan.name,
             "state": "STARTED" if self.forwarding else "STOPPED",
             "forwarder": {"pid": self.process.pid, "state": int(self.segment.head.state)},
-            **document(self.descriptor, self.segment, self._port_facts(), self.hosts),
+            **document(self.descriptor, self.segment, self.facts, self.hosts),
         }
-
-    def _port_facts(self) -> dict[str, PortFacts]:
-        """With the state of each link at this moment."""
-        if self.links is None:
-            return self.facts
-        return {
-            name: replace(facts, link=self.links.state(self.wiring.ports[name].ifindex))
-            for name, facts in self.facts.items()
-        }
-
-
-def port_backend(port: OpenPort) -> str:
-    names = {C.PORT_AF_XDP: "af_xdp", C.PORT_AF_PACKET: "af_packet", C.PORT_PCAP: "pcap"}
-    return names.get(port.kind, "none")
 
 
 def _busy() -> Mistake:

@@ -18,6 +18,7 @@ from coven.agent.lifecycle import Lifecycle
 from coven.agent.store import Row, missing
 from coven.base.problem import problem
 from coven.base.reading import NAME, RESERVED_NAMES
+from coven.base.report import port_troubles
 from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.openapi import document
@@ -174,10 +175,7 @@ class Api(ServicePathsApi):
         states = {vnfc: str(each.get("state")) for vnfc, each in status.get("vnfcs", {}).items()}
         health.update(vnfcs=states, unaccounted=status.get("unaccounted", 0))
         health["why"] = [f"{vnfc} is {state}" for vnfc, state in states.items() if state != "running"]
-        health["why"] += [
-            f"port {port}: {each.get('interface')} is {each['link']}"
-            for port, each in status.get("ports", {}).items() if each.get("link") in ("down", "gone")
-        ]  # fmt: skip
+        health["why"] += port_troubles(status)
         if health["unaccounted"]:
             health["why"].append(f"{health['unaccounted']} packets are unaccounted for")
         stopped = "stopped" if vnf["operational_state"] == "STOPPED" else "healthy"

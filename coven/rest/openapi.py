@@ -93,6 +93,8 @@ SCHEMAS: Schema = {
         **_SUMS, "dropped": mapping(COUNT), "unaccounted": {"type": "integer"}, "estimated": FLAG,
         "ports": mapping(record({
             "backend": TEXT, "why": TEXT, "interface": NULL_TEXT, "link": {"enum": ["up", "down", "gone", None]},
+            "link_since": {"anyOf": [TIME, {"type": "null"}]}, "mtu": NULL_COUNT,
+            "trouble": several(record({"what": TEXT, "since": TIME})),
             "received": COUNT, "sent": COUNT, "in_flight": COUNT},
                                 ())),
         "vnfcs": mapping(record({

@@ -6,11 +6,13 @@
     segments HOST PORT SIZE COUNT   send COUNT datagrams with one UDP_SEGMENT send; say the SHA-256
     frames INTERFACE SIZE COUNT     send raw frames of that size, say how many
     bulk INTERFACE COUNT  count what arrives of them until a second goes by without
+    across FROM TO SIZE COUNT       send raw frames on one interface, count what arrives on the other
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import socket
 import sys
@@ -102,7 +104,32 @@ def bulk(interface: str, count: int) -> None:
         print(got, flush=True)
 
 
+def across(sending: str, receiving: str, size: int, count: int) -> None:
+    """How many of so many frames sent on one interface come in by the other, and no more."""
+    frame = bytes(range(6)) + b"\x02" * 6 + ETHERTYPE.to_bytes(2, "big")
+    with (
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as out,
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as into,
+    ):
+        into.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 26)
+        into.bind((receiving, ETHERTYPE))
+        out.bind((sending, 0))
+        mark = os.urandom(8)
+        for _ in range(count):
+            out.send((frame + mark).ljust(size, b"\0"))
+        got, patience = 0, 20.0
+        while True:
+            into.settimeout(patience)
+            try:
+                got += mark in into.recv(65535)
+            except TimeoutError:
+                break
+            if got >= count:
+                patience = 0.3  # one more would be one too many
+    print(got, flush=True)
+
+
 if __name__ == "__main__":
     words: list[Any] = [int(word) if word.isdigit() else word for word in sys.argv[2:]]
-    pieces: tuple[Callable[..., None], ...] = (serve, send, datagrams, segments, frames, bulk)
+    pieces: tuple[Callable[..., None], ...] = (serve, send, datagrams, segments, frames, bulk, across)
     {piece.__name__: piece for piece in pieces}[sys.argv[1]](*words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import socket
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from coven.keeper.ports import lease as port_lease
 from coven.package.descriptor import Descriptor
 from itf.mistakes import Mistake, suggest
 from itf.segment import C, Pool
+from vns import ethtool
 
 ETHERNET_MTU = 1500
 _HEADERS = 14 + 8  #: Ethernet and two VLAN tags
@@ -31,6 +33,10 @@ class OpenPort(Protocol):
     mac: bytes | None
     ifindex: int
     queues: int
+    kept_off: list[str]
+    owed: list[Mapping[str, Any]]
+
+    def interface(self) -> str | None: ...
 
     def close(self) -> None: ...
 
@@ -46,28 +52,23 @@ def frame_size(plan: Plan) -> int:
 def interface_mtu(interface: str | None) -> int:
     """Its MTU; a plain one for what is not there (opening it says so)."""
     try:
-        with open(f"/sys/class/net/{interface}/mtu") as file:
-            return int(file.read())
-    except (OSError, ValueError):
+        return ethtool.mtu(interface or "")
+    except OSError:
         return ETHERNET_MTU
 
 
-def open_ports(
-    plan: Plan, descriptor: Descriptor, pool: Pool, journal: Journal, ports: MutableMapping[str, OpenPort]
+def open_port(
+    name: str, port: PortPlan, pool: Pool, journal: Journal, ports: MutableMapping[str, OpenPort]
 ) -> list[Mistake]:
-    """Open every port of the descriptor into `ports`; the mistakes of all of them."""
-    mistakes = binding_mistakes(plan, descriptor)
-    for name in descriptor.ports:
-        if name not in plan.ports:
-            continue
-        try:
-            ports[name] = _open(name, plan.ports[name], pool, journal)
-        except Exception as problem:
-            found = refusal(problem, name, plan.ports[name])
-            if found is None:
-                raise
-            mistakes += found
-    return mistakes
+    """Open one port into `ports`; the mistakes that are in its way."""
+    try:
+        ports[name] = _open(name, port, pool, journal)
+    except Exception as problem:
+        found = refusal(problem, name, port)
+        if found is None:
+            raise
+        return found
+    return []
 
 
 def binding_mistakes(plan: Plan, descriptor: Descriptor) -> list[Mistake]:
@@ -105,14 +106,31 @@ def _open(name: str, port: PortPlan, pool: Pool, journal: Journal) -> OpenPort:
         opened = backend.open(name, port.read, port.write)
         return opened
     assert port.interface is not None
+    interface = first_name(port.interface)
     with contextlib.ExitStack() as stack:
-        if (lease := port_lease.take(name, port.interface)) is not None:
+        if (lease := port_lease.take(name, interface)) is not None:
             stack.callback(lease.close)
-        live = backend.open(name, port.interface, pool, journal, take=port.take)
+        live = backend.open(name, interface, pool, journal, take=port.take)
         stack.push(live.undo)  # the interface is as it was before somebody else may have it
         live.undo = stack.pop_all()
         opened = live
     return opened
+
+
+def index_of(interface: str | None) -> int:
+    """Of a name, or another name (altname), of an interface; 0 if it is not there."""
+    try:
+        return socket.if_nametoindex(interface or "")
+    except OSError:
+        return 0
+
+
+def first_name(interface: str) -> str:
+    """Guards and sysctls know an interface by one name only."""
+    try:
+        return socket.if_indextoname(index_of(interface))
+    except OSError:
+        return interface
 
 
 def refusal(problem: Exception, name: str, port: PortPlan) -> list[Mistake] | None:
@@ -126,10 +144,12 @@ def refusal(problem: Exception, name: str, port: PortPlan) -> list[Mistake] | No
     return None
 
 
-def close_ports(ports: MutableMapping[str, OpenPort]) -> None:
-    """Give every interface and file back, the last one opened first."""
-    for name in reversed(list(ports)):
-        ports.pop(name).close()
+def close_port(name: str, ports: MutableMapping[str, OpenPort]) -> list[Mapping[str, Any]]:
+    """Give its interface or files back. What could not be undone since the interface is not there: entries for
+    `restore_entry`, should it come back."""
+    port = ports.pop(name)
+    port.close()
+    return port.owed
 
 
 def restore_entry(entry: Mapping[str, Any]) -> str | None:

@@ -205,6 +205,22 @@ def test_auto_says_why_it_takes_less(lab: Lab, rig: Started) -> None:
     assert "packet rings" in why and "not af_xdp:" in why and "too large for native XDP" in why
 
 
+def test_locked_memory_that_is_limited_is_named(lab: Lab) -> None:
+    words = ("prlimit", "--memlock=65536", "setpriv", "--inh-caps=-ipc_lock", "--bounding-set=-ipc_lock",
+             sys.executable)  # fmt: skip
+    rig = lab.appliance.spawn(
+        *words, "-m", "tests.rigs.ports", "auto", IN, "auto", OUT, cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    why = json.loads(line(rig))["ports"]["in"]["why"]
+    rig.kill()
+    finish(rig)
+    said = "locked memory is limited to 64 KiB, and a port locks the packet pool, 16384 KiB"
+    assert f"not af_xdp: {IN}: {said} (ulimit -l unlimited" in why
+    doctor = lab.appliance.run(*words, "-m", "coven", "doctor", cwd=ROOT).stdout
+    assert f"{said} or more: AF_PACKET ports" in doctor
+
+
 def test_generic_only_by_name(lab: Lab, rig: Started) -> None:
     ports = rig(backend="af_xdp_generic")
     assert "generic XDP" in ports.said["ports"]["in"]["why"]

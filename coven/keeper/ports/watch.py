@@ -1,0 +1,281 @@
+"""The ports of one VNF and what becomes of their interfaces meanwhile.
+
+An interface is followed by its index as long as it lives: what it is called, its link, its MTU, its offloads.
+One that leaves (deleted, or moved to another namespace) is let go of at once, and taken again, as a switch
+does, when one of the name that the port was bound to is there: another one to the kernel, so whether the host
+may do without it is asked anew.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from coven.keeper.forwarder.wiring import PortState
+from coven.keeper.loop import Timer
+from coven.keeper.ports import trouble as port_trouble
+from coven.keeper.ports.links import Links
+from coven.keeper.ports.opening import OpenPort, binding_mistakes, close_port, index_of, open_port, restore_entry
+from coven.keeper.status import PortFacts
+from itf.mistakes import Mistake
+from itf.segment import C
+from vns import rtnetlink
+from vns.interface import largest_mtu, present_name
+from vns.rtnetlink import Link
+
+if TYPE_CHECKING:
+    from coven.keeper.vnf import Vnf
+
+UP, DOWN, GONE = "up", "down", "gone"
+SETTLE_SECONDS = 0.5  #: after the last news of an interface that is new: its maker is done, with addresses too
+RETRY_SECONDS = 1.0, 10.0  #: between tries to take one that is there and refused, doubling
+_BACKENDS = {C.PORT_AF_XDP: "af_xdp", C.PORT_AF_PACKET: "af_packet", C.PORT_PCAP: "pcap"}
+
+
+@dataclass
+class Trouble:
+    words: str
+    since: float  #: seconds since 1970
+
+
+@dataclass
+class Bound:
+    """What is known of a live port's interface, there or not."""
+
+    link: str = UP
+    since: float = field(default_factory=time.time)  #: when the link became so; seconds since 1970
+    trouble: dict[str, Trouble] = field(default_factory=dict)
+    coming: Timer | None = None  #: until it is looked at again
+    wait: float = RETRY_SECONDS[0]
+
+
+class PortWatch:
+    """Opens and closes the ports of `vnf`, in `vnf.ports`, and keeps them in `vnf.wiring` as they are."""
+
+    def __init__(self, vnf: Vnf):
+        self.vnf = vnf
+        self.facts: dict[str, PortFacts] = {}
+        self._bound: dict[str, Bound] = {}
+        self._owed: list[Mapping[str, Any]] = []
+        self._index: dict[str, int] = {}  #: of interfaces given back for the moment, whatever they are called
+        self._links = None if vnf.capture else Links(vnf.loop, self._changed, self._left)
+
+    # opening and closing
+
+    def open_missing(self, missing: bool = False) -> list[Mistake]:
+        """Open what is not open, or was on an interface that is no longer there; the mistakes of all ports.
+        `missing`: an interface that is not there is none, and is taken when it comes."""
+        vnf = self.vnf
+        mistakes = binding_mistakes(vnf.plan, vnf.descriptor)
+        for name in vnf.descriptor.ports:
+            if name in vnf.ports and not vnf.capture and vnf.ports[name].interface() is None:
+                self._lost(name)
+            if name in vnf.plan.ports and name not in vnf.ports:
+                mistakes += self._open_or_wait(name, missing)
+        return mistakes
+
+    def _open_or_wait(self, name: str, missing: bool) -> list[Mistake]:
+        interface = self.vnf.plan.ports[name].interface
+        mistakes = self._open(name)
+        if mistakes and missing and interface and not index_of(interface):
+            self.facts.setdefault(name, PortFacts("none", "its interface is not there yet", interface))
+            self._away(name, port_trouble.gone(interface))
+            return []
+        if mistakes and name in self.facts:
+            self._refused(name, mistakes)
+        return mistakes
+
+    def close(self) -> None:
+        """Give every interface and file back, the last one opened first."""
+        for name, port in reversed(list(self.vnf.ports.items())):
+            if port.interface() is not None:
+                self._index[name] = port.ifindex
+            self._owed += close_port(name, self.vnf.ports)
+        owed, self._owed = self._owed, []
+        for entry in owed:
+            if present_name(entry) is None:
+                self._owed.append(entry)
+            else:
+                restore_entry(entry)
+
+    def end(self) -> None:
+        self.close()
+        for bound in self._bound.values():
+            if bound.coming is not None:
+                bound.coming.cancel()
+        if self._links is not None:
+            self._links.close()
+            self._links = None
+
+    def _open(self, name: str) -> list[Mistake]:
+        vnf, bound = self.vnf, self._bound.setdefault(name, Bound())
+        plan = vnf.plan.ports[name]
+        plan = replace(plan, interface=_name_of(self._index.pop(name, 0)) or plan.interface)
+        mistakes = open_port(name, plan, vnf.pool, vnf.journal, vnf.ports)
+        if mistakes:
+            return mistakes
+        port = vnf.ports[name]
+        self.facts[name] = PortFacts(_BACKENDS.get(port.kind, "none"), port.why, port.interface() or plan.interface)
+        before = vnf.wiring.ports[name]
+        vnf.wiring.ports[name] = PortState(
+            kind=before.kind,
+            generation=before.generation,
+            mtu=port.mtu,
+            ifindex=port.ifindex,
+            queues=port.queues,
+            mac=port.mac,
+            link=port.link,
+            parameters=list(port.parameters),
+        )
+        bound.trouble.clear()
+        if self._links is not None:
+            self._follow(name, port, rtnetlink.links().get(port.ifindex), quietly=True)
+        return []
+
+    # what the kernel tells
+
+    def _changed(self, link: Link) -> None:
+        for name, port in list(self.vnf.ports.items()):
+            if port.ifindex == link.index:
+                self._follow(name, port, link)
+        for name, plan in self.vnf.plan.ports.items():
+            if name not in self._bound or name in self.vnf.ports:
+                continue
+            # a second name (altname) may be given without a word: so look whenever there is news at all
+            if index_of(plan.interface) == link.index or self._bound[name].coming is None:
+                self._look_later(name, SETTLE_SECONDS)
+
+    def _left(self, index: int) -> None:
+        for name, port in list(self.vnf.ports.items()):
+            if port.ifindex == index:
+                self._lost(name)
+
+    def _follow(self, name: str, port: OpenPort, link: Link | None, quietly: bool = False) -> None:
+        """An open port's interface, as it is now. None: it went before we looked, as we shall be told."""
+        if link is None:
+            return
+        vnf, bound, facts = self.vnf, self._bound[name], self.facts[name]
+        if facts.interface != link.name:
+            self._say(name, f"{facts.interface} is called {link.name} now")
+            self.facts[name] = replace(facts, interface=link.name)
+        state = UP if link.carrier else DOWN
+        if state != bound.link:
+            bound.link, bound.since = state, time.time()
+        if link.mtu != port.mtu:
+            self._say(name, f"{link.name} has MTU {link.mtu} now, it was {port.mtu}")
+            port.mtu = vnf.wiring.ports[name].mtu = link.mtu
+            if vnf.wiring.ports[name].kind != C.PORT_NONE:
+                vnf.epochs.move()
+        take = vnf.plan.ports[name].take
+        there = dict(port_trouble.of_link(port, link, largest_mtu(vnf.pool), take))
+        for what in list(bound.trouble):
+            if what not in there:
+                self._say(name, f"no longer so: {bound.trouble.pop(what).words.partition(' (')[0]}")
+        for what, words in there.items():
+            self._trouble(name, what, words, quietly)
+
+    def _trouble(self, name: str, what: str, words: str, quietly: bool = False) -> None:
+        trouble = self._bound[name].trouble
+        if what in trouble and trouble[what].words == words:
+            return
+        if not quietly:
+            self._say(name, words)
+        trouble[what] = Trouble(words, trouble[what].since if what in trouble else time.time())
+
+    def _lost(self, name: str) -> None:
+        """The interface has left: let go of it, which also detaches our program from one that was moved away."""
+        self._owed += close_port(name, self.vnf.ports)
+        self._away(name, port_trouble.gone(str(self.facts[name].interface)))
+        self._look_later(name, SETTLE_SECONDS)  # one of that name may be there already
+
+    def _away(self, name: str, words: str) -> None:
+        bound = self._bound[name]
+        if bound.link != GONE:
+            bound.link, bound.since, bound.wait = GONE, time.time(), RETRY_SECONDS[0]
+            bound.trouble.clear()
+        self._trouble(name, GONE, words)
+
+    # taking it again
+
+    def _look_later(self, name: str, seconds: float) -> None:
+        bound = self._bound[name]
+        if bound.coming is not None:
+            bound.coming.cancel()
+        bound.coming = self.vnf.loop.later(seconds, lambda: self._look(name))
+
+    def _look(self, name: str) -> None:
+        vnf, bound = self.vnf, self._bound[name]
+        bound.coming = None
+        if name in vnf.ports or self._links is None or not index_of(vnf.plan.ports[name].interface):
+            return
+        if vnf.busy:
+            self._look_later(name, SETTLE_SECONDS)
+        elif mistakes := self._open(name):
+            self._refused(name, mistakes)
+        elif not vnf.forwarding:
+            self._back(name, bound)
+        else:
+            self._join(name)
+
+    def _refused(self, name: str, mistakes: list[Mistake]) -> None:
+        """It could not be opened: if it is there, try again later."""
+        bound, interface = self._bound[name], str(self.vnf.plan.ports[name].interface)
+        if not index_of(interface):
+            self._away(name, port_trouble.gone(interface))
+            return
+        self._away(name, port_trouble.refused(interface, mistakes))
+        self._look_later(name, bound.wait)
+        bound.wait = min(bound.wait * 2, RETRY_SECONDS[1])
+
+    def _join(self, name: str) -> None:
+        """Forward through a port that has just been opened, as well."""
+        vnf, bound, port = self.vnf, self._bound[name], self.vnf.ports[name]
+
+        def taken_up(errors: list[tuple[int, str]]) -> None:
+            if vnf.ports.get(name) is not port:  # it has gone again, or the VNF was stopped
+                return
+            own = [what for stage, what in errors if stage == C.STAGE_PORT + vnf.descriptor.ports[name].number]
+            if own:
+                self._owed += close_port(name, vnf.ports)
+                self._refused(name, [Mistake(found=what) for what in own])
+            else:
+                self._back(name, bound)
+
+        vnf.wire_port(name)
+        vnf.epochs.move(taken_up)
+
+    def _back(self, name: str, bound: Bound) -> None:
+        bound.wait = RETRY_SECONDS[0]
+        interface = str(self.facts[name].interface)
+        self._say(name, f"{interface} is back and taken again")
+        self.vnf.on_port_back(name, interface)
+
+    # telling
+
+    def _say(self, name: str, words: str) -> None:
+        self.vnf.logs.say("keeper", f"port {name}: {words}")
+
+    def shown(self) -> dict[str, PortFacts]:
+        """The ports as they are at this moment."""
+        if self._links is None:
+            return self.facts
+        return {
+            name: replace(
+                facts,
+                link=self._bound[name].link,
+                since=self._bound[name].since,
+                mtu=self.vnf.wiring.ports[name].mtu,
+                trouble=[(each.words, each.since) for each in self._bound[name].trouble.values()],
+            )
+            for name, facts in self.facts.items()
+        }
+
+
+def _name_of(index: int) -> str | None:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return None
