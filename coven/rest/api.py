@@ -408,7 +408,7 @@ def application(api: Api) -> bottle.Bottle:
         def answer(**parameters: str) -> Any:
             bottle.response.status = entry.status
             try:
-                web.check_caller(api.token)
+                web.check_caller(api.token, bottle.request.get_header)
                 value = handler(**parameters)
             except Refused as refused:
                 return web.reply_problem(refused)

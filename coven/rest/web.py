@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +13,12 @@ import bottle
 from coven.agent.store import Row
 from coven.base.plain import faults
 from coven.base.problem import STATUS, problem
+from coven.package.archive import MAX_ARCHIVE
 from coven.rest.routes import JSON, PROBLEM
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
+CHALLENGE = ("WWW-Authenticate", 'Bearer realm="coven"')
+UPLOADS = "/v1/packages"
 MAX_JSON = 1 << 20  #: bytes of a request's JSON body
 
 
@@ -27,6 +31,16 @@ def body(media: str) -> Any:
             title="another media type", kind=Kind.UNSUPPORTED,
         )  # fmt: skip
     return bottle.request.environ["wsgi.input"]
+
+
+def check_length(path: str, length: int) -> None:
+    """Whether a body of so many bytes is taken there. Raises Refused."""
+    most = MAX_ARCHIVE if path == UPLOADS else MAX_JSON
+    if length > most:
+        raise Refused(
+            Mistake(file="request", found=f"{length} bytes", expected=f"at most {most}"),
+            title="request too large", kind=Kind.TOO_LARGE,
+        )  # fmt: skip
 
 
 def json_body() -> Row:
@@ -43,6 +57,7 @@ def json_body() -> Row:
             raise refused(f"{next(key for key in keys if keys.count(key) > 1)[:60]} twice")
         return record
 
+    check_length("", bottle.request.content_length)
     data = body(JSON).read(MAX_JSON + 1)
     if len(data) > MAX_JSON:
         raise Refused(
@@ -107,14 +122,15 @@ def number(name: str, default: float, low: float, high: float) -> float:
 def reply_problem(refused: Refused) -> str:
     status = STATUS[refused.kind]
     bottle.response.status = int(status)
+    if refused.kind == Kind.UNAUTHENTICATED:
+        bottle.response.set_header(*CHALLENGE)
     bottle.response.content_type = PROBLEM
     return json.dumps(problem(status, refused.title, refused.mistakes, instance=bottle.request.path))
 
 
-def check_caller(token: str | None) -> None:
-    """Who may ask. Raises Refused with 401 or 403."""
-    origin = bottle.request.get_header("Origin")
-    host = bottle.request.get_header("Host", "")
+def check_caller(token: str | None, header: Callable[[str], str | None]) -> None:
+    """Who may ask, by the headers of a request. Raises Refused."""
+    origin, host = header("Origin"), header("Host") or ""
     # a web page that the user visits could ask a loopback agent in the user's name
     if origin and urlsplit(origin).netloc != host:
         raise Refused(
@@ -129,9 +145,8 @@ def check_caller(token: str | None) -> None:
                 Mistake(field="Host", found=host[:100], expected="localhost"), title="forbidden", kind=Kind.FORBIDDEN
             )
         return
-    scheme, _, given = bottle.request.get_header("Authorization", "").partition(" ")
+    scheme, _, given = (header("Authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-        bottle.response.set_header("WWW-Authenticate", 'Bearer realm="coven"')
         raise Refused(
             Mistake(
                 field="Authorization", found="no valid token" if given else "no token", expected="Bearer TOKEN",

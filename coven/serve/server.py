@@ -33,9 +33,10 @@ from coven.base.places import Places, is_loopback
 from coven.keeper.journal import Left
 from coven.keeper.main import recover
 from coven.package.archive import MAX_ARCHIVE
+from coven.rest import web
 from coven.rest.api import Api, application
 from coven.serve import tls
-from coven.serve.spool import Channel
+from coven.serve.spool import MOST, SILENT_SECONDS, patient
 from itf.mistakes import Mistake, Refused
 
 log = logging.getLogger("coven.agent")
@@ -209,10 +210,17 @@ class Agent:
         self._server: Any = waitress.server.create_server(
             application(self.api), sockets=[self._front.inside if self._front else self.socket],
             threads=THREADS, ident="coven",
-            max_request_body_size=MAX_ARCHIVE + 1, max_request_header_size=1 << 16, channel_timeout=60,
-            connection_limit=200, clear_untrusted_proxy_headers=True,
+            max_request_body_size=MAX_ARCHIVE + 1, max_request_header_size=1 << 16,
+            channel_timeout=SILENT_SECONDS, cleanup_interval=2, connection_limit=2 * MOST,
+            clear_untrusted_proxy_headers=True,
         )  # fmt: skip
-        self._server.channel_class = Channel
+        self._server.channel_class = patient(lambda header, path, length: self._judge(secret, header, path, length))
+
+    @staticmethod
+    def _judge(secret: str | None, header: Callable[[str], str | None], path: str, length: int) -> None:
+        """Before a body is taken in: who sends it, and how much. Raises Refused."""
+        web.check_caller(secret, header)
+        web.check_length(path, length)
 
     @property
     def url(self) -> str:

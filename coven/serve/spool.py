@@ -1,9 +1,12 @@
-"""What waitress does by itself, our way: request bodies on a disk that may be full, and requests that never reach
-the application, which are told so in problem details like all others.
+"""What waitress does by itself, our way: request bodies on a disk that may be full; requests that never reach the
+application, which are told so in problem details like all others; and clients that are silent.
 
 waitress keeps a long body in a temporary file and drops the connection when that cannot be written. Here the
 rest of the body is read and forgotten instead, and whoever reads the body gets the error: the client has its
-answer, 507.
+answer, 507. Likewise a body whose sender may not ask is not kept; one that is only announced (Expect) is refused.
+
+A client that says nothing holds a connection and nothing else, for as long as there are connections: when MOST are
+there, whoever has been silent longest makes room.
 """
 
 from __future__ import annotations
@@ -11,17 +14,27 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from errno import EACCES
+from http import HTTPStatus
 from typing import Any
 
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 
-from coven.base.problem import problem
+from coven.base.problem import STATUS, problem
 from coven.package.archive import NO_SPACE
 from coven.rest.routes import PROBLEM
-from itf.mistakes import Mistake
+from coven.rest.web import CHALLENGE
+from itf.mistakes import Mistake, Refused
+
+MOST = 200  #: connections; one more, and the longest silent one goes
+FIRST_SECONDS = 10  #: for the first request, from the connection to the end of its headers
+SILENT_SECONDS = 60  #: for the next one, or the next bytes of a body
+_TLS_RECORD = b"\x16"  #: the first byte of a TLS connection (RFC 8446, 5.1)
 
 
 class _Full(io.RawIOBase):
@@ -59,11 +72,44 @@ class Spool(OverflowableBuffer):
             super().close()
 
 
+@dataclass
+class NoRequest:
+    """What waitress asks of an error: see waitress.utilities.Error."""
+
+    refused: Refused
+
+    @property
+    def code(self) -> int:
+        return int(STATUS[self.refused.kind])
+
+    @property
+    def reason(self) -> str:
+        return STATUS[self.refused.kind].phrase
+
+
 class Parser(HTTPRequestParser):
+    #: whether a request with these headers is taken, by a function of their names, of that length, at that path
+    judge: Callable[[Callable[[str], str | None], str, int], None] = staticmethod(lambda header, path, length: None)
+
     def parse_header(self, header: bytes) -> None:
         super().parse_header(header)
+        if self.version == "1.1" and "HOST" not in self.headers:  # RFC 9112, 3.2
+            raise ParsingError("no Host")
+        try:
+            self.path.encode("latin-1").decode()
+        except UnicodeDecodeError:
+            raise ParsingError("a path that is no UTF-8") from None
         if self.body_rcv is not None:
             self.body_rcv.buf = Spool(self.adj.inbuf_overflow)
+        try:
+            self.judge(lambda name: self.headers.get(name.upper().replace("-", "_")), self.path, self.content_length)
+        except Refused as refused:
+            if self.headers.get("EXPECT", "").lower() == "100-continue":
+                self.expect_continue = False
+                self.error = NoRequest(refused)
+                self.completed = True
+            elif self.body_rcv is not None:  # the application says so, too, once it is read
+                self.body_rcv.buf.full = OSError(EACCES, "refused")
 
 
 class Unreadable(ErrorTask):
@@ -71,8 +117,13 @@ class Unreadable(ErrorTask):
 
     def execute(self) -> None:
         error = self.request.error
-        body = json.dumps(problem(error.code, error.reason, [Mistake(file="request", found=str(error.body))])).encode()
+        mistakes = [Mistake(file="request", found=str(error.body))] if not isinstance(error, NoRequest) else (
+            error.refused.mistakes
+        )
+        body = json.dumps(problem(error.code, error.reason, mistakes)).encode()
         self.status = f"{error.code} {error.reason}"
+        if error.code == HTTPStatus.UNAUTHORIZED:
+            self.response_headers.append(CHALLENGE)
         self.response_headers.append(("Content-Type", PROBLEM))
         self.set_close_on_finish()
         self.content_length = len(body)
@@ -82,3 +133,54 @@ class Unreadable(ErrorTask):
 class Channel(HTTPChannel):
     error_task_class = Unreadable
     parser_class = Parser
+    _heard = 0.0
+    _asked = False  #: a whole request has come
+
+    def __init__(self, server: Any, *args: Any, **kwargs: Any):
+        channels = [each for each in server.active_channels.values() if isinstance(each, Channel)]
+        if len(channels) >= MOST:
+            min(channels, key=Channel.patience).handle_close()
+        super().__init__(server, *args, **kwargs)
+
+    def patience(self) -> tuple[bool, bool, float]:
+        """The least goes first: those with a request under way last, those whose headers are not even there first."""
+        in_body = self.request is not None and self.request.headers_finished
+        return bool(self.requests), in_body, self._since
+
+    @property
+    def _since(self) -> float:
+        """When what we wait for began: a whole request counts, a byte of one does not."""
+        return self._heard if self._asked else self.creation_time
+
+    @property
+    def last_activity(self) -> float:
+        """For waitress, which closes what has been silent for SILENT_SECONDS: the first request has less time."""
+        in_body = self.request is not None and self.request.headers_finished
+        return self._heard if self._asked or in_body else self.creation_time - (SILENT_SECONDS - FIRST_SECONDS)
+
+    @last_activity.setter
+    def last_activity(self, now: float) -> None:
+        self._heard = now
+
+    def received(self, data: bytes) -> bool:
+        if not self._asked and self.request is None and data[:1] == _TLS_RECORD:
+            self._answer_tls()
+            return False
+        more = bool(super().received(data))
+        self._asked = self._asked or bool(self.requests)
+        return more
+
+    def _answer_tls(self) -> None:
+        """It speaks TLS, and we do not: it cannot read what we say, but a client shows that it is no TLS."""
+        mistake = Mistake(found="TLS", expected="plain HTTP", remedy="ask with http://")
+        body = json.dumps(problem(HTTPStatus.BAD_REQUEST, "no TLS here", [mistake])).encode()
+        head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: {PROBLEM}\r\nContent-Length: {len(body)}\r\n"
+        with contextlib.suppress(OSError):
+            self.socket.send(f"{head}Connection: close\r\n\r\n".encode() + body)
+        self.will_close = True
+
+
+def patient(judge: Callable[[Callable[[str], str | None], str, int], None]) -> type[Channel]:
+    """The channels of a server whose requests are judged by `judge` as soon as their headers are there."""
+    parser = type("Judging", (Parser,), {"judge": staticmethod(judge)})
+    return type("Patient", (Channel,), {"parser_class": parser})

@@ -24,7 +24,8 @@ from itf.mistakes import Mistake, Refused
 
 log = logging.getLogger("coven.agent")
 
-CONNECTIONS = 200  #: at once; further ones wait in the kernel's queue
+CONNECTIONS = 200  #: at once; one more, and the longest silent one goes
+OF_ONE_ADDRESS = 100
 HANDSHAKE_SECONDS = 10.0  #: from the connection to the end of TLS's handshake
 STALLED_SECONDS = 60.0  #: for a client to take what it asked for
 LINGER_SECONDS = 5.0  #: for a connection to end in an orderly way
@@ -116,6 +117,18 @@ def _handshake(context: ssl.SSLContext, client: ssl.SSLContext) -> bytes:
     return asks.getpeercert(binary_form=True) or b""
 
 
+@dataclass
+class Client:
+    """A connection from outside."""
+
+    address: str
+    since: float  #: its beginning, or the server's last word to it, in the loop's time
+    waits: bool = False  #: it has said something since then
+
+    def patience(self) -> tuple[bool, float]:
+        return self.waits, self.since
+
+
 class Front:
     """Takes connections from `outside` and hands them, decrypted, to the socket `inside` that listens."""
 
@@ -130,6 +143,7 @@ class Front:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="tls", daemon=True)
         self._main: asyncio.Task[None] | None = None
+        self._clients: dict[asyncio.Task[None], Client] = {}
 
     def start(self) -> None:
         self._main = self._loop.create_task(self._accept())
@@ -150,33 +164,38 @@ class Front:
             self._loop.run_until_complete(self._main)  # type: ignore[arg-type]
 
     async def _accept(self) -> None:
-        room = asyncio.Semaphore(CONNECTIONS)
-        tasks: set[asyncio.Task[None]] = set()
-
-        def ended(task: asyncio.Task[None]) -> None:
-            tasks.discard(task)
-            room.release()
-
         try:
             while True:
-                await room.acquire()
                 try:
-                    sock, _ = await self._loop.sock_accept(self.outside)
+                    sock, address = await self._loop.sock_accept(self.outside)
                 except OSError as error:  # no descriptor left, or a client that went at once
                     log.warning("a connection could not be taken: %s", error)
-                    room.release()
                     await asyncio.sleep(0.1)
                     continue
-                task = self._loop.create_task(self._serve(sock))
-                tasks.add(task)
-                task.add_done_callback(ended)
+                self._make_room(address[0])
+                client = Client(address[0], self._loop.time())
+                task = self._loop.create_task(self._serve(sock, client))
+                self._clients[task] = client
+                task.add_done_callback(lambda ended: self._clients.pop(ended, None))
         finally:
+            tasks = set(self._clients)
             if tasks:
                 await asyncio.wait(tasks, timeout=1.0)
             for task in tasks:
                 task.cancel()
 
-    async def _serve(self, sock: socket.socket) -> None:
+    def _make_room(self, address: str) -> None:
+        """For one connection more: whoever has been silent longest goes, of that address or of all."""
+        for limit, tasks in (
+            (OF_ONE_ADDRESS, [task for task, client in self._clients.items() if client.address == address]),
+            (CONNECTIONS, list(self._clients)),
+        ):
+            if len(tasks) >= limit:
+                longest = min(tasks, key=lambda task: self._clients[task].patience())
+                del self._clients[longest]
+                longest.cancel()
+
+    async def _serve(self, sock: socket.socket, client: Client) -> None:
         """One connection, whose faults are nobody else's."""
         sock.setblocking(False)
         try:
@@ -184,6 +203,9 @@ class Front:
                 speaks_tls = await self._speaks_tls(sock)
         except (OSError, TimeoutError):  # strangers' attempts are no news
             speaks_tls = False
+        except asyncio.CancelledError:
+            sock.close()
+            raise
         if not speaks_tls:
             sock.close()
             return
@@ -199,19 +221,22 @@ class Front:
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
         try:
             with await self._connected() as own:
-                await self._relay(reader, writer, own)
+                await self._relay(reader, writer, own, client)
         except OSError as error:
             log.warning("a connection could not be handed on: %s", error)
         finally:
             if not transport.is_closing():
                 transport.abort()
 
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, own: socket.socket) -> None:
+    async def _relay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, own: socket.socket, client: Client
+    ) -> None:
         refused = asyncio.Event()
-        asking = self._loop.create_task(self._hand_in(reader, own, refused))
+        asking = self._loop.create_task(self._hand_in(reader, own, refused, client))
         try:
             with contextlib.suppress(OSError, TimeoutError):  # of the client: it has gone, or takes nothing
                 while data := await _received(self._loop, own):
+                    client.waits, client.since = False, self._loop.time()
                     writer.write(data)
                     async with asyncio.timeout(STALLED_SECONDS):
                         await writer.drain()
@@ -223,10 +248,13 @@ class Front:
         finally:
             asking.cancel()
 
-    async def _hand_in(self, reader: asyncio.StreamReader, own: socket.socket, refused: asyncio.Event) -> None:
+    async def _hand_in(
+        self, reader: asyncio.StreamReader, own: socket.socket, refused: asyncio.Event, client: Client
+    ) -> None:
         """What the client sends; after the server has had enough, what it still sends is forgotten."""
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
+                client.waits = True
                 if refused.is_set():
                     continue
                 try:

@@ -137,7 +137,7 @@ def test_requests_are_read_strictly(agent: Agent) -> None:
     for body, found in (
         (b'{"name": "a", "name": "b", "package": "c"}', "name twice"),
         (b"[1]", "another value"),
-        (b"[" * 100_000, "RecursionError"),
+        (b"[" * 100_000, "lists and maps nested without end"),
         (b'{"name": NaN}', "NaN"),
     ):
         status, told = agent.ask("POST", "/v1/vnfs", data=body, Content_Type="application/json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,28 @@ def test_silent_clients_hold_nobody_up(serving: Serving, pki: Path) -> None:
         silent[0].sendall(b"\x16\x03\x01")
         words = ("--cacert", pki / "ca.pem", "-H", f"Authorization: Bearer {serving.token}")
         assert curl(*words, serving.url + "/v1/vnfs").stdout.endswith("\n200")
+    finally:
+        for sock in silent:
+            sock.close()
+
+
+@pytest.mark.parametrize("how", ["says nothing", "half a record", "shakes hands and is silent", "half a request"])
+def test_more_silent_clients_than_are_taken_hold_nobody_up(serving: Serving, pki: Path, how: str) -> None:
+    """All of one address: those that have been silent longest make room, and an answer takes its time only."""
+    context = ssl.create_default_context(cafile=str(pki / "ca.pem"))
+    silent: list[socket.socket] = []
+    try:
+        for _ in range(260):
+            sock = socket.create_connection(serving.address, timeout=30)
+            if how == "half a record":
+                sock.sendall(b"\x16\x03\x01")
+            elif how != "says nothing":
+                sock = context.wrap_socket(sock, server_hostname="127.0.0.1")
+                if how == "half a request":
+                    sock.sendall(b"GET /v1/vnfs HTTP/1.1\r\nHost")
+            silent.append(sock)
+        words = ("--cacert", pki / "ca.pem", "-H", f"Authorization: Bearer {serving.token}")
+        assert curl(*words, serving.url + "/v1/vnfs").stdout == "[]\n200"
     finally:
         for sock in silent:
             sock.close()
