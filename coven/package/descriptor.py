@@ -375,9 +375,8 @@ class _DescriptorReader(Reader):
                 try:
                     compile_match(match)
                 except ValueError as error:
-                    self.wrong(
-                        entries["match"], f"{place}.match", f"{show(match)} ({error})", "pcap-filter syntax"
-                    )
+                    found, remedy = f"{show(match)} ({error})", getattr(error, "remedy", None)
+                    self.wrong(entries["match"], f"{place}.match", found, "pcap-filter syntax", remedy)
             port = self.string(get("port"), f"{place}.port") if "port" in entries else None
             if port is not None and isinstance(entries["port"].value, str) and port not in result.ports:
                 self.wrong(

@@ -1,7 +1,10 @@
-"""Names of hosts and networks in pcap-filter expressions, which are refused.
+"""Words in pcap-filter expressions that are refused: names of hosts and networks, and tags.
 
 libpcap asks a name server what they mean, in the middle of a deployment, and what the classifier then matches would
 depend on the answer of that moment. Names of ports and protocols come from files (/etc/services, /etc/protocols).
+
+An expression sees packets without their tags, so that `ip` means the same in every VLAN: one that asks for tags would
+never meet a packet.
 """
 
 from __future__ import annotations
@@ -29,6 +32,28 @@ _BEGIN = frozenset(re.findall(r"\S+", """
 _FLAGS = re.compile(r"tcpflags|tcp-(fin|syn|rst|push|ack|urg|ece|cwr)")
 _TYPE = re.compile(r"icmp6?-[a-z0-9-]+")
 _BETWEEN = frozenset({"and", "or", "not"})
+
+
+_TAGS = re.compile(r"(?<![\w.:-])vlan(?![\w.:-])(?:\s+(\d+)\b)?")
+_TAG_TYPES = re.compile(
+    r"\bether\s*(?:\[\s*12\s*:\s*2\s*\]\s*==?|\s+proto)\s*(0x8100|0x88a8|0x9100|33024|34984|37120)\b", re.I
+)
+
+
+class Tagged(ValueError):
+    """`remedy`: how a rule says what was meant."""
+
+    def __init__(self, found: str, vlan: str | None):
+        super().__init__(f"{found}: an expression sees packets without their tags")
+        self.remedy = f"vlan: {vlan or 'NUMBER'}, beside match: the outermost tag"
+
+
+def refuse_tags(expression: str) -> None:
+    """Raises Tagged where the expression asks for tags."""
+    if (found := _TAGS.search(expression)) is not None:
+        raise Tagged(found[0], found[1])
+    if (found := _TAG_TYPES.search(expression)) is not None:
+        raise Tagged(found[0], None)
 
 
 def refuse_names(expression: str) -> None:

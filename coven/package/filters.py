@@ -8,7 +8,7 @@ from typing import Any
 
 import cffi
 
-from coven.package.filter_words import refuse_names
+from coven.package.filter_words import refuse_names, refuse_tags
 
 Instruction = tuple[int, int, int, int]  #: code, jt, jf, k
 
@@ -65,13 +65,14 @@ def _compile(link_type: int, expression: str) -> tuple[Instruction, ...]:
 @lru_cache(maxsize=256)
 def compile_match(expression: str) -> Match:
     """Raises ValueError with libpcap's own words for what is no pcap-filter expression, with ours for names of hosts
-    and networks.
+    and networks, and for tags (`filter_words.Tagged`, which has a remedy).
 
     One that means nothing for packets without an Ethernet header (`ether host`, `arp`) never matches those.
     """
     if "\0" in expression:
         raise ValueError("a NUL byte")
     refuse_names(expression)
+    refuse_tags(expression)
     ethernet = _compile(_DLT_EN10MB, expression)
     try:
         ip = _compile(_DLT_RAW, expression)

@@ -11,10 +11,12 @@ import contextlib
 import functools
 import json
 import shutil
+import socket
 import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from itf.mistakes import Mistake, Refused
 
 OK, FAILED, USAGE, UNACCOUNTED = 0, 1, 2, 3
 CAPTURES = (".pcap", ".pcapng")
+STREAM = "-"  #: standard input, or output, as a capture
 RUN_PREFIX = "run-"  #: folders of foreground runs, beside those of agents' VNFs
 EXPLAINED = 50  #: captures of fewer packets are explained unless one says otherwise
 SMALL_PACKET = 65536  #: bytes in a capture that a packet takes at most, by and large
@@ -47,9 +50,9 @@ STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing i
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("package", metavar="PACKAGE", help="folder, zip or descriptor file")
     parser.add_argument(
-        "--in", dest="into", metavar="X", help="interface or capture of port in (--port in=X)"
+        "--in", dest="into", metavar="X", help="interface of port in, or the capture that it reads, - for stdin"
     )
-    parser.add_argument("--out", metavar="Y", help="interface of port out, or the capture that it writes")
+    parser.add_argument("--out", metavar="Y", help="interface of port out, or the capture that it writes, - for stdout")
     parser.add_argument("--back", metavar="FILE", help="capture of what leaves by port in")
     parser.add_argument(
         "--port", action="append", default=[], metavar="NAME=READ[,WRITE]",
@@ -92,7 +95,17 @@ def _seconds(text: str) -> float:
 
 
 def is_capture(text: str) -> bool:
-    return text.endswith(CAPTURES) or Path(text).is_file()
+    path = Path(text)
+    return text == STREAM or text.endswith(CAPTURES) or path.is_file() or path.is_fifo()
+
+
+def _is_interface(text: str) -> bool:
+    """Whether that can only have meant an interface: there is one of that name, and no file."""
+    try:
+        socket.if_nametoindex(text)
+    except OSError:
+        return False
+    return not Path(text).exists()
 
 
 def bindings(arguments: argparse.Namespace, names: list[str]) -> dict[str, PortPlan]:
@@ -138,6 +151,13 @@ def bindings(arguments: argparse.Namespace, names: list[str]) -> dict[str, PortP
         mistakes.append(
             Mistake(field="--port", found=name, expected=f"a port of the package: {', '.join(names)}")
         )
+    for name, what in write.items() if capture else ():
+        if _is_interface(what):
+            remedy = f"a file of that name is ./{what}; with interfaces every port has one: --in IF --out IF"
+            found = f"the interface {what}, and captures to read"
+            mistakes.append(Mistake(field=f"--{name}", found=found, expected="a capture to write", remedy=remedy))
+    if list(read.values()).count(STREAM) > 1 or list(write.values()).count(STREAM) > 1:
+        mistakes.append(Mistake(field="--port", found="- twice", expected="one port that reads, one that writes it"))
     if capture and not read:
         mistakes.append(Mistake(field="--in", found="no capture to read", expected="one at least", remedy="--in FILE"))
     if mistakes:
@@ -147,6 +167,33 @@ def bindings(arguments: argparse.Namespace, names: list[str]) -> dict[str, PortP
     return {
         name: PortPlan(arguments.backend, read[name], take=arguments.take) for name in names if name in read
     }
+
+
+@contextlib.contextmanager
+def streams(ports: Mapping[str, PortPlan], folder: Path) -> Iterator[dict[str, PortPlan]]:
+    """The ports with files in `folder` for standard input, standard output and pipes: what is read is taken in whole
+    before, what is written is handed on at the end. Raises Refused where there is no room for it."""
+    made = dict(ports)
+    out: Path | None = None
+    for name, port in ports.items():
+        if port.read is not None and (port.read == STREAM or Path(port.read).is_fifo()):
+            copy = folder / f"{name}.in"
+            try:
+                which = 0 if port.read == STREAM else port.read
+                with open(which, "rb", closefd=which != 0) as source, copy.open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+            except OSError as problem:
+                mistake = Mistake(file=port.read, field=f"ports.{name}.read", found=problem.strerror)
+                raise Refused(mistake, title="not read") from None
+            made[name] = replace(made[name], read=str(copy))
+        if port.write == STREAM:
+            out = folder / f"{name}.out"
+            made[name] = replace(made[name], write=str(out))
+    yield made
+    if out is not None and out.exists():
+        with out.open("rb") as source:
+            shutil.copyfileobj(source, sys.stdout.buffer, 1 << 20)
+        sys.stdout.flush()
 
 
 # running
@@ -291,21 +338,27 @@ def main(arguments: argparse.Namespace) -> int:
             except Refused as refused:
                 print(refused, file=sys.stderr)
                 return USAGE
-            plan = Plan(
-                name=descriptor.name, package=source.folder, descriptor=source.descriptor_file,
-                build=make_folder() / "build", ports=ports, instance=uuid.uuid4().hex, config=settings,
-                latency=arguments.latency, debug=arguments.debug,
-            )  # fmt: skip
-            loop = Loop()
-            ending: list[bool] = []
-            on_signals(loop, lambda: ending.append(True))
-            if arguments.seconds is not None:
-                loop.later(arguments.seconds, lambda: ending.append(True))
-            if arguments.watch:
-                from coven.run.watch import watch
+            if arguments.json == Path(STREAM) and any(port.write == STREAM for port in ports.values()):
+                print(Misuse(Mistake(field="--json", found="- beside a capture to -", expected="one of them")),
+                      file=sys.stderr)  # fmt: skip
+                return USAGE
+            arguments.piped = any(port.write == STREAM for port in ports.values())
+            with tempfile.TemporaryDirectory(prefix="coven-run-") as scratch, streams(ports, Path(scratch)) as ports:
+                plan = Plan(
+                    name=descriptor.name, package=source.folder, descriptor=source.descriptor_file,
+                    build=make_folder() / "build", ports=ports, instance=uuid.uuid4().hex, config=settings,
+                    latency=arguments.latency, debug=arguments.debug,
+                )  # fmt: skip
+                loop = Loop()
+                ending: list[bool] = []
+                on_signals(loop, lambda: ending.append(True))
+                if arguments.seconds is not None:
+                    loop.later(arguments.seconds, lambda: ending.append(True))
+                if arguments.watch:
+                    from coven.run.watch import watch
 
-                return watch(plan, source.label, arguments, loop, lambda: bool(ending))
-            return run_once(plan, arguments, loop, lambda: bool(ending))
+                    return watch(plan, source.label, arguments, loop, lambda: bool(ending))
+                return run_once(plan, arguments, loop, lambda: bool(ending))
     except Refused as refused:
         print(refused, file=sys.stderr)
         return FAILED
@@ -330,7 +383,7 @@ def run_once(
         status = run.status()
         failed = any(host.state == "failed" for host in run.vnf.hosts.values())
     if arguments.json != Path("-"):
-        print(report(status))
+        print(report(status), file=sys.stderr if arguments.piped else sys.stdout)
     if arguments.json is not None:
         _write_json(arguments.json, status)
     if not_accounted(status):
@@ -360,7 +413,7 @@ def _explained(run: Foreground, arguments: argparse.Namespace) -> Iterator[None]
     if wanted is False:
         yield
         return
-    stream = sys.stderr if arguments.json == Path("-") else sys.stdout
+    stream = sys.stderr if arguments.piped or arguments.json == Path("-") else sys.stdout
     lines: list[str] = []
     say = (lambda line: print(line, file=stream, flush=True)) if wanted else lines.append
     explanation = Explanation(run.vnf, run.loop, say, width(stream))
@@ -368,7 +421,7 @@ def _explained(run: Foreground, arguments: argparse.Namespace) -> Iterator[None]
         yield
         explanation.finish()
         if lines and explanation.packets < EXPLAINED:
-            print("\n".join(lines))
+            print("\n".join(lines), file=stream)
         if wanted or (lines and explanation.packets < EXPLAINED):
             print(file=stream)
     finally:

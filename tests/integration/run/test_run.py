@@ -209,3 +209,28 @@ def test_many_runs_of_a_package_build_it_once(tmp_path: Path, monkeypatch: pytes
             status = run(pkg / "vnf.yaml", ports, {}, 1)
             assert (status["forwarded"], status["unaccounted"]) == (PACKETS, 0)
     assert built == ["one"]
+
+
+def test_pipes(tmp_path: Path, places: Path) -> None:
+    """A capture out of a pipe, or standard input, into standard output: the report then goes to standard error."""
+    pkg = package(tmp_path / "p", "vnfcs: {one: {source: one.c}}\nchain: in -> one -> out\n", one_c=FORWARD_C)
+    source, fifo = sample(tmp_path), tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for where in "-", str(fifo):
+        into = f" > {fifo}" if where != "-" else ""
+        feeder = subprocess.Popen(["sh", "-c", f"cat {source}{into}"], stdout=subprocess.PIPE)
+        command = [sys.executable, "-m", "coven.run", str(pkg), "--in", where, "--out", "-"]
+        done = subprocess.run(command, stdin=feeder.stdout, capture_output=True, cwd=ROOT, timeout=60, check=False)
+        assert feeder.wait(60) == 0 and done.returncode == 0, done.stderr
+        (tmp_path / "out.pcap").write_bytes(done.stdout)
+        assert len(rdpcap(str(tmp_path / "out.pcap"))) == PACKETS
+        assert b"the whole VNF" in done.stderr
+    assert not list(places.glob("run/run-*"))
+
+
+def test_a_capture_into_an_interface_is_a_mistake(tmp_path: Path) -> None:
+    pkg = package(tmp_path / "p", "vnfcs: {one: {source: one.c}}\nchain: in -> one -> out\n", one_c=FORWARD_C)
+    done = run(pkg, "--in", sample(tmp_path), "--out", "lo")
+    assert done.returncode == 2 and "the interface lo, and captures to read" in done.stderr and "./lo" in done.stderr
+    done = run(pkg, "--in", sample(tmp_path), "--out", "-", "--json", "-")
+    assert done.returncode == 2 and "- beside a capture to -" in done.stderr

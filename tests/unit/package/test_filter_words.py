@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coven.package.filter_words import Tagged
 from coven.package.filters import compile_match
 
 
@@ -40,3 +41,17 @@ def test_expressions_without_names(expression: str) -> None:
 def test_names(expression: str, name: str) -> None:
     with pytest.raises(ValueError, match=name + ": a name of a host or network; write its address"):
         compile_match(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "remedy"),
+    [
+        ("vlan 7", "vlan: 7,"), ("vlan and tcp port 80", "vlan: NUMBER,"), ("not vlan 12 and udp", "vlan: 12,"),
+        ("ether proto 0x8100", "vlan: NUMBER,"), ("ip or ether proto 0x88A8", "vlan: NUMBER,"),
+        ("ether[12:2] = 0x8100", "vlan: NUMBER,"), ("(vlan)", "vlan: NUMBER,"),
+    ],
+)  # fmt: skip
+def test_tags_are_not_seen(expression: str, remedy: str) -> None:
+    with pytest.raises(Tagged) as caught:
+        compile_match(expression)
+    assert caught.value.remedy.startswith(remedy)
