@@ -146,9 +146,10 @@ static void take_up_hop(struct forwarder *fw, unsigned n, const struct hop_wirin
 	if (swap) {
 		swap_begin(fw, n);
 	} else if (s->generation != 0) {
-		s->ops->poll(s, SEG_HOST_BURST); /* what it finished before it went is good */
+		unsigned reason = w->lost_reason < REASONS ? w->lost_reason : REASON_died;
+		hop_salvage(fw, s, reason);
 		stage_stop(fw, s);
-		hop_forget(s, n, w->lost_reason < REASONS ? w->lost_reason : REASON_died, false);
+		hop_forget(s, n, reason, false);
 	}
 	if (wanted != 0 && w->state != HOP_DOWN && stage_start(fw, s, &fw->pending_hop[n], wanted, true) &&
 	    swap)

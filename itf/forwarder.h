@@ -76,6 +76,10 @@ bool hop_quiet(struct stage *hop);
 uint64_t hop_advance(struct stage *hop, uint64_t clock);
 void hop_forget(struct stage *hop, unsigned tag, unsigned reason, bool alive);
 void hop_retire(struct stage *hop);
+
+/* salvage.c: what a hop's process, which has ended, had finished goes on. */
+void hop_salvage(struct forwarder *fw, struct stage *hop, unsigned lost_reason);
+
 void hop_follow(struct stage *hop, struct stage *before);
 uint32_t hop_has(struct stage *hop);
 #endif

@@ -8,26 +8,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include "forwarder.h"
+#include "hop_stage.h"
 
 enum { SPARES_FIRST = 64, SPARES_BUSY = 512 }; /* must stay within segment.py's SPARES */
 enum { PREFETCH = 4 };
 
 static const uint64_t STALL_NS = 20000000; /* a hop that does not move holds ports up no longer than this */
-
-struct hop {
-	struct hop_header *header;
-	size_t size;
-	int bell; /* eventfd: in the forwarder's epoll set, never read */
-	struct ring_end to, from, spare;
-	uint32_t has;	    /* packets of ours that it has */
-	uint16_t tag;	    /* what OWNER_HOP and OWNER_SPARE are added to for its frames: see swap.c */
-	struct hop *before; /* its predecessor, while that has packets which came before ours */
-	uint64_t before_until;
-	uint32_t spares_wanted;
-	uint32_t seen_tail; /* of its end of `to`, to tell whether it moves */
-	uint64_t moved_at;
-};
 
 /* How far `to` is filled, published or not: a forwarder that is started again publishes the rest, or those
  * packets would stay with the hop for ever. */
@@ -106,7 +92,7 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 	return 0;
 }
 
-static void pass_by(struct stage *s, const uint32_t *refs, unsigned n)
+void hop_pass_by(struct stage *s, const uint32_t *refs, unsigned n)
 {
 	s->in->forwarded += n;
 	for (unsigned i = 0; i < n && TRACED(&s->fabric->frames); i++)
@@ -127,7 +113,7 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	s->in->bursts++;
 	if (hop == NULL || w->state != HOP_UP) {
 		if (w->on_failure == FAILURE_BYPASS)
-			pass_by(s, refs, n);
+			hop_pass_by(s, refs, n);
 		else
 			frames_drop(f, refs, n, PLACE_HOP + s->number, REASON_down);
 		return;
@@ -245,8 +231,7 @@ static void stamp(struct stage *s, uint32_t ref, bool made)
 	f->priv[ref].time_ns = let_go < came ? came : let_go;
 }
 
-/* Take a frame back and say where its packet goes: a stage id, or STAGE_IDS if it ends here (and is counted). */
-static uint16_t take_back(struct stage *s, uint32_t ref)
+uint16_t hop_take_back(struct stage *s, uint32_t ref)
 {
 	struct frames *f = &s->fabric->frames;
 	struct hop *hop = s->self;
@@ -334,7 +319,7 @@ static unsigned hop_poll(struct stage *s, unsigned budget)
 			__builtin_prefetch(&f->record[refs[i + PREFETCH]]);
 			__builtin_prefetch(&f->priv[refs[i + PREFETCH]]);
 		}
-		uint16_t to = take_back(s, refs[i]);
+		uint16_t to = hop_take_back(s, refs[i]);
 		if (to == STAGE_IDS || (keeping && !keeping->read_back(s->fabric, refs[i])))
 			continue;
 		if (burst_n == SEG_BURST || (burst_n > 0 && to != target)) {

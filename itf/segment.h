@@ -471,6 +471,7 @@ enum forwarder_message_kind {
 	MESSAGE_KICK = 6,    /* K -> F: look at the config object */
 	MESSAGE_TRACE = 7,   /* K -> F: write a trace; fds: trace object, eventfd. Without fds: no more */
 	MESSAGE_SWAPPED = 8, /* F -> K: the previous generation of hop `index` has no packets any more */
+	MESSAGE_LOST = 11,   /* F -> K: the packet in which hop `index` ended: salvage.c */
 };
 
 struct forwarder_message {

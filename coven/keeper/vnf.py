@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from agents.summary import summary
 from coven.keeper.forwarder.epochs import Epochs, stage_name
 from coven.keeper.forwarder.process import ForwarderProcess
 from coven.keeper.forwarder.wiring import HopState, Wiring
@@ -286,9 +287,21 @@ class Vnf:
             swap = next((s for s in self.swaps.values() if s.old.number == index), None)
             if swap is not None and swap.old.generation == generation:
                 swap.finish()
+        elif kind == C.MESSAGE_LOST:
+            self._ended_in(index, what)
         elif kind == C.MESSAGE_DONE:
             self.done = True
             self._drained()
+
+    def _ended_in(self, number: int, what: str) -> None:
+        """Name the packet in which a VNFC ended."""
+        name = next((host.name for host in self.hosts.values() if host.number == number), None)
+        if name is None:
+            return
+        time_ns, length, link, data = what.split(" ")
+        packet = summary(bytes.fromhex(data), int(link), int(length))
+        at = f", at {int(time_ns) / 1e9:.6f} s of the capture" if self.capture else ""
+        self.logs.say(name, f"had this packet when it ended: {packet}{at}")
 
     def _forwarder_ended(self, status: int) -> None:
         if self._ended:

@@ -183,6 +183,7 @@ def test_a_new_generation_loses_what_the_old_process_had(rigs: list[Rig], captur
     totals = play(rig, lambda hop, refs: [verdict(rig, ref, C.VERDICT_FORWARD) for ref in refs])
     hung = rig.forwarder.statistics().place[C.PLACE_HOP].dropped[1]
     assert had <= hung and totals["forwarded"] == 300 - hung and totals["unaccounted"] == 0
+    assert not rig.forwarder.statistics().place[C.PLACE_HOP].dropped[0], "what it let wait is its fault, too"
     old.object.close()
 
 
