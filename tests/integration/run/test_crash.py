@@ -1,4 +1,4 @@
-"""A VNFC that ends in one packet of a capture: what it had decided goes on, that packet is named, nothing is lost twice."""
+"""A VNFC that ends in one packet of a capture: what it had decided goes on, and that packet is named."""
 
 from __future__ import annotations
 
