@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,9 @@ def _restore(entry: dict[str, Any]) -> str | None:
     return restore_entry(entry)
 
 
-def refusal(mistakes: list[Mistake]) -> dict[str, Any]:
-    return {"ok": False, "errors": [mistake.as_dict() for mistake in mistakes]}
+def refusal(mistakes: list[Mistake], code: int = HTTPStatus.UNPROCESSABLE_ENTITY) -> dict[str, Any]:
+    """`code`: the HTTP status that says it best; 503 for what is worth trying again."""
+    return {"ok": False, "code": int(code), "errors": [mistake.as_dict() for mistake in mistakes]}
 
 
 class Client:
@@ -150,6 +152,7 @@ class Keeper:
             "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
             "configure": self._configure,
             "paths": self._paths,
+            "ping": lambda request, reply: reply({"ok": True, "state": vnf.state}),
             "list": self._list,
             "request": self._request,
             "logs": self._logs,
@@ -193,16 +196,24 @@ class Keeper:
         try:
             operation(request, reply)
         except Refused as refused:
-            reply(refusal(refused.mistakes))
-        except TimeoutError as problem:
-            reply(refusal([Mistake(None, None, None, None, str(problem), None, "try again in a moment")]))
+            reply(refusal(refused.mistakes, refused.status))
 
     @staticmethod
     def _mistakes_to(reply: Reply) -> Callable[[list[Mistake]], None]:
         return lambda mistakes: reply(refusal(mistakes) if mistakes else {"ok": True})
 
     def _status(self, request: dict[str, Any], reply: Reply) -> None:
-        reply({"ok": True, **self.vnf.status()})
+        """The figures as they are now, with what the kernel counted; after a moment, as the forwarder left them."""
+
+        def complete() -> None:
+            try:
+                answer = {"ok": True, **self.vnf.status()}
+            except TimeoutError as problem:
+                mistake = Mistake(found=str(problem), remedy="try again in a moment")
+                answer = refusal([mistake], HTTPStatus.SERVICE_UNAVAILABLE)
+            reply(answer)
+
+        self.vnf.reports.ask(complete)
 
     def _host(self, request: dict[str, Any]) -> HostProcess:
         name = request.get("vnfc")
@@ -217,6 +228,13 @@ class Keeper:
         wanted = self.vnf.descriptor.configured(
             {host.name: request.get("config")}, {**self.vnf.descriptor.config, host.name: host.config}
         )
+        if host.state != "running":  # it alone can check its configuration
+            soon = host.state in ("starting", "down")
+            raise Refused(
+                Mistake(field=f"config.{host.name}", found=f"the VNFC is {host.state}", expected="a running VNFC",
+                        remedy="try again in a moment" if soon else "coven start brings it back"),
+                title="not configured", status=HTTPStatus.SERVICE_UNAVAILABLE if soon else HTTPStatus.CONFLICT,
+            )  # fmt: skip
         host.configure(wanted[host.name], self._mistakes_to(reply))
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:

@@ -41,6 +41,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _END = struct.Struct("<4s4H2LH")
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules"}
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ def full_disk(error: OSError, where: str) -> Refused:
             where, None, None, None, "no space left", "room for the package", "free some disk space"
         )
         return Refused(mistake, title="no space left on the disk", status=HTTPStatus.INSUFFICIENT_STORAGE)
+    if error.errno in READ_ONLY:
+        found = f"{error.filename or where}: {error.strerror}"
+        mistake = Mistake(file=where, found=found, expected="a folder that can be written",
+                          remedy="make it writable again")  # fmt: skip
+        return Refused(mistake, title="the disk cannot be written", status=HTTPStatus.INSUFFICIENT_STORAGE)
     mistake = Mistake(where, None, None, None, error.strerror or str(error), "a file that can be written")
     return Refused(mistake, title="not written", status=HTTPStatus.INTERNAL_SERVER_ERROR)
 

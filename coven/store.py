@@ -87,11 +87,12 @@ class Store:
         self._lock = threading.RLock()
         self.changed = threading.Condition()  #: notified whenever an operation changes
         self._released = False
-        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("PRAGMA foreign_keys=ON")
+        with self._told():
+            self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA foreign_keys=ON")
         with self.transaction() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
@@ -122,37 +123,42 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises Refused with 507 when the disk is full."""
-        with self._lock:
+        """All or nothing. Raises Refused with 507 when the disk is full or cannot be written, with 409 when the rows do
+        not go together, with 500 for any other error of the database."""
+        with self._lock, self._told():
+            if self._db.in_transaction:  # inside another one of this thread
+                yield self._db
+                return
+            self._db.execute("BEGIN IMMEDIATE")
             try:
-                if self._db.in_transaction:  # inside another one of this thread
-                    yield self._db
-                    return
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except sqlite3.OperationalError as error:
-                raise Refused(
-                    Mistake(
-                        "agent.db",
-                        None,
-                        None,
-                        None,
-                        str(error),
-                        "a state that can be written",
-                        "free some disk space",
-                    ),
-                    title="the state cannot be written",
-                    status=HTTPStatus.INSUFFICIENT_STORAGE,
-                ) from None
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @staticmethod
+    @contextmanager
+    def _told() -> Iterator[None]:
+        """SQLite's errors in our words."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise conflict(str(error)) from None
+        except sqlite3.Error as error:
+            writable = isinstance(error, sqlite3.OperationalError)
+            raise Refused(
+                Mistake(file="agent.db", found=str(error),
+                        expected="a state that can be written" if writable else "a database that is whole",
+                        remedy="free some disk space, or make the state folder writable" if writable else
+                        "end the agent, put the state folder back from a backup or choose another: --state DIR"),
+                title="the state cannot be written" if writable else "the state cannot be used",
+                status=HTTPStatus.INSUFFICIENT_STORAGE if writable else HTTPStatus.INTERNAL_SERVER_ERROR,
+            ) from None  # fmt: skip
 
     def _all(self, sql: str, *values: Any) -> list[Row]:
-        with self._lock:
+        with self._lock, self._told():
             return [_row(row) for row in self._db.execute(sql, values)]
 
     # packages

@@ -18,7 +18,8 @@ from typing import Any
 from coven.descriptor import Descriptor
 from coven.epochs import Epochs, stage_name
 from coven.errors import Mistake, Refused
-from coven.forwarder_process import ForwarderProcess
+from coven.forwarder_process import NAME, ForwarderProcess
+from coven.forwarder_watch import ForwarderWatch, Reports
 from coven.host_process import HostPlan, HostProcess
 from coven.journal import Journal
 from coven.links import Links
@@ -29,6 +30,7 @@ from coven.plan import Plan
 from coven.ports import OpenPort, close_ports, frame_size, open_ports
 from coven.status import PortFacts, document
 from coven.swap import Swap
+from coven.turns import Answer, Turns
 from coven.watchdog import Watchdog
 from coven.wiring import HopState, PortState, Wiring
 from itf.segment import C, Config, Forwarder, Pool, Trace
@@ -37,8 +39,6 @@ READY_SECONDS = 5.0  #: the forwarder takes a new wiring up much quicker
 DRAIN_SECONDS = 3.0  #: it drains for 0.5 s at most, then counts what is left
 FORWARDER_BACKOFF = 0.1, 10.0  #: seconds before it is started again, doubling; the first time at once
 PLATFORM = "keeper"  #: in logs
-
-Answer = Callable[[list[Mistake]], None]
 
 
 class Vnf:
@@ -69,7 +69,8 @@ class Vnf:
         self.trace: tuple[Trace, int] | None = None
         self._mistakes: list[Mistake] = []
         self._ended = self._ending = False
-        self._busy = False
+        self.turns = Turns(loop, None) if plan.capture else Turns(loop)
+        self._attempt: object = None  #: the start or stop that is going on, and was not given up
         self._watchdog: Watchdog | None = None
         self._drain_timer: Timer | None = None
         self._on_drained: Callable[[], None] | None = None
@@ -88,6 +89,8 @@ class Vnf:
         self.process = ForwarderProcess(
             self.program, self.loop, self.journal, self.logs, self._forwarder_said, self._forwarder_ended
         )
+        self.reports = Reports(self.loop, lambda number: self.process.send(C.MESSAGE_REPORT, 0, number))
+        self.forwarder_watch = ForwarderWatch(self.loop, self.segment, self.reports, self._forwarder_hangs)
         if not self.capture:
             self.links = Links(self.loop, self._link_changed)
         return self._open_ports()
@@ -149,6 +152,7 @@ class Vnf:
         self._check()
         if not self.capture:  # a capture's time begins when everything is there
             self._await_move()
+            self.forwarder_watch.start()
         self._watchdog = Watchdog(self.hosts.values(), self.segment, self.loop)
 
     def _await_move(self) -> None:
@@ -172,8 +176,11 @@ class Vnf:
 
     def start(self, answer: Answer) -> None:
         """Begin to forward. `answer` gets the mistakes; with any, nothing is forwarded."""
-        if self.forwarding or self._busy:
-            answer([] if self.forwarding and not self._busy else [_busy()])
+        self.turns.ask("start", self._start, self._start_late, answer)
+
+    def _start(self, answer: Answer) -> None:
+        if self.forwarding:
+            answer([])
             return
         stopped = [host for host in self.hosts.values() if host.state in ("failed", "stopped")]
         for host in stopped:  # on_failure: stop
@@ -181,7 +188,7 @@ class Vnf:
         if len(self.ports) < len(self.descriptor.ports) and (mistakes := self._reopen()):
             answer(mistakes)
             return
-        self._busy = True
+        attempt = self._attempt = object()
         self.done = False
         for name, port in self.ports.items():
             state = self.wiring.ports[name]
@@ -189,7 +196,8 @@ class Vnf:
             self._send_port(name)
 
         def taken_up(errors: list[tuple[int, str]]) -> None:
-            self._busy = False
+            if self._attempt is not attempt:
+                return
             if errors:
                 self._unwire_ports()
                 self.epochs.move(lambda _: answer([self._stage_mistake(*error) for error in errors]))
@@ -200,12 +208,22 @@ class Vnf:
 
         self.epochs.move(taken_up)
 
+    def _start_late(self, answer: Answer) -> None:
+        """Undone: a forwarder that comes up later finds the ports unwired."""
+        self._attempt = None
+        self._unwire_ports()
+        self.epochs.move()
+        answer([self._no_forwarder()])
+
     def stop(self, answer: Answer) -> None:
         """Take nothing more in, let out what is on its way, count the rest as `shutdown`."""
-        if not self.forwarding or self._busy:
-            answer([_busy()] if self._busy else [])
+        self.turns.ask("stop", self._stop, self._stop_late, answer)
+
+    def _stop(self, answer: Answer) -> None:
+        if not self.forwarding:
+            answer([])
             return
-        self._busy = True
+        attempt = self._attempt = object()
         self.done = False
 
         def drained() -> None:
@@ -215,18 +233,32 @@ class Vnf:
             self.epochs.move(unwired)
 
         def unwired(_: list[tuple[int, str]]) -> None:
-            self.config.head.drain = 0
-            self._kick()
-            self.forwarding = self._busy = False
-            if not self.capture and not self._ending:
-                self._reopen()
-            self.journal.write("stopped")
-            answer([])
+            if self._attempt is attempt:
+                self._stopped(answer)
 
         self._on_drained = drained
         self.config.head.drain = 1
         self._kick()
         self._drain_timer = self.loop.later(DRAIN_SECONDS, self._drained)
+
+    def _stopped(self, answer: Answer) -> None:
+        self.config.head.drain = 0
+        self._kick()
+        self.forwarding = False
+        if not self.capture and not self._ending:
+            self._reopen()
+        self.journal.write("stopped")
+        answer([])
+
+    def _stop_late(self, answer: Answer) -> None:
+        """No forwarder takes it up, so none forwards; one that comes up later finds the ports unwired."""
+        self._attempt = None
+        self._stopped(answer)
+
+    def _no_forwarder(self) -> Mistake:
+        why = self.forwarder_watch.why
+        return Mistake(field="forwarder", found=f"it is {self.forwarder_watch.state}{f': {why}' if why else ''}",
+                       expected="a forwarder that takes up its wiring", remedy="coven logs tells more")  # fmt: skip
 
     def _reopen(self) -> list[Mistake]:
         """Fresh ports, in which nothing old waits to be forwarded; what cannot be opened now is tried again
@@ -255,6 +287,7 @@ class Vnf:
         self._forwarder_started = time.monotonic()
         with self.placement.on(self.placement.forwarder):
             self.process.start(self.pool, self.segment, self.config, self._send_everything)
+        self.forwarder_watch.began()
 
     def _kick(self) -> None:
         self.process.send(C.MESSAGE_KICK)
@@ -289,8 +322,15 @@ class Vnf:
         trace, bell = self.trace
         self.process.send(C.MESSAGE_TRACE, fds=(trace.fd, bell))
 
+    def _forwarder_hangs(self, why: str) -> None:
+        self.logs.say(PLATFORM, f"the forwarder is ended: {why}")
+        self.process.kill()
+
     def _forwarder_said(self, kind: int, index: int, generation: int, what: str) -> None:
-        if kind == C.MESSAGE_READY:
+        self.forwarder_watch.sign()
+        if kind == C.MESSAGE_REPORTED:
+            self.reports.answered(generation)
+        elif kind == C.MESSAGE_READY:
             self.epochs.ready(generation)
         elif kind == C.MESSAGE_ERROR:
             self.logs.say(stage_name(index, self.wiring), what)
@@ -304,8 +344,11 @@ class Vnf:
             self._drained()
 
     def _forwarder_ended(self, status: int) -> None:
+        self.reports.forget()
         if self._ended:
             return
+        said = self.logs.tail(NAME, 1)
+        self.forwarder_watch.ended(f"status {status}{f', it said: {said[0]["line"]}' if said else ''}")
         if time.monotonic() - self._forwarder_started > FORWARDER_BACKOFF[1]:
             self._backoff = 0.0
         self.logs.say(
@@ -322,7 +365,7 @@ class Vnf:
         try:
             self._start_forwarder()
         except OSError as problem:
-            self.logs.say(PLATFORM, f"the forwarder cannot be started: {problem}")
+            self.logs.say(NAME, f"it cannot be started: {problem}")
             self._forwarder_ended(-1)
 
     # hosts
@@ -374,8 +417,9 @@ class Vnf:
 
     def quiesce(self) -> None:
         """Stop and wait until nothing moves any more: then the figures are final."""
-        if self._busy:
-            self.loop.run_until(lambda: not self._busy, DRAIN_SECONDS + READY_SECONDS)
+        if self.turns.now is not None:
+            self.turns.refuse_waiting(Mistake(found="the VNF ends"))
+            self.loop.run_until(lambda: self.turns.now is None, DRAIN_SECONDS + READY_SECONDS)
         if self.forwarding:
             stopped: list[Any] = []
             self.stop(stopped.append)
@@ -390,6 +434,8 @@ class Vnf:
         self._ended = True
         if self._watchdog is not None:
             self._watchdog.stop()
+        if hasattr(self, "forwarder_watch"):
+            self.forwarder_watch.stop()
         every = [*self.hosts.values(), *self.leaving, *(h for s in self.swaps.values() for h in (s.old, s.new))]
         for host in every:
             host.stop()
@@ -412,12 +458,17 @@ class Vnf:
                 held.close()
                 delattr(self, name)
 
+    @property
+    def state(self) -> str:
+        return "STARTED" if self.forwarding else "STOPPED"
+
     def status(self) -> dict[str, Any]:
         """The status document. Raises TimeoutError while figures stay half-written (the forwarder died)."""
         return {
             "name": self.plan.name,
-            "state": "STARTED" if self.forwarding else "STOPPED",
-            "forwarder": {"pid": self.process.pid, "state": int(self.segment.head.state)},
+            "state": self.state,
+            "operation": self.turns.now,
+            "forwarder": self.forwarder_watch.document(self.process.pid),
             **document(self.descriptor, self.segment, self._port_facts(), self.hosts),
         }
 
