@@ -16,6 +16,7 @@ import bottle
 from coven import web
 from coven.api_paths import ServicePathsApi
 from coven.errors import Mistake, Refused, problem, suggest
+from coven.health import health
 from coven.library import Library
 from coven.lifecycle import Lifecycle
 from coven.openapi import document
@@ -33,7 +34,7 @@ MASK = "********"
 
 _WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", "number")
 _PROGRESS = Query("progress", "with wait: answer also when its progress is another than this")
-_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 507)}
+_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 503, 507)}
 
 
 class Api(ServicePathsApi):
@@ -159,28 +160,9 @@ class Api(ServicePathsApi):
     def get_stats(self, name: str) -> Row:
         return _answer(self.lifecycle.ask(name, "status"))
 
-    @route("GET", "/v1/vnfs/{name}/health", "Whether all of it works", reply="Health")
+    @route("GET", "/v1/vnfs/{name}/health", "Whether all of it works", reply="Health", errors=(503, 507))
     def get_health(self, name: str) -> Row:
-        vnf = self.lifecycle.vnf(name)
-        health: Row = {"status": "not instantiated", "vnfcs": {}, "unaccounted": 0, "why": []}
-        if vnf["instantiation_state"] != "INSTANTIATED":
-            health["why"] = [str(Mistake.from_dict(error)) for error in vnf["errors"]]
-            return health
-        try:
-            status = self.lifecycle.ask(name, "status")
-        except Refused as refused:
-            return {**health, "status": "degraded", "why": [str(m) for m in refused.mistakes]}
-        states = {vnfc: str(each.get("state")) for vnfc, each in status.get("vnfcs", {}).items()}
-        health.update(vnfcs=states, unaccounted=status.get("unaccounted", 0))
-        health["why"] = [f"{vnfc} is {state}" for vnfc, state in states.items() if state != "running"]
-        health["why"] += [
-            f"port {port}: {each.get('interface')} is {each['link']}"
-            for port, each in status.get("ports", {}).items() if each.get("link") in ("down", "gone")
-        ]  # fmt: skip
-        if health["unaccounted"]:
-            health["why"].append(f"{health['unaccounted']} packets are unaccounted for")
-        stopped = "stopped" if vnf["operational_state"] == "STOPPED" else "healthy"
-        return {**health, "status": "degraded" if health["why"] else stopped}
+        return health(self.lifecycle, name)
 
     @route(
         "GET",
@@ -328,7 +310,6 @@ class Api(ServicePathsApi):
         row = self.store.operation(id)
         if row is not None and wait:
             if not self._waiters.acquire(blocking=False):
-                bottle.response.set_header("Retry-After", "1")
                 raise Refused(
                     Mistake(
                         None, None, None, "wait", f"{WAITERS} others that wait", None, "try again in a second"

@@ -6,7 +6,6 @@ cases read. Nothing of the author's is run.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from coven.filters import matches
 from coven.journal import JOURNAL, Journal
 from coven.package import is_zip, opened
 from coven.plan import Plan
-from coven.run import make_folder
+from coven.run import make_folder, remove_folder
 
 #: a broadcast question, which is how two hosts that never met begin
 ARP = bytes.fromhex("ffffffffffff0200000000010806000108000604000102000000000100000000000000000000c0000201")
@@ -84,7 +83,7 @@ def _check(root: Path, package: Path, label: str) -> Checked:
                 with_arp.append(file.name)
     finally:
         journal.finish()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
     if with_arp:
         result.notes.append(f"{', '.join(with_arp)}: {ARP_NOTE}")
     if (root / TESTS).is_dir():

@@ -20,10 +20,12 @@ from typing import Any
 
 from coven import hosting, journal
 from coven.errors import Mistake, Refused
+from coven.folder_lock import hold
 from coven.host_process import REQUEST_SECONDS, HostProcess
 from coven.journal import JOURNAL
 from coven.logs import Logs
 from coven.loop import Loop
+from coven.package import NO_SPACE
 from coven.plan import Plan
 from coven.ports import restore_entry
 from coven.vnf import Vnf
@@ -152,7 +154,9 @@ class Keeper:
             "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
             "configure": self._configure,
             "paths": self._paths,
-            "ping": lambda request, reply: reply({"ok": True, "state": vnf.state}),
+            "ping": lambda request, reply: reply(
+                {"ok": True, "state": vnf.state, "forwarder": vnf.forwarder_watch.state}
+            ),
             "list": self._list,
             "request": self._request,
             "logs": self._logs,
@@ -315,6 +319,7 @@ def say(record: dict[str, Any]) -> None:
 def keep(directory: Path) -> int:
     """The whole life of a keeper; its exit status."""
     loop = Loop()
+    held = hold(directory)  # until this process ends: nobody removes it for a leftover
     plan = Plan.read(directory / PLAN)
     try:
         record = journal.Journal(directory / JOURNAL)
@@ -342,6 +347,7 @@ def keep(directory: Path) -> int:
     keeper.end()
     vnf.close()
     logs.close()
+    os.close(held)
     return 0
 
 
@@ -354,9 +360,10 @@ def main() -> int:
     try:
         return keep(arguments.directory)
     except Refused as refused:
-        say(refusal(refused.mistakes))
+        say(refusal(refused.mistakes, refused.status))
     except OSError as problem:
-        say(refusal([Mistake(problem.filename, None, None, None, problem.strerror or str(problem))]))
+        code = HTTPStatus.INSUFFICIENT_STORAGE if problem.errno in NO_SPACE else HTTPStatus.UNPROCESSABLE_ENTITY
+        say(refusal([Mistake(file=problem.filename, found=problem.strerror or str(problem))], code))
     return 1
 
 

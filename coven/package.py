@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import io
 import os
 import shutil
@@ -25,6 +24,7 @@ from typing import IO
 
 from coven.descriptor import DESCRIPTOR, Descriptor, load, locate
 from coven.errors import Mistake, Refused
+from coven.folder_lock import hold
 from coven.yaml12 import MAX_BYTES, read
 
 MAX_ARCHIVE = 64 << 20  #: bytes of a zip
@@ -266,11 +266,10 @@ def opened(path: str | Path) -> Iterator[Source]:
         yield Source(file.parent.resolve(), file.name, str(file))
         return
     with tempfile.TemporaryDirectory(prefix="coven-unpacked-") as parent:
-        os.chmod(parent, 0o755)  # VNFC hosts have a uid of their own
         # held as long as it is used: what nobody holds, `coven clean` removes
-        held = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        held = hold(Path(parent))
         try:
-            fcntl.flock(held, fcntl.LOCK_SH)
+            os.chmod(parent, 0o755)  # VNFC hosts have a uid of their own
             with path.open("rb") as stream:
                 folder = unpack_package(stream, Path(parent), str(path))
             yield Source(folder, DESCRIPTOR, f"{path}:{DESCRIPTOR}")

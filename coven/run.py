@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import functools
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from typing import Any
 from coven import hosting, package
 from coven.build import Builds
 from coven.errors import Mistake, Misuse, Refused
+from coven.folder_lock import Held, alone, hold
 from coven.journal import JOURNAL, Busy, Journal
 from coven.keeper import on_signals, recover
 from coven.logs import Logs
@@ -38,6 +40,7 @@ CAPTURES = (".pcap", ".pcapng")
 RUN_PREFIX = "run-"  #: folders of foreground runs, beside those of agents' VNFs
 EXPLAINED = 50  #: captures of fewer packets are explained unless one says otherwise
 SMALL_PACKET = 65536  #: bytes in a capture that a packet takes at most, by and large
+_held: dict[Path, int] = {}  #: this process's run folders, each with its lock
 STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing is replaced within that time
 
 
@@ -186,7 +189,7 @@ class Foreground:
     def _forget(self) -> None:
         self.journal.finish()
         self.logs.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folder(self.folder)
 
     def forward(self, ended: Callable[[], bool]) -> None:
         """Forward until the captures' end or until `ended`. Raises Refused if it cannot begin."""
@@ -224,13 +227,21 @@ def make_folder() -> Path:
     base = Places.find().make().run
     for old in base.glob(RUN_PREFIX + "*"):
         try:
-            if not recover(old).failed:
-                shutil.rmtree(old, ignore_errors=True)
-        except (Busy, OSError):
+            with alone(old):
+                if not recover(old).failed:
+                    shutil.rmtree(old, ignore_errors=True)
+        except (Held, Busy, OSError):
             continue
     folder = base / f"{RUN_PREFIX}{uuid.uuid4().hex[:12]}"
-    folder.mkdir(mode=0o700)
+    _held[folder] = hold(folder)
     return folder
+
+
+def remove_folder(folder: Path) -> None:
+    """One of `make_folder`'s, at the end of its run."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if (fd := _held.pop(folder, None)) is not None:
+        os.close(fd)
 
 
 def run_captures(

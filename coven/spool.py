@@ -19,7 +19,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
 
 from coven.errors import Mistake, problem
-from coven.package import NO_SPACE
+from coven.package import NO_SPACE, READ_ONLY
 from coven.routes import PROBLEM
 
 
@@ -45,7 +45,7 @@ class Spool(OverflowableBuffer):
         try:
             super().append(data)
         except OSError as error:
-            if error.errno not in NO_SPACE:
+            if error.errno not in (*NO_SPACE, *READ_ONLY):
                 raise
             self.full = error
 

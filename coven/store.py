@@ -273,8 +273,15 @@ class Store:
             return self._all("SELECT * FROM operations ORDER BY rowid DESC")
         return self._all("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC", vnf)
 
+    def newest(self, vnf: str) -> Row | None:
+        """The operation of that VNF that began last."""
+        rows = self._all("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC LIMIT 1", vnf)
+        return rows[0] if rows else None
+
     def unfinished(self, vnf: str | None = None) -> list[Row]:
-        return [row for row in self.operations(vnf) if row["state"] in UNFINISHED]
+        marks = ", ".join("?" * len(UNFINISHED))
+        rows = self._all(f"SELECT * FROM operations WHERE state IN ({marks}) ORDER BY rowid DESC", *UNFINISHED)
+        return [row for row in rows if vnf is None or row["vnf"] == vnf]
 
     def release(self) -> None:
         """Let nobody wait any longer: the agent ends."""

@@ -203,7 +203,7 @@ class Vnf:
                 self.epochs.move(lambda _: answer([self._stage_mistake(*error) for error in errors]))
                 return
             self.forwarding = True
-            self.journal.write("started")
+            self.journal.note("started")
             answer([])
 
         self.epochs.move(taken_up)
@@ -247,7 +247,7 @@ class Vnf:
         self.forwarding = False
         if not self.capture and not self._ending:
             self._reopen()
-        self.journal.write("stopped")
+        self.journal.note("stopped")
         answer([])
 
     def _stop_late(self, answer: Answer) -> None:
@@ -347,8 +347,8 @@ class Vnf:
         self.reports.forget()
         if self._ended:
             return
-        said = self.logs.tail(NAME, 1)
-        self.forwarder_watch.ended(f"status {status}{f', it said: {said[0]["line"]}' if said else ''}")
+        said = "".join(f", it said: {each['line']}" for each in self.logs.tail(NAME, 1))
+        self.forwarder_watch.ended(f"status {status}{said}")
         if time.monotonic() - self._forwarder_started > FORWARDER_BACKOFF[1]:
             self._backoff = 0.0
         self.logs.say(

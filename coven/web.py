@@ -95,6 +95,8 @@ def number(name: str, default: float, low: float, high: float) -> float:
 
 def reply_problem(refused: Refused) -> str:
     bottle.response.status = refused.status
+    if refused.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        bottle.response.set_header("Retry-After", "1")
     bottle.response.content_type = PROBLEM
     return json.dumps(problem(refused.status, refused.title, refused.mistakes, instance=bottle.request.path))
 

@@ -27,6 +27,10 @@ def mistake(found: str) -> dict[str, Any]:
     return {"ok": False, "errors": [{"file": "a.py", "line": 3, "field": "a", "found": found}]}
 
 
+def state() -> str:
+    return "STARTED" if started else "STOPPED"
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     global started
     op = request["op"]
@@ -48,7 +52,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         ports = {name: {"backend": "af_packet", "why": "fake", "received": 0, "sent": 0, "in_flight": 0}
                  for name in PLAN["ports"]}  # fmt: skip
         return {"ok": True, **figures, "dropped": {}, "unaccounted": 0, "estimated": False, "ports": ports,
-                "vnfcs": vnfcs, "explanations": {}, "started": started}  # fmt: skip
+                "vnfcs": vnfcs, "explanations": {}, "state": state()}  # fmt: skip
+    if op == "ping":
+        return {"ok": True, "state": state(), "forwarder": "running"}
     if op in ("start", "stop"):
         if f"exit-{op}" == MODE:
             os._exit(1)
@@ -68,7 +74,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
              "args": [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}]},
             {"name": "sleep", "why": "", "unit": "", "args": []},
         ]  # fmt: skip
-        return {"ok": True, "requests": dict.fromkeys(config, requests)}
+        return {"ok": True, "requests": dict.fromkeys(config, requests), "config": config}
     if op == "request":
         if request["name"] == "sleep":
             return {"ok": False, "timeout": True}
