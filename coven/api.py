@@ -88,7 +88,7 @@ class Api(ServicePathsApi):
     def get_package(self, id: str) -> Row:
         return _shown_package(self.library.find(id))
 
-    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409,))
+    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507))
     def delete_package(self, id: str) -> None:
         self.library.remove(id)
 
@@ -125,7 +125,7 @@ class Api(ServicePathsApi):
     def get_vnf(self, name: str) -> Row:
         return self._shown(self.lifecycle.vnf(name))
 
-    @route("DELETE", "/v1/vnfs/{name}", "Delete a VNF that is NOT_INSTANTIATED", status=204, errors=(409,))
+    @route("DELETE", "/v1/vnfs/{name}", "Delete a VNF that is NOT_INSTANTIATED", status=204, errors=(409, 507))
     def delete_vnf(self, name: str) -> None:
         self.lifecycle.delete(name)
 
@@ -160,7 +160,7 @@ class Api(ServicePathsApi):
     def get_stats(self, name: str) -> Row:
         return _answer(self.lifecycle.ask(name, "status"))
 
-    @route("GET", "/v1/vnfs/{name}/health", "Whether all of it works", reply="Health", errors=(503, 507))
+    @route("GET", "/v1/vnfs/{name}/health", "Whether all of it works", reply="Health")
     def get_health(self, name: str) -> Row:
         return health(self.lifecycle, name)
 

@@ -97,7 +97,7 @@ class KeeperTalk:
         """A keeper said in which state its VNF is. That is so, unless an operation began since it was asked."""
         if state not in ("STARTED", "STOPPED") or stood is None:
             return
-        with self.store.transaction():
+        with contextlib.suppress(Refused), self.store.transaction():  # on a full disk, later
             vnf = self.store.vnf(name)
             if vnf is None or vnf["instantiation_state"] != "INSTANTIATED" or self.stands(name) != stood:
                 return

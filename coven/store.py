@@ -87,7 +87,7 @@ class Store:
         self._lock = threading.RLock()
         self.changed = threading.Condition()  #: notified whenever an operation changes
         self._released = False
-        with self._told():
+        with self._told(writing=True):
             self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -125,7 +125,7 @@ class Store:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Raises Refused with 507 when the disk is full or cannot be written, with 409 when the rows do
         not go together, with 500 for any other error of the database."""
-        with self._lock, self._told():
+        with self._lock, self._told(writing=True):
             if self._db.in_transaction:  # inside another one of this thread
                 yield self._db
                 return
@@ -140,25 +140,25 @@ class Store:
 
     @staticmethod
     @contextmanager
-    def _told() -> Iterator[None]:
+    def _told(writing: bool) -> Iterator[None]:
         """SQLite's errors in our words."""
         try:
             yield
         except sqlite3.IntegrityError as error:
             raise conflict(str(error)) from None
         except sqlite3.Error as error:
-            writable = isinstance(error, sqlite3.OperationalError)
+            full = writing and isinstance(error, sqlite3.OperationalError)
             raise Refused(
                 Mistake(file="agent.db", found=str(error),
-                        expected="a state that can be written" if writable else "a database that is whole",
-                        remedy="free some disk space, or make the state folder writable" if writable else
+                        expected="a state that can be written" if full else "a database that is whole",
+                        remedy="free some disk space, or make the state folder writable" if full else
                         "end the agent, put the state folder back from a backup or choose another: --state DIR"),
-                title="the state cannot be written" if writable else "the state cannot be used",
-                status=HTTPStatus.INSUFFICIENT_STORAGE if writable else HTTPStatus.INTERNAL_SERVER_ERROR,
+                title="the state cannot be written" if full else "the state cannot be used",
+                status=HTTPStatus.INSUFFICIENT_STORAGE if full else HTTPStatus.INTERNAL_SERVER_ERROR,
             ) from None  # fmt: skip
 
     def _all(self, sql: str, *values: Any) -> list[Row]:
-        with self._lock, self._told():
+        with self._lock, self._told(writing=False):
             return [_row(row) for row in self._db.execute(sql, values)]
 
     # packages

@@ -17,6 +17,7 @@ PLAN = json.loads((DIRECTORY / "plan.json").read_text())
 MODE = PLAN["config"].get("a", {}).get("mode", "")
 started = False
 config = PLAN["config"]
+paths: list[dict[str, Any]] = PLAN["paths"] or []
 
 
 def say(record: dict[str, Any]) -> None:
@@ -32,7 +33,7 @@ def state() -> str:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    global started
+    global started, paths
     op = request["op"]
     if op in ("status", "stats"):
         figures = dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed", "in_flight"), 0)
@@ -67,6 +68,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             return mistake("not that")
         config[request["vnfc"]] = request["config"]
         return {"ok": True}
+    if op == "paths":
+        paths = request.get("paths") or paths
+        return {"ok": True, "paths": paths}
     if op == "list":
         requests = [
             {"name": "hits", "why": "packets seen", "unit": "packets", "args": []},

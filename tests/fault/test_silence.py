@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from coven.errors import Refused
 from coven.health import reasons
 from coven.keepers import Keeper
 from coven.lab import IN, OUT
 from coven.openapi import document
+from pps.c import build_folder
 from tests.keeper_rig import ROOT, KeeperRig, run_datagrams, wait_for
 from tests.packages import FORWARD_C, package, two_languages
 
@@ -52,9 +55,14 @@ def freeze(rig: KeeperRig) -> int:
 def test_a_forwarder_that_hangs_is_told_and_replaced(tmp_path: Path, backend: str) -> None:
     with running(tmp_path, backend) as rig:
         pid = freeze(rig)
-        told = wait_for(lambda: (now := rig.call("status"))["forwarder"]["state"] != "running" and now
-                        or now["forwarder"]["pid"] != pid and now)  # fmt: skip
-        assert told["forwarder"]["pid"] != pid or "the forwarder hangs" in reasons(told)[0]
+
+        def told() -> dict[str, Any] | None:
+            now = rig.call("status")
+            known = now["forwarder"]["state"] != "running" or now["forwarder"]["pid"] != pid
+            return now if known else None
+
+        found = wait_for(told)
+        assert found["forwarder"]["pid"] != pid or "the forwarder hangs" in reasons(found)[0]
         wait_for(lambda: forwarder(rig)["pid"] not in (None, pid))
         assert not Path(f"/proc/{pid}").exists()
         rig.wait_ping()
@@ -138,3 +146,38 @@ def test_a_keeper_that_dies_while_it_hangs_leaves_no_process(tmp_path: Path) -> 
         Keeper(rig.folder).end(ask=False)
         rig.process.wait()
         wait_for(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids))
+
+
+def test_a_forwarder_that_cannot_start_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = tmp_path / "build"
+    build.mkdir()
+    for product in build_folder().iterdir():
+        if product.is_file():
+            shutil.copy2(product, build)
+    program = build / "coven-forwarder"
+    real = build_folder() / "coven-forwarder"
+    monkeypatch.setenv("COVEN_BUILD", str(build))
+    with running(tmp_path) as rig:
+        pid = forwarder(rig)["pid"]
+        replace_program(program, "#!/bin/sh\necho broken >&2\nexit 3\n")
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: forwarder(rig)["state"] == "failed")
+        [why] = reasons(rig.call("status"))
+        assert "cannot start" in why and "broken" in why
+        assert rig.call("stop")["ok"] and rig.call("status")["state"] == "STOPPED"
+        with pytest.raises(Refused, match="broken"):
+            rig.call("start")
+        assert rig.call("status")["state"] == "STOPPED" and rig.ping() == 0
+        program.unlink()
+        shutil.copy2(real, program)
+        wait_for(lambda: forwarder(rig)["state"] == "running")
+        assert rig.ping() == 0, "the start that was refused is not carried out afterwards"
+        rig.call("start")
+        rig.wait_ping()
+        assert rig.ping(20) == 20 and reasons(rig.status()) == []
+
+
+def replace_program(program: Path, text: str) -> None:
+    program.unlink()
+    program.write_text(text)
+    program.chmod(0o755)
