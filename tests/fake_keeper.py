@@ -36,24 +36,26 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     global started, paths
     op = request["op"]
     if op in ("status", "stats"):
-        figures = dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed", "in_flight"), 0)
+        counts = dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed"), 0)
+        ends = {"dropped": {}, "in_flight": 0, "unaccounted": 0}
+        figures = {**counts, **ends}
         vnfcs = {
             name: {
-                **figures,
-                "language": "python",
-                "state": "running",
-                "pid": os.getpid(),
-                "restarts": 0,
-                "dropped": {},
-                "metrics": {},
-                "confinement": "full",
+                **figures, "language": "python", "state": "running", "pid": os.getpid(), "restarts": 0, "bogus": 0,
+                "metrics": {}, "confinement": "full", "engine": None, "memory_limit": "rlimit", "held": 0,
+                "exceptions": 0, "log_lines_suppressed": 0,
             }
             for name in config
-        }
-        ports = {name: {"backend": "af_packet", "why": "fake", "received": 0, "sent": 0, "in_flight": 0}
-                 for name in PLAN["ports"]}  # fmt: skip
-        return {"ok": True, **figures, "dropped": {}, "unaccounted": 0, "estimated": False, "ports": ports,
-                "vnfcs": vnfcs, "explanations": {}, "state": state()}  # fmt: skip
+        }  # fmt: skip
+        ports = {
+            name: {**ends, "backend": "af_packet", "why": "fake", "interface": name, "link": "up", "received": 0,
+                   "sent": 0, "bytes_in": 0, "bytes_out": 0}
+            for name in PLAN["ports"]
+        }  # fmt: skip
+        forwarder = {"pid": None, "state": "running", "restarts": 0, "silent_seconds": 0.0, "why": None}
+        return {"ok": True, "name": PLAN["name"], "state": state(), "operation": None, "forwarder": forwarder,
+                **figures, "estimated": False, "time_ns": 0, "ports": ports, "vnfcs": vnfcs,
+                "classifier": figures, "nsh": figures, "explanations": {}}  # fmt: skip
     if op == "ping":
         return {"ok": True, "state": state(), "forwarder": "running"}
     if op in ("start", "stop"):

@@ -160,7 +160,7 @@ def test_one_hung_keeper_holds_nobody_else_up(agent: Agent) -> None:
 
 def test_a_heal_tells_why_it_fails(agent: Agent) -> None:
     running(agent)
-    paths = [{"spi": 7, "si": 255, "chain": "main", "context": None}]
+    paths = [{"spi": 7, "si": 255, "chain": "main"}]
     assert agent.ask("PUT", "/v1/vnfs/fw/paths", {"paths": paths})[0] == 200
     assert agent.ask("PATCH", "/v1/vnfs/fw/config", {"a": {"mode": "die"}})[0] == 200
     agent.kill_keeper("fw")
@@ -207,13 +207,13 @@ def filling(tmp_path: Path) -> Iterator[Agent]:
 def test_a_full_disk_changes_nothing_or_all(filling: Agent) -> None:
     agent = filling
     running(agent)
-    paths = [{"spi": 7, "si": 255, "chain": "main", "context": None}]
+    paths = [{"spi": 7, "si": 255, "chain": "main"}]
     assert agent.ask("PUT", "/v1/vnfs/fw/paths", {"paths": paths})[0] == 200
     fill(agent)
     for method in ("PATCH", "PUT"):
         status, problem = agent.ask(method, "/v1/vnfs/fw/config", {"a": {"limit": 9}})
         assert status == 507 and len(problem["errors"]) == 1
-    other = [{"spi": 8, "si": 255, "chain": "main", "context": None}]
+    other = [{"spi": 8, "si": 255, "chain": "main"}]
     assert agent.ask("PUT", "/v1/vnfs/fw/paths", {"paths": other})[0] == 507
     assert keeper(agent).call("list")["config"]["a"]["limit"] == 5
     assert keeper(agent).call("paths")["paths"] == paths
