@@ -57,7 +57,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
                 **figures, "estimated": False, "time_ns": 0, "ports": ports, "vnfcs": vnfcs,
                 "classifier": figures, "nsh": figures, "explanations": {}}  # fmt: skip
     if op == "ping":
-        return {"ok": True, "state": state(), "forwarder": "running"}
+        return {"ok": True, "state": state(), "forwarder": "failed" if MODE == "stuck" else "running"}
     if op in ("start", "stop"):
         if f"exit-{op}" == MODE:
             os._exit(1)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,21 @@ def replace_program(program: Path, text: str) -> None:
     program.unlink()
     program.write_text(text)
     program.chmod(0o755)
+
+
+def test_configuring_a_vnfc_that_is_down_is_worth_trying_again(tmp_path: Path) -> None:
+    pkg = package(tmp_path / "p", FORWARD, one_c=FORWARD_C)
+    with KeeperRig(tmp_path / "k", pkg) as rig:
+
+        def running_again(restarts: int) -> int | None:
+            now = rig.vnfc("one")
+            return now["pid"] if now["state"] == "running" and now["restarts"] == restarts else None
+
+        for restarts in range(4):  # its back-off grows
+            os.kill(wait_for(partial(running_again, restarts)), signal.SIGKILL)
+        wait_for(lambda: rig.vnfc("one")["state"] == "down")
+        with pytest.raises(Refused) as refused:
+            rig.call("configure", vnfc="one", config={})
+        assert refused.value.status == 503
+        wait_for(lambda: rig.vnfc("one")["state"] == "running")
+        rig.call("configure", vnfc="one", config={})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ from coven.errors import Refused
 from coven.keeper_line import LINE, Lines
 from coven.keeper_watch import KeeperWatch
 from coven.keepers import Keeper
+from coven.package import full_disk
 from tests.agent_rig import Agent
 from tests.integration.test_agent import PORTS, awaited, created, running, states
 from tests.keeper_rig import wait_for
@@ -111,6 +113,14 @@ def test_an_agent_that_comes_takes_over_what_the_keeper_says(agent: Agent) -> No
     agent.start()
     assert states(agent) == ("INSTANTIATED", "STOPPED")
     assert agent.ask("GET", "/v1/vnfs/fw/config")[1]["a"]["limit"] == 9
+
+
+def test_a_start_makes_a_vnf_anew_whose_forwarder_cannot_start(agent: Agent) -> None:
+    running(agent, config={"a": {"mode": "stuck"}})
+    pid = agent.keeper("fw")
+    assert agent.operate("fw", "start")["state"] == "COMPLETED", "though it is STARTED"
+    assert agent.keeper("fw") not in (None, pid)
+    assert keeper(agent).call("ping")["state"] == "STARTED" and states(agent) == ("INSTANTIATED", "STARTED")
 
 
 def test_few_wait_on_one_keeper() -> None:
@@ -235,6 +245,12 @@ def test_a_keeper_that_died_while_the_disk_was_full_is_healed_afterwards(filling
     free(agent)
     assert agent.over(awaited(agent, "HEAL"))["state"] == "COMPLETED"
     assert states(agent) == ("INSTANTIATED", "STARTED") and health(agent)["status"] == "healthy"
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES])
+def test_a_state_folder_that_cannot_be_written(error: int) -> None:
+    refused = full_disk(OSError(error, os.strerror(error), "upload.zip"), "package")
+    assert refused.status == 507 and os.strerror(error) in str(refused)
 
 
 def test_no_raw_error_leaves_the_store(tmp_path: Path) -> None:
