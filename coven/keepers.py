@@ -129,6 +129,7 @@ class Keeper:
 
     def _asked_to_end(self) -> bool:
         try:
+            self.call("ping", END_SECONDS / 4)  # one that hangs is not waited for
             self.call("end", END_SECONDS)
         except (Unreachable, Refused):
             return False

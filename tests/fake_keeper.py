@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socketserver
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
+
+from coven.keepers import CALL_SECONDS
 
 DIRECTORY = Path(sys.argv[sys.argv.index("--directory") + 1])
 PLAN = json.loads((DIRECTORY / "plan.json").read_text())
 MODE = PLAN["config"].get("a", {}).get("mode", "")
 started = False
+turns = threading.Lock()  #: one start or stop after the other
 config = PLAN["config"]
 paths: list[dict[str, Any]] = PLAN["paths"] or []
 
@@ -63,7 +68,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             os._exit(1)
         if f"refuse-{op}" == MODE:
             return mistake("no wish to")
-        started = op == "start"
+        if f"freeze-{op}" == MODE:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            threading.Event().wait()  # this thread may run on for a moment
+        with turns:
+            if f"slow-{op}" == MODE:
+                time.sleep(CALL_SECONDS + 1)
+            started = op == "start"
         return {"ok": True}
     if op == "configure":
         if request["config"].get("mode") == "refuse-configure":

@@ -104,6 +104,30 @@ def test_the_keeper_is_right_about_its_state(agent: Agent) -> None:
     wait_for(lambda: states(agent) == ("INSTANTIATED", "STOPPED"))  # without anybody asking
 
 
+def test_an_operation_that_is_given_up_is_taken_back(agent: Agent) -> None:
+    """One keeper carries a start out after the agent has stopped waiting for it, one hangs in the middle."""
+    ports = {"in": {"interface": "eth3"}, "out": {"interface": "eth4"}}
+    for name, mode, bound in (("fw", "slow-start", PORTS), ("other", "freeze-start", ports)):
+        created(agent, name)
+        body = {"ports": bound, "config": {"a": {"mode": mode}}}
+        assert agent.operate(name, "instantiate", body)["state"] == "COMPLETED"
+    frozen = agent.keeper("other")
+    begun = [agent.ask("POST", f"/v1/vnfs/{name}/start")[1] for name in ("fw", "other")]
+    for operation in begun:
+        ended = agent.over(operation)
+        assert ended["state"] == "ROLLED_BACK" and "no answer" in str(ended["errors"]), ended
+    assert states(agent) == ("INSTANTIATED", "STOPPED") and keeper(agent).call("ping")["state"] == "STOPPED"
+
+    def healings() -> list[dict[str, Any]]:
+        return [each for each in agent.ask("GET", "/v1/operations?vnf=other")[1] if each["operation"] == "HEAL"]
+
+    [healing] = wait_for(healings)
+    assert agent.over(healing)["state"] == "COMPLETED"
+    assert agent.keeper("other") not in (None, frozen)
+    assert states(agent, "other") == ("INSTANTIATED", "STOPPED")
+    assert keeper(agent, "other").call("ping")["state"] == "STOPPED"
+
+
 def test_an_agent_that_comes_takes_over_what_the_keeper_says(agent: Agent) -> None:
     running(agent)
     agent.kill()
