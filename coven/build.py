@@ -17,6 +17,7 @@ from coven.errors import Mistake, Refused
 from coven.places import SYSTEM_RUN
 from coven.plan import Plan
 from coven.serve_config import serve_config
+from itf import limits
 from pps.confine import Bind, Built, ConfineError, Confinement
 from pps.frameworks import FRAMEWORKS
 from pps.uids import UidLease
@@ -72,8 +73,7 @@ def build_all(
                 found = Mistake(None, None, None, f"vnfcs.{vnfc.name}", problem.found, None, problem.remedy)
                 mistakes.append(found)
             except OSError as problem:
-                found = Mistake(problem.filename, None, None, f"vnfcs.{vnfc.name}", problem.strerror)
-                mistakes.append(found)
+                mistakes.append(Mistake.of(problem, file=problem.filename, field=f"vnfcs.{vnfc.name}"))
     return ready, mistakes
 
 
@@ -133,6 +133,8 @@ def _failure(vnfc: Vnfc, plan: Plan, built: Built, errors: list[dict[str, Any]])
         return [
             Mistake(vnfc.sources[0], None, None, f"vnfcs.{vnfc.name}.source", built.ended, "a build within its limits")
         ]
+    if (limit := limits.in_output(built.output)) is not None:
+        return [Mistake(field=f"vnfcs.{vnfc.name}", found=limit[0], expected="more", remedy=limit[1])]
     found = _mistakes(vnfc, plan, errors, in_descriptor=False)
     if found:
         return found

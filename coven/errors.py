@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
 
+from itf import limits
+
 MOST = 500  #: mistakes that are told at once
 FIELDS = ("file", "line", "column", "field", "found", "expected", "remedy")
 
@@ -26,6 +28,17 @@ class Mistake:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def of(
+        cls, problem: BaseException, *, file: str | None = None, field: str | None = None,
+        expected: str | None = None, remedy: str | None = None,
+    ) -> Mistake:
+        """What the system refused. Where a limit was reached it is named, and how to raise it: nothing else helps."""
+        if (limit := limits.reached(problem)) is not None:
+            return cls(file=file, field=field, found=limit[0], expected="more", remedy=limit[1])
+        found = getattr(problem, "strerror", None) or str(problem)
+        return cls(file=file, field=field, found=found, expected=expected, remedy=remedy)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Mistake:

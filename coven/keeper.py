@@ -26,6 +26,7 @@ from coven.loop import Loop
 from coven.plan import Plan
 from coven.ports import restore_entry
 from coven.vnf import Vnf
+from itf import limits
 from pps.memory_group import find_controller, sweep
 
 SOCKET, PLAN, LOG = "keeper.sock", "plan.json", "log"
@@ -338,7 +339,11 @@ def main() -> int:
     except Refused as refused:
         say(refusal(refused.mistakes))
     except OSError as problem:
-        say(refusal([Mistake(problem.filename, None, None, None, problem.strerror or str(problem))]))
+        say(refusal([Mistake.of(problem, file=problem.filename)]))
+    except RuntimeError as problem:
+        if limits.reached(problem) is None:
+            raise
+        say(refusal([Mistake.of(problem)]))
     return 1
 
 

@@ -256,7 +256,7 @@ class Keepers:
         except OSError as error:
             os.close(read_end)
             raise Refused(
-                Mistake(command[0], None, None, None, error.strerror, "a program that starts")
+                Mistake.of(error, file=command[0], expected="a program that starts")
             ) from None
         finally:
             os.close(write_end)

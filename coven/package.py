@@ -66,7 +66,7 @@ def full_disk(error: OSError, where: str) -> Refused:
             where, None, None, None, "no space left", "room for the package", "free some disk space"
         )
         return Refused(mistake, title="no space left on the disk", status=HTTPStatus.INSUFFICIENT_STORAGE)
-    mistake = Mistake(where, None, None, None, error.strerror or str(error), "a file that can be written")
+    mistake = Mistake.of(error, file=where, expected="a file that can be written")
     return Refused(mistake, title="not written", status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

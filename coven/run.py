@@ -392,9 +392,8 @@ def _write_json(path: Path, status: dict[str, Any]) -> None:
     try:
         path.write_text(text)
     except OSError as problem:
-        raise Refused(
-            Mistake(str(path), None, None, "--json", problem.strerror, "a file that can be written")
-        ) from None
+        mistake = Mistake.of(problem, file=str(path), field="--json", expected="a file that can be written")
+        raise Refused(mistake) from None
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def load_schema(path: Path, shown: str) -> dict[str, Any]:
     except (UnicodeDecodeError, RecursionError) as error:
         raise Refused(Mistake(shown, None, None, None, f"{type(error).__name__}", "JSON in UTF-8")) from None
     except OSError as error:
-        raise Refused(Mistake(shown, None, None, None, error.strerror, "a readable file")) from None
+        raise Refused(Mistake.of(error, file=shown, expected="a readable file")) from None
     if not isinstance(schema, dict):
         raise Refused(Mistake(shown, 1, 1, None, kind(schema), "a JSON Schema: an object"))
     from jsonschema import Draft202012Validator, SchemaError  # slow to import, and few packages have a schema

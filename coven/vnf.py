@@ -8,7 +8,6 @@ is done; what is asked of a running VNF gets its answer through a callback.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +30,7 @@ from coven.status import PortFacts, document
 from coven.swap import Swap
 from coven.watchdog import Watchdog
 from coven.wiring import HopState, PortState, Wiring
+from itf import limits
 from itf.segment import C, Config, Forwarder, Pool, Trace
 
 READY_SECONDS = 5.0  #: the forwarder takes a new wiring up much quicker
@@ -132,10 +132,8 @@ class Vnf:
             self._start_forwarder()
         except OSError as problem:
             remedy = "run `make native`"
-            raise Refused(
-                Mistake(str(self.program), None, None, None, problem.strerror, "a program", remedy),
-                title="not instantiated",
-            ) from None
+            mistake = Mistake.of(problem, file=str(self.program), expected="a program", remedy=remedy)
+            raise Refused(mistake, title="not instantiated") from None
         for name, plan in hosts.items():
             self.hosts[name] = HostProcess(plan, self.pool.fd, self.loop, self.journal, self.logs, self)
         for host in self.hosts.values():
@@ -322,7 +320,7 @@ class Vnf:
         try:
             self._start_forwarder()
         except OSError as problem:
-            self.logs.say(PLATFORM, f"the forwarder cannot be started: {problem}")
+            self.logs.say(PLATFORM, f"the forwarder cannot be started: {limits.words(problem)}")
             self._forwarder_ended(-1)
 
     # hosts
@@ -441,4 +439,4 @@ def _busy() -> Mistake:
 
 
 def _cannot(field: str, problem: OSError) -> Mistake:
-    return Mistake(None, None, None, field, os.strerror(problem.errno) if problem.errno else str(problem))
+    return Mistake.of(problem, field=field)
