@@ -10,8 +10,8 @@ CFLAGS ?= -O2 -g
 WARN   := -Wall -Wextra -Werror
 BASE   := -std=gnu11 $(WARN) -fPIC -I. -MMD -MP
 CLANG  ?= clang
-PYINC  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')
-PYEXT  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+PYINC  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
+PYEXT  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))' 2>/dev/null)
 
 FORWARDER := coven/stages.c $(wildcard itf/*.c nshp/*.c) \
 	$(filter-out %.bpf.c vns/open_%.c,$(wildcard vns/*.c))
@@ -21,23 +21,31 @@ HOST_EXEC := $(HOST) $(wildcard pps/exec/*.c)
 VNFC_PY   := $(HOST) $(wildcard pps/python/*.c)
 OPENERS   := $(wildcard vns/open_*.c)
 # Java and JavaScript are there when the JDK, and the headers of Node.js, are: nobody else needs them.
-JDK       := $(patsubst %/bin/javac,%,$(realpath $(shell command -v javac 2>/dev/null)))
-NODE_API  := $(firstword $(wildcard node_modules/node-api-headers/include/node_api.h \
+JAVAC     := $(or $(wildcard $(JAVA_HOME)/bin/javac),$(shell command -v javac 2>/dev/null))
+JDK       := $(patsubst %/bin/javac,%,$(realpath $(JAVAC)))
+NODE      := $(realpath $(shell command -v node 2>/dev/null || command -v nodejs 2>/dev/null))
+NODE_API  := $(firstword $(wildcard $(NODE:%/bin/node=%/include/node/node_api.h) \
 	/usr/include/node/node_api.h /usr/include/nodejs/src/node_api.h))
 SDK_JAVA  := $(wildcard pps/sdk/java/coven/*.java)
 MANAGED   := $(if $(wildcard $(JDK)/include/jni.h),$(B)/libcoven-java.so $(B)/coven-java.jar) \
 	$(if $(NODE_API),$(B)/coven_javascript.node)
 BPF       := $(wildcard vns/*.bpf.c)
-FILTERS   := host debug build reduced unmetered unmetered-tcp
+FILTERS   := host debug build reduced unmetered unmetered-tcp identity
 
 objects   = $(patsubst %.c,$(B)/obj/%.o,$(1))
 # The product appears whole or not at all: programs that run the old one keep it.
 link      = $(CC) $(CFLAGS) $(1) -o $@.new $(filter %.o,$^) $(2) && mv -f $@.new $@
 
-.PHONY: native native-asan
+.PHONY: native native-asan managed
 native: $(B)/coven-forwarder $(B)/coven-host-c $(B)/coven-host-exec $(B)/_vnfc$(PYEXT) \
 	$(B)/libcoven-vns.so $(B)/coven-launch \
-	$(patsubst vns/%.c,$(B)/%.o,$(BPF)) $(patsubst %,$(B)/seccomp-%.bpf,$(FILTERS)) $(MANAGED)
+	$(patsubst vns/%.c,$(B)/%.o,$(BPF)) $(patsubst %,$(B)/seccomp-%.bpf,$(FILTERS))
+	@# An optional language that cannot be built stops nothing; what is left of it would be of another version.
+	@test -z "$(MANAGED)" || $(MAKE) --no-print-directory -k managed || for product in $(MANAGED); do \
+		$(MAKE) -q $$product 2>/dev/null || { rm -f $$product; \
+		echo "native: $$product cannot be built (see above): its language is left out" >&2; }; done
+managed: $(MANAGED)
+	@:
 
 $(B)/coven-forwarder: $(call objects,$(FORWARDER))
 	$(call link,,-lpcap)
@@ -51,8 +59,9 @@ $(B)/libcoven-java.so: $(call objects,$(HOST) $(wildcard pps/managed/*.c) pps/ja
 	$(call link,-shared,-lcjson)
 $(B)/coven-java.jar: $(SDK_JAVA)
 	@rm -rf $(B)/obj/java && mkdir -p $(B)/obj/java
-	$(JDK)/bin/javac -Xlint:all -Werror -g -d $(B)/obj/java $(SDK_JAVA)
-	$(JDK)/bin/jar --create --file $@.new -C $(B)/obj/java . && mv -f $@.new $@
+	@# Java reads names of files, this folder's above all, as the locale says
+	LC_ALL=C.UTF-8 $(JDK)/bin/javac -encoding UTF-8 -Xlint:all -Werror -g -d $(B)/obj/java $(SDK_JAVA)
+	LC_ALL=C.UTF-8 $(JDK)/bin/jar --create --file $@.new -C $(B)/obj/java . && mv -f $@.new $@
 $(B)/coven_javascript.node: $(call objects,$(HOST) $(wildcard pps/managed/*.c) pps/javascript/host.c)
 	$(call link,-shared,-lcjson)
 $(B)/libcoven-vns.so: $(call objects,$(OPENERS))
@@ -92,10 +101,11 @@ native-asan: native  ## the same with AddressSanitizer and UBSan, in build/asan
 	$(MAKE) native B=build/asan \
 		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
 	@# Python, Java and Node.js, which are without the sanitizers' runtime, cannot load a library that needs it
-	cp -f $(filter %.so %.node,$(B)/_vnfc$(PYEXT) $(B)/libcoven-vns.so $(MANAGED)) build/asan/
+	for library in $(filter %.so %.node,$(B)/_vnfc$(PYEXT) $(B)/libcoven-vns.so $(MANAGED)); do \
+		test ! -e $$library || cp -f $$library build/asan/; done
 
 # ---------------------------------------------------------------- set-up, tests, demo, bench
-.PHONY: help setup setup-dev test test-long demo bench bench-quick check format install uninstall clean distclean
+.PHONY: help setup setup-languages setup-dev setup-long test test-long test-fresh demo bench bench-quick check format install uninstall clean distclean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -104,22 +114,30 @@ help:  ## this list
 setup:  ## packages, .venv, native build: all that running needs (quick and offline the second time)
 	@install/setup run
 	@$(MAKE) --no-print-directory native
-setup-dev:  ## setup, and what only tests, checks and bench need
+setup-languages:  ## setup, and what VNFCs in C++, Java and JavaScript need
+	@install/setup languages
+	@$(MAKE) --no-print-directory native
+setup-dev:  ## setup-languages, and what only tests and checks need
 	@install/setup dev
+	@$(MAKE) --no-print-directory native
+setup-long:  ## setup-dev, and what only long tests and bench need
+	@install/setup long
 	@$(MAKE) --no-print-directory native
 
 test: setup-dev  ## every test, modest sizes (`make test T=tests/unit` runs a part)
 	@$(PY) -m pytest $(T)
-test-long: setup-dev  ## every test, with the full figures
+test-long: setup-long  ## every test, with the full figures
 	@$(PY) -m pytest --long $(T)
+test-fresh:  ## demo and test on a minimal Debian made for it (root, mmdebstrap)
+	@install/fresh $(T)
 
 demo: setup  ## a firewall deployed over REST filters real traffic between two hosts
 	@$(PY) -m coven.lab.demo
 
-bench: setup-dev rig  ## ratios against bare forwarders, and the case study; results in build/bench
+bench: setup-long rig  ## ratios against bare forwarders, and the case study; results in build/bench
 	@$(PY) -m bench.run --write
 	@$(PY) -m bench.case_study --write
-bench-quick: setup-dev rig  ## the same in about five minutes
+bench-quick: setup-long rig  ## the same in about five minutes
 	@$(PY) -m bench.run --quick
 	@$(PY) -m bench.case_study --quick
 
@@ -143,7 +161,7 @@ bundle: setup  ## one archive that installs in a room without network, for this 
 ARM64       := build/arm64
 ARM64_TESTS := $(foreach t,packet pcap forwarder trace host_c host_timers,$(wildcard tests/unit/*/test_$(t).py))
 ARM64_BUILT := $(patsubst %,$(ARM64)/native/%,coven-forwarder coven-host-c libcoven-vns.so make-seccomp coven-launch)
-test-arm64: setup-dev  ## the C code cross-built for arm64, its unit tests under emulation
+test-arm64: setup-long  ## the C code cross-built for arm64, its unit tests under emulation
 	@install/arm64 root && install/arm64 tools
 	@$(MAKE) --no-print-directory B=$(ARM64)/native CC=$(CURDIR)/$(ARM64)/bin/gcc $(ARM64_BUILT)
 	@PATH="$(CURDIR)/$(ARM64)/bin:$$PATH" COVEN_BUILD=$(CURDIR)/$(ARM64)/native \

@@ -53,6 +53,8 @@ void control_read(struct forwarder *fw)
 			trace_take_up(fw, came.fds, came.count);
 			continue;
 		}
+		if ((size_t)got == sizeof m && m.kind == MESSAGE_REPORT)
+			fw->report = m.generation;
 		struct pending *where = NULL;
 		if ((size_t)got == sizeof m && m.kind == MESSAGE_HOP && m.index < SEG_HOPS)
 			where = &fw->pending_hop[m.index];

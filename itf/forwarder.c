@@ -150,13 +150,18 @@ static void give_way(struct forwarder *fw)
 	}
 }
 
+static void account_ports(struct forwarder *fw)
+{
+	for (unsigned n = 0; n < SEG_PORTS; n++)
+		if (fw->fabric.stage[STAGE_PORT + n] && fw->ports[n].ops->account)
+			fw->ports[n].ops->account(&fw->ports[n]);
+}
+
 /* Everything that is still somewhere when the VNF stops is dropped by the name `shutdown`. */
 static void finish(struct forwarder *fw)
 {
 	struct frames *f = &fw->fabric.frames;
-	for (unsigned n = 0; n < SEG_PORTS; n++)
-		if (fw->fabric.stage[STAGE_PORT + n] && fw->ports[n].ops->account)
-			fw->ports[n].ops->account(&fw->ports[n]);
+	account_ports(fw);
 	for (unsigned n = 0; n < SEG_HOPS; n++)
 		if (fw->hops[n].in != NULL) {
 			hop_forget(&fw->hops[n], n, REASON_shutdown, true);
@@ -172,15 +177,23 @@ static void finish(struct forwarder *fw)
 	}
 }
 
+/* Somebody reads the figures: they are complete up to now. What the kernel dropped since the last packet that it let
+ * through is known to nobody else. */
+static void report(struct forwarder *fw)
+{
+	account_ports(fw);
+	account_publish(fw);
+	control_say(fw, MESSAGE_REPORTED, 0, fw->report, "");
+	fw->report = 0;
+}
+
 static void housekeeping(struct forwarder *fw)
 {
 	struct fabric *fabric = &fw->fabric;
 	uint64_t now = fabric->capture ? clock_ns(CLOCK_MONOTONIC) : fabric->frames.now;
 	if (now >= fw->account_at) {
 		fw->account_at = now + SECOND_NS;
-		for (unsigned n = 0; n < SEG_PORTS; n++)
-			if (fabric->stage[STAGE_PORT + n] && fw->ports[n].ops->account)
-				fw->ports[n].ops->account(&fw->ports[n]);
+		account_ports(fw);
 	}
 	if (now >= fw->publish_at) {
 		control_read(fw); /* under load nobody sleeps, and the keeper may be gone */
@@ -188,6 +201,8 @@ static void housekeeping(struct forwarder *fw)
 			account_publish(fw);
 		fw->publish_at = now + 10000000;
 	}
+	if (fw->report != 0)
+		report(fw);
 }
 
 static bool rewired(const struct fabric *fabric)

@@ -30,8 +30,9 @@ struct forwarder {
 		[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */
 	int trace_bell;	     /* eventfd of the trace's reader, while there is a trace */
 	size_t trace_size;
-	bool ended; /* the keeper is gone */
-	bool dirty; /* something moved since the last publication */
+	bool ended;	 /* the keeper is gone */
+	bool dirty;	 /* something moved since the last publication */
+	uint32_t report; /* number of the report that the keeper waits for, 0 none */
 	uint64_t publish_at, account_at, drain_until, switched_at;
 	uint64_t crowded_until,
 		crowded_ns;   /* other work wants this core: until when that is believed, and for how long */

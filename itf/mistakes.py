@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from itf import limits
+
 MOST = 500  #: mistakes that are told at once
 FIELDS = ("file", "line", "column", "field", "found", "expected", "remedy")
 
@@ -40,6 +42,17 @@ class Mistake:
     found: str | None = None
     expected: str | None = None
     remedy: str | None = None
+
+    @classmethod
+    def of(
+        cls, problem: BaseException, *, file: str | None = None, field: str | None = None,
+        expected: str | None = None, remedy: str | None = None,
+    ) -> Mistake:  # fmt: skip
+        """What the system refused. Where a limit was reached it is named, and how to raise it: nothing else helps."""
+        if (limit := limits.reached(problem)) is not None:
+            return cls(file=file, field=field, found=limit[0], expected="more", remedy=limit[1])
+        found = getattr(problem, "strerror", None) or str(problem)
+        return cls(file=file, field=field, found=found, expected=expected, remedy=remedy)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

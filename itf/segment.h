@@ -472,6 +472,9 @@ enum forwarder_message_kind {
 	MESSAGE_TRACE = 7,   /* K -> F: write a trace; fds: trace object, eventfd. Without fds: no more */
 	MESSAGE_SWAPPED = 8, /* F -> K: the previous generation of hop `index` has no packets any more */
 	MESSAGE_LOST = 11,   /* F -> K: the packet in which hop `index` ended: salvage.c */
+	MESSAGE_REPORT = 9,  /* K -> F: publish now, with what the kernel counted; also: are you there? */
+	MESSAGE_REPORTED =
+		10, /* F -> K: done for the MESSAGE_REPORT of that `generation`, and for all before it */
 };
 
 struct forwarder_message {

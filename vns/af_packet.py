@@ -12,6 +12,7 @@ import socket
 import struct
 from typing import Literal
 
+from itf.limits import words
 from itf.segment import PAGE, C, Pool
 from vns import ethtool, native
 from vns.interface import Interface, check, restore
@@ -67,7 +68,7 @@ def open(name: str, interface: str, pool: Pool, journal: Journal, *, take: bool 
         _open(port, Interface(port, interface, ifindex, journal), pool)
     except OSError as error:
         port.close()
-        why = f"{interface}: {error.strerror}"
+        why = f"{interface}: {words(error)}"
         raise refuse(name, why, "an interface that AF_PACKET can have") from error
     except BaseException:
         port.close()

@@ -10,6 +10,7 @@ import os
 import socket
 from errno import EACCES, EPERM
 
+from itf.limits import words
 from itf.segment import C, Pool
 from vns import ethtool, native
 from vns.interface import Interface, check, restore
@@ -71,7 +72,7 @@ def open(
     except OSError as error:
         port.close()
         mode = "generic" if generic else "native"
-        raise refuse(name, f"{interface}: {error.strerror}", f"an interface with {mode} XDP, not in use",
+        raise refuse(name, f"{interface}: {words(error)}", f"an interface with {mode} XDP, not in use",
                      "say backend af_packet, or auto") from error  # fmt: skip
     except BaseException:
         port.close()

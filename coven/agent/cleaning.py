@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coven.agent.keepers import find_process, remove_directory
 from coven.base.places import Places
+from coven.keeper.folder_lock import Held, alone
 from coven.keeper.journal import JOURNAL, Busy, Left
 from coven.keeper.main import recover
 
@@ -22,21 +23,26 @@ def sweep(run: Path, known: Collection[str], recover: Callable[[Path], Left]) ->
     if not run.is_dir():
         return done
     for directory in sorted(run.iterdir()):
-        if (
-            directory.name in known
-            or not (directory / JOURNAL).is_file()
-            or find_process(directory) is not None
-        ):
+        if directory.name in known or find_process(directory) is not None:
             continue
         try:
-            left = recover(directory)
-        except Busy:  # it lives
+            with alone(directory):
+                done += _sweep_one(directory, recover)
+        except (Held, Busy, OSError):  # it lives, or has just gone
             continue
-        done += [f"{directory.name}: {line}" for line in left.undone]
-        done += [f"{directory.name}: not undone: {line}" for line in left.failed]
-        if not left.failed:
-            remove_directory(directory)
-            done.append(f"{directory.name}: removed")
+    return done
+
+
+def _sweep_one(directory: Path, recover: Callable[[Path], Left]) -> list[str]:
+    # a run that was killed at its very beginning has no journal yet
+    if not (directory / JOURNAL).is_file() and not directory.name.startswith(RUN_PREFIX):
+        return []
+    left = recover(directory)
+    done = [f"{directory.name}: {line}" for line in left.undone]
+    done += [f"{directory.name}: not undone: {line}" for line in left.failed]
+    if not left.failed:
+        remove_directory(directory)
+        done.append(f"{directory.name}: removed")
     return done
 
 
@@ -70,15 +76,9 @@ def _old_unpacked() -> list[str]:
         try:
             if folder.stat(follow_symlinks=False).st_uid != os.geteuid() or not folder.is_dir():
                 continue
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
+            with alone(folder):
+                remove_directory(folder)
+                done.append(f"{folder}: removed")
+        except (Held, OSError):
             continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            continue
-        finally:
-            os.close(fd)
-        remove_directory(folder)
-        done.append(f"{folder}: removed")
     return done

@@ -7,6 +7,7 @@ is known of one is its folder; its process is found through its socket or throug
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import shutil
@@ -20,7 +21,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from coven.keeper.folder_lock import hold
 from itf.mistakes import Kind, Mistake, Refused
+
+log = logging.getLogger("coven.agent")
 
 SOCKET = "keeper.sock"
 PLAN = "plan.json"
@@ -37,7 +41,11 @@ COMMAND = (sys.executable, "-m", "coven.keeper")
 
 
 class Unreachable(Exception):
-    """No keeper answers in this folder."""
+    """No keeper answers in this folder. `late`: one is there, and did not answer in time."""
+
+    def __init__(self, what: str, late: bool = False):
+        super().__init__(what)
+        self.late = late
 
 
 def connect(directory: Path, timeout: float) -> socket.socket:
@@ -84,7 +92,9 @@ class Keeper:
                 connection.sendall(request.encode())
                 answer = json.loads(_read_line(connection, deadline))
         except TimeoutError:
-            raise Unreachable(f"no answer within {timeout:g} s") from None
+            raise Unreachable(f"no answer within {timeout:g} s", late=True) from None
+        except BlockingIOError:  # more wait to be let in than the socket takes
+            raise Unreachable("it lets nobody in", late=True) from None
         except (OSError, ValueError) as error:
             raise Unreachable(str(error)) from None
         if not isinstance(answer, dict):
@@ -96,7 +106,7 @@ class Keeper:
                 kind=Kind.TIMEOUT,
             )
         if not answer.get("ok"):
-            raise Refused(_mistakes(answer), title=f"{op} refused")
+            raise Refused(_mistakes(answer), title=f"{op} refused", kind=_kind(answer))
         return answer
 
     def pid(self) -> int | None:
@@ -110,6 +120,7 @@ class Keeper:
 
     def _asked_to_end(self) -> bool:
         try:
+            self.call("ping", END_SECONDS / 4)  # one that hangs is not waited for
             self.call("end", END_SECONDS)
         except (Unreachable, Refused):
             return False
@@ -143,6 +154,10 @@ class Keeper:
 def _mistakes(answer: dict[str, Any]) -> list[Mistake]:
     found = [Mistake.from_dict(e) for e in answer.get("errors") or [] if isinstance(e, dict)]
     return found or [Mistake(found=str(answer.get("error") or "no reason given"))]
+
+
+def _kind(answer: dict[str, Any]) -> Kind:
+    return Kind.__members__.get(str(answer.get("kind")), Kind.INVALID)
 
 
 def find_process(directory: Path) -> int | None:
@@ -200,9 +215,12 @@ class Keepers:
                     directory, pid, ours = self._watched.pop(fd)
                     self._epoll.unregister(fd)
                     os.close(fd)
-                if ours:
-                    os.waitpid(pid, 0)
-                self.died(directory)
+                try:
+                    if ours:
+                        os.waitpid(pid, 0)
+                    self.died(directory)
+                except Exception:  # one keeper's affair: the others are watched on
+                    log.exception("the end of the keeper in %s", directory)
 
     def watch(self, directory: Path, pid: int, ours: bool) -> None:
         try:
@@ -231,7 +249,13 @@ class Keepers:
 
         What it changed on interfaces is the caller's to undo (`recover`), unless it did so itself.
         """
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = hold(directory)  # until the keeper holds it itself
+        try:
+            return self._start(directory, plan, progress)
+        finally:
+            os.close(held)
+
+    def _start(self, directory: Path, plan: dict[str, Any], progress: Callable[[str], None]) -> Keeper:
         (directory / PLAN).write_text(json.dumps(plan, indent=1))
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -247,7 +271,7 @@ class Keepers:
         except OSError as error:
             os.close(read_end)
             raise Refused(
-                Mistake(file=command[0], found=error.strerror, expected="a program that starts")
+                Mistake.of(error, file=command[0], expected="a program that starts")
             ) from None
         finally:
             os.close(write_end)
@@ -296,7 +320,7 @@ class Keepers:
                 if said.get("ok") is True:
                     return
                 if said.get("ok") is False:
-                    raise Refused(_mistakes(said), title="not instantiated")
+                    raise Refused(_mistakes(said), title="not instantiated", kind=_kind(said))
                 if "progress" in said:
                     progress(str(said["progress"]))
 

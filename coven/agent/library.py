@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import IO
 
@@ -110,10 +109,7 @@ class Library:
                     f"give it a new version, or first: coven delete --package {identity}",
                     "package exists with other content",
                 )
-            try:
-                self.store.add_package(row)
-            except sqlite3.IntegrityError as error:
-                raise conflict(str(error)) from None
+            self.store.add_package(row)
         return row
 
     def find(self, identity: str) -> Row:

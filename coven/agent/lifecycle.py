@@ -10,21 +10,24 @@ import contextlib
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from coven.agent.bindings import check_disjoint, read_ports
 from coven.agent.cleaning import sweep
 from coven.agent.control_listeners import ControlSockets
+from coven.agent.keeper_line import QUICK_SECONDS
+from coven.agent.keeper_talk import KeeperTalk, as_map
+from coven.agent.keeper_watch import KeeperWatch
 from coven.agent.keepers import Keeper, Keepers, Unreachable, remove_directory
-from coven.agent.store import Row, Store, conflict, missing
+from coven.agent.store import Row, Store, conflict
 from coven.base.control_addresses import Address
 from coven.base.places import Places
 from coven.keeper.events import Event, Listener
-from coven.keeper.forwarder.service_paths import without_figures
 from coven.keeper.journal import Busy, Left
-from coven.package.descriptor import DESCRIPTOR, Descriptor, load
+from coven.package.archive import NO_SPACE
+from coven.package.descriptor import DESCRIPTOR
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")
@@ -43,12 +46,13 @@ OPERATIONS = {
 }
 
 
-class Lifecycle:
+class Lifecycle(KeeperTalk):
     def __init__(
         self, places: Places, store: Store, keepers: Keepers, recover: Callable[[Path], Left],
         control: Mapping[str, Address],
     ):  # fmt: skip
         """`control`: the VNFs whose Click handlers are reachable over loopback TCP, too."""
+        super().__init__()
         self.places = places
         self.store = store
         self.keepers = keepers
@@ -56,53 +60,20 @@ class Lifecycle:
         self.control = ControlSockets(places.run, control)
         keepers.died = self._keeper_died
         self.listener = Listener(self._port_came_back)
+        self.watch = KeeperWatch(
+            self._idle, lambda name: Keeper(self.directory(name)), self.lines, self.heal, self.agree
+        )
         self._closing = threading.Event()
         self._workers: set[threading.Thread] = set()
-        self._config_lock = threading.Lock()
 
     def close(self) -> None:
         """Let operations that are going on come to their end; keepers live on."""
         self._closing.set()
+        self.watch.close()
         for worker in list(self._workers):
             worker.join()
         self.listener.close()
         self.control.close_all()
-
-    # what there is
-
-    def vnf(self, name: str) -> Row:
-        row = self.store.vnf(name)
-        if row is None:
-            raise missing(f"VNF called {name}", suggest(name, [v["name"] for v in self.store.vnfs()]))
-        return row
-
-    def directory(self, name: str) -> Path:
-        return self.places.run / name
-
-    def keeper(self, name: str) -> Keeper:
-        """The keeper of an instantiated VNF. Raises Refused with 409 when there is none."""
-        if self.vnf(name)["instantiation_state"] != "INSTANTIATED":
-            raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
-        return Keeper(self.directory(name))
-
-    def ask(self, vnf: str, op: str, **arguments: Any) -> Row:
-        """A keeper's answer. Raises Refused, with 503 when the keeper does not answer."""
-        keeper = self.keeper(vnf)
-        try:
-            return keeper.call(op, **arguments)
-        except Unreachable as error:
-            raise Refused(
-                Mistake(
-                    found=f"the keeper of {vnf} does not answer: {error}", remedy="it is being restarted: try again"
-                ),
-                title="keeper unreachable", kind=Kind.UNAVAILABLE,
-            ) from None  # fmt: skip
-
-    def descriptor(self, package: str) -> Descriptor:
-        row = self.store.package(package)
-        if row is None:
-            raise missing(f"package {package}")
-        return load(Path(row["folder"]) / DESCRIPTOR, DESCRIPTOR)
 
     def delete(self, name: str) -> None:
         """Delete a VNF. Raises Refused with 409 unless it is NOT_INSTANTIATED and nothing is going on."""
@@ -125,7 +96,7 @@ class Lifecycle:
         ports = read_ports(descriptor, request.get("ports"), mistakes)
         config = vnf["config"] or descriptor.config
         try:
-            config = descriptor.configured(_as_map(request.get("config"), "config"), config)
+            config = descriptor.configured(as_map(request.get("config"), "config"), config)
         except Refused as refused:
             mistakes += refused.mistakes
         start = request.get("start", False)
@@ -151,17 +122,32 @@ class Lifecycle:
         return self._run(operation)
 
     def operate(self, name: str, kind: str) -> Row:
-        """Begin to start, stop or terminate."""
+        """Begin to start, stop or terminate. Raises Refused, with 503 when the keeper does not answer: then only
+        termination works."""
+        stuck = False
+        if kind != "terminate" and (stood := self.stands(name)) is not None and self._instantiated(name):
+            said = self.ask(name, "ping")
+            self.agree(name, said.get("state"), stood)
+            stuck = kind == "start" and said.get("forwarder") == "failed"
         with self.store.transaction():
             vnf = self.vnf(name)
             if not self.store.unfinished(name):
                 if vnf["instantiation_state"] != "INSTANTIATED":
                     raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
                 wanted = OPERATIONS[kind][1]
-                if wanted is not None and vnf["operational_state"] == wanted:
+                if wanted is not None and vnf["operational_state"] == wanted and not stuck:
                     raise conflict(f"{name} is {wanted} already")
             operation = self._begin(vnf, kind, {})
         return self._run(operation)
+
+    def _instantiated(self, name: str) -> bool:
+        return bool(self.vnf(name)["instantiation_state"] == "INSTANTIATED")
+
+    def _idle(self) -> dict[str, object]:
+        """The VNFs that should have a keeper and have no operation going on, each with what `agree` wants."""
+        found = {vnf["name"]: self.stands(vnf["name"]) for vnf in self.store.vnfs() if
+                 vnf["instantiation_state"] == "INSTANTIATED"}  # fmt: skip
+        return {name: stood for name, stood in found.items() if stood is not None}
 
     def _begin(self, vnf: Row, kind: str, request: Row) -> Row:
         operation, target = OPERATIONS[kind]
@@ -188,15 +174,27 @@ class Lifecycle:
     def _give_up(self, operation: Row, error: Exception) -> None:
         """Record a failure, however long the disk is full: what is not over blocks its VNF."""
         errors = error.mistakes if isinstance(error, Refused) else [Mistake(found=f"a fault: {error}")]
+        self._insist(lambda: self._over(operation, "FAILED", [mistake.as_dict() for mistake in errors]))
+
+    def _over(self, operation: Row, state: str, errors: list[Row]) -> None:
+        self.store.set_operation(operation["id"], state=state, progress="", errors=errors)
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        """Write down what is so already, however long the disk is full."""
         while True:
             try:
-                self.store.set_operation(
-                    operation["id"], state="FAILED", errors=[mistake.as_dict() for mistake in errors]
-                )
+                write()
                 return
-            except Refused:
+            except Refused as refused:
+                if refused.kind != Kind.NO_SPACE:
+                    raise
                 if self._closing.wait(STORE_SECONDS):
                     return  # the next agent settles it
+
+    def _tell(self, operation: Row, **values: Any) -> None:
+        """Write down how it goes on, if that can be."""
+        with contextlib.suppress(Refused):
+            self.store.set_operation(operation["id"], **values)
 
     def _check_alive(self, name: str) -> None:
         """A keeper that died during an operation was not replaced then."""
@@ -206,14 +204,14 @@ class Lifecycle:
 
     def _perform(self, operation: Row) -> None:
         """STARTING -> PROCESSING -> COMPLETED; else FAILED_TEMP -> ROLLING_BACK -> ROLLED_BACK or FAILED."""
-        identity, name = operation["id"], operation["vnf"]
-        self.store.set_operation(identity, state="PROCESSING")
+        name = operation["vnf"]
+        self._tell(operation, state="PROCESSING")
         try:
             self._act(operation)
         except (Refused, Unreachable, OSError) as error:
             self._roll_back(operation, error)
             return
-        self.store.set_operation(identity, state="COMPLETED", progress="")
+        self._insist(lambda: self._over(operation, "COMPLETED", []))
         log.info("%s of %s completed", operation["operation"], name)
 
     def _act(self, operation: Row) -> None:
@@ -224,13 +222,24 @@ class Lifecycle:
         elif kind == "HEAL":
             self._heal(operation)
         elif kind == "OPERATE":
-            keeper.call("start" if operation["target"] == "STARTED" else "stop")
+            started = operation["target"] == "STARTED"
+            if started and keeper.call("ping", QUICK_SECONDS).get("forwarder") == "failed":
+                # whatever keeps its forwarder from starting is left behind with all that it shares
+                self._take_down(name)
+                self._bring_up(operation, _as_it_was(self.vnf(name)), True)
+                return
+            keeper.call("start" if started else "stop")
             self.store.set_vnf(name, operational_state=operation["target"])
         else:
             self._take_down(name)
-            self.store.set_vnf(
-                name, instantiation_state="NOT_INSTANTIATED", operational_state=None, ports={}, paths=None
-            )
+            self._insist(lambda: self._not_instantiated(name))
+
+    def _not_instantiated(self, name: str, errors: Sequence[Row] = ()) -> None:
+        """Nothing of it runs; what belonged to that life goes with it."""
+        self.store.set_vnf(
+            name, instantiation_state="NOT_INSTANTIATED", operational_state=None, ports={}, paths=None,
+            errors=list(errors),
+        )  # fmt: skip
 
     def _bring_up(self, operation: Row, request: Row, start: bool) -> None:
         name = operation["vnf"]
@@ -249,7 +258,7 @@ class Lifecycle:
         }  # fmt: skip
 
         def progress(text: str) -> None:
-            self.store.set_operation(operation["id"], progress=text)
+            self._tell(operation, progress=text)
 
         keeper = self.keepers.start(directory, wanted, progress)
         self.listener.follow(directory)
@@ -297,41 +306,40 @@ class Lifecycle:
 
     def _roll_back(self, operation: Row, error: Exception) -> None:
         """Back to what was before, keeping the reason."""
-        identity, name = operation["id"], operation["vnf"]
-        mistakes = error.mistakes if isinstance(error, Refused) else []
-        mistakes = mistakes or [Mistake(found=str(error))]
-        errors = [mistake.as_dict() for mistake in mistakes]
+        name = operation["vnf"]
+        errors = _errors(error)
         log.warning("%s of %s failed: %s", operation["operation"], name, error)
-        self.store.set_operation(identity, state="FAILED_TEMP", errors=errors)
-        self.store.set_operation(identity, state="ROLLING_BACK")
+        self._tell(operation, state="FAILED_TEMP", errors=errors)
+        self._tell(operation, state="ROLLING_BACK")
         try:
             if operation["operation"] in ("INSTANTIATE", "HEAL"):
                 self._take_down(name)
-                self.store.set_vnf(
-                    name,
-                    instantiation_state="NOT_INSTANTIATED",
-                    operational_state=None,
-                    ports={},
-                    errors=errors,
-                )
+                self._insist(lambda: self._not_instantiated(name, errors))
             elif operation["operation"] == "OPERATE":
-                keeper = Keeper(self.directory(name))
-                if keeper.pid() is not None:  # one that has gone is replaced, in the state before
-                    keeper.call("stop" if operation["target"] == "STARTED" else "start")
+                self._put_back(name, "stop" if operation["target"] == "STARTED" else "start")
             elif Keeper(self.directory(name)).pid() is None:
                 # a termination cannot be taken back once the keeper has gone: it is finished instead
                 self.recover_directory(self.directory(name))
-                self.store.set_vnf(
-                    name, instantiation_state="NOT_INSTANTIATED", operational_state=None, ports={}
-                )
+                self._insist(lambda: self._not_instantiated(name))
         except (Refused, Unreachable, OSError) as second:
             log.error("rolling back %s of %s failed: %s", operation["operation"], name, second)
-            more = second.mistakes if isinstance(second, Refused) else [Mistake(found=str(second))]
-            self.store.set_operation(
-                identity, state="FAILED", errors=errors + [mistake.as_dict() for mistake in more]
-            )
+            more = errors + _errors(second)
+            self._insist(lambda: self._over(operation, "FAILED", more))
             return
-        self.store.set_operation(identity, state="ROLLED_BACK")
+        self._insist(lambda: self._over(operation, "ROLLED_BACK", errors))
+
+    def _put_back(self, name: str, op: str) -> None:
+        """Have the keeper take back a start or stop, which it may be carrying out still: it does one after the
+        other. A keeper that does not answer is ended, and comes back in the state before."""
+        keeper = Keeper(self.directory(name))
+        if keeper.pid() is None:
+            return
+        try:
+            keeper.call("ping", QUICK_SECONDS)
+            keeper.call(op)
+        except Unreachable as error:
+            log.error("the keeper of %s does not take back what was given up (%s): it is ended", name, error)
+            keeper.end(ask=False)
 
     # keepers that died, agents that died
 
@@ -364,13 +372,19 @@ class Lifecycle:
         name = operation["vnf"]
         vnf = self.vnf(name)
         request = _as_it_was(vnf)
-        for wait in (*HEAL_WAITS, None):
+        waits = [*HEAL_WAITS, None]
+        while True:
             try:
                 Keeper(self.directory(name)).end(ask=False)
                 self._bring_up(operation, request, vnf["operational_state"] == "STARTED")
                 return
             except (Refused, Unreachable, OSError) as error:
                 log.warning("%s does not come back yet: %s", name, error)
+                full = _no_room(error)
+                progress = "waiting for room on the disk" if full else f"{len(waits) - 1} tries more"
+                self._tell(operation, errors=_errors(error), progress=progress)
+                # a full disk says nothing about the VNF
+                wait = STORE_SECONDS if full else waits.pop(0)
                 if wait is None or self._closing.wait(wait):
                     raise
                 self._take_down(name)
@@ -392,14 +406,27 @@ class Lifecycle:
             try:
                 if pid is None:
                     raise Unreachable("no keeper")
-                keeper.call("status")
+                self._take_over(vnf, keeper)
                 log.info("adopted %s (keeper %d)", vnf["name"], pid)
                 self._open_control(vnf["name"])
                 self.keepers.watch(directory, pid, ours=False)
                 self.listener.follow(directory)
-            except (Unreachable, Refused):
+            except (Unreachable, Refused) as error:
+                if pid is not None and isinstance(error, Unreachable) and error.late:
+                    self.keepers.watch(directory, pid, ours=False)  # it hangs: given its time, as always
+                    continue
                 with contextlib.suppress(Refused):
                     self.heal(vnf["name"])
+        self.watch.start()
+
+    def _take_over(self, vnf: Row, keeper: Keeper) -> None:
+        """What an earlier agent had done and could not write down is as the keeper says."""
+        said = keeper.call("ping", QUICK_SECONDS)
+        self.agree(vnf["name"], said.get("state"), self.stands(vnf["name"]))
+        config = keeper.call("list", QUICK_SECONDS).get("config")
+        if config and vnf["config"] and config != vnf["config"]:
+            log.warning("%s is configured otherwise than was written down: its keeper says so", vnf["name"])
+            self.store.set_vnf(vnf["name"], config=config)
 
     def _settle(self, operation: Row) -> None:
         """Finish or roll back an operation that was going on when the agent died."""
@@ -432,7 +459,7 @@ class Lifecycle:
                 return
             self._roll_back(operation, error)
             return
-        self.store.set_operation(operation["id"], state="COMPLETED", progress="")
+        self._over(operation, "COMPLETED", [])
 
     def _resume_operate(self, operation: Row, keeper: Keeper) -> None:
         keeper.call("start" if operation["target"] == "STARTED" else "stop")
@@ -458,50 +485,18 @@ class Lifecycle:
             errors=[],
         )
 
-    # configuration
 
-    def configure(self, name: str, wanted: Any, replace: bool) -> dict[str, Row]:
-        """Change the configuration, live if it runs: all or, when a VNFC refuses, nothing. Returns it."""
-        with self._config_lock:
-            vnf = self.vnf(name)
-            if self.store.unfinished(name):
-                raise conflict(f"{name} has an operation going on", "wait until it is over")
-            descriptor = self.descriptor(vnf["package"])
-            before = vnf["config"] or descriptor.config
-            after = descriptor.configured(_as_map(wanted, "config"), None if replace else before)
-            changed = [vnfc for vnfc in after if after[vnfc] != before.get(vnfc)]
-            if vnf["instantiation_state"] == "INSTANTIATED":
-                done: list[str] = []
-                try:
-                    for vnfc in changed:
-                        self.ask(name, "configure", vnfc=vnfc, config=after[vnfc])
-                        done.append(vnfc)
-                except Refused:
-                    for vnfc in done:
-                        with contextlib.suppress(Refused):
-                            self.ask(name, "configure", vnfc=vnfc, config=before[vnfc])
-                    raise
-            self.store.set_vnf(name, config=after)
-            return after
+def _errors(error: Exception) -> list[Row]:
+    mistakes = error.mistakes if isinstance(error, Refused) else []
+    return [mistake.as_dict() for mistake in mistakes or [Mistake(found=str(error))]]
 
-    def set_paths(self, name: str, wanted: list[Any]) -> list[Row]:
-        """Another table of service paths, at once; kept for the next keeper, until the VNF is terminated."""
-        with self._config_lock:
-            if self.store.unfinished(name):
-                raise conflict(f"{name} has an operation going on", "wait until it is over")
-            table: list[Row] = self.ask(name, "paths", paths=wanted)["paths"]
-            self.store.set_vnf(name, paths=without_figures(table))
-            return table
+
+def _no_room(error: Exception) -> bool:
+    if isinstance(error, Refused):
+        return error.kind == Kind.NO_SPACE
+    return isinstance(error, OSError) and error.errno in NO_SPACE
 
 
 def _as_it_was(vnf: Row) -> Row:
     """The request that brings a VNF back after its keeper died."""
     return {key: vnf[key] for key in ("ports", "config", "latency")}
-
-
-def _as_map(value: Any, field: str) -> Row:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise Refused(Mistake(field=field, found=repr(value)[:60], expected="a map from VNFC to {key: value}"))
-    return value

@@ -92,11 +92,12 @@ class Store:
         self._lock = threading.RLock()
         self.changed = threading.Condition()  #: notified whenever an operation changes
         self._released = False
-        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("PRAGMA foreign_keys=ON")
+        with self._told(writing=True):
+            self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA foreign_keys=ON")
         with self.transaction() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
@@ -122,32 +123,42 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises Refused with 507 when the disk is full."""
-        with self._lock:
+        """All or nothing. Raises Refused with 507 when the disk is full or cannot be written, with 409 when the rows do
+        not go together, with 500 for any other error of the database."""
+        with self._lock, self._told(writing=True):
+            if self._db.in_transaction:  # inside another one of this thread
+                yield self._db
+                return
+            self._db.execute("BEGIN IMMEDIATE")
             try:
-                if self._db.in_transaction:  # inside another one of this thread
-                    yield self._db
-                    return
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
-            except sqlite3.OperationalError as error:
-                raise Refused(
-                    Mistake(
-                        file="agent.db", found=str(error), expected="a state that can be written",
-                        remedy="free some disk space"
-                    ),
-                    title="the state cannot be written",
-                    kind=Kind.NO_SPACE,
-                ) from None
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @staticmethod
+    @contextmanager
+    def _told(writing: bool) -> Iterator[None]:
+        """SQLite's errors in our words."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise conflict(str(error)) from None
+        except sqlite3.Error as error:
+            full = writing and isinstance(error, sqlite3.OperationalError)
+            raise Refused(
+                Mistake(file="agent.db", found=str(error),
+                        expected="a state that can be written" if full else "a database that is whole",
+                        remedy="free some disk space, or make the state folder writable" if full else
+                        "end the agent, put the state folder back from a backup or choose another: --state DIR"),
+                title="the state cannot be written" if full else "the state cannot be used",
+                kind=Kind.NO_SPACE if full else Kind.FAULT,
+            ) from None  # fmt: skip
 
     def _all(self, sql: str, *values: Any) -> list[Row]:
-        with self._lock:
+        with self._lock, self._told(writing=False):
             return [_row(row) for row in self._db.execute(sql, values)]
 
     # packages
@@ -281,8 +292,15 @@ class Store:
             return self._all("SELECT * FROM operations ORDER BY rowid DESC")
         return self._all("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC", vnf)
 
+    def newest(self, vnf: str) -> Row | None:
+        """The operation of that VNF that began last."""
+        rows = self._all("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC LIMIT 1", vnf)
+        return rows[0] if rows else None
+
     def unfinished(self, vnf: str | None = None) -> list[Row]:
-        return [row for row in self.operations(vnf) if row["state"] in UNFINISHED]
+        marks = ", ".join("?" * len(UNFINISHED))
+        rows = self._all(f"SELECT * FROM operations WHERE state IN ({marks}) ORDER BY rowid DESC", *UNFINISHED)
+        return [row for row in rows if vnf is None or row["vnf"] == vnf]
 
     def release(self) -> None:
         """Let nobody wait any longer: the agent ends."""

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from itf.limits import WatchLimit
+
 _MASK = 0x008 | 0x040 | 0x080 | 0x100 | 0x200  # close after write, moved from, moved to, created, deleted
 _IN_CREATE, _IN_ISDIR = 0x100, 0x40000000
 _EVENT = struct.Struct("iIII")
@@ -20,7 +22,7 @@ class Inotify:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fd < 0:
-            raise OSError(ctypes.get_errno(), "inotify is not to be had", str(folder))
+            raise WatchLimit(ctypes.get_errno(), "inotify is not to be had", str(folder))
         self._folders: dict[int, Path] = {}
         try:
             self._add(folder)
@@ -33,7 +35,7 @@ class Inotify:
             folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
             number = self._libc.inotify_add_watch(self.fd, os.fsencode(where), _MASK)
             if number < 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), where)
+                raise WatchLimit(ctypes.get_errno(), os.strerror(ctypes.get_errno()), where)
             self._folders[number] = Path(where)
 
     def read(self) -> Iterator[Path]:

@@ -36,7 +36,7 @@ def serve_config(file: Path | None = None) -> ServeConfig:
     except FileNotFoundError:
         return ServeConfig()
     except OSError as error:
-        mistake = Mistake(file=str(file), found=error.strerror, expected="a file that can be read")
+        mistake = Mistake.of(error, file=str(file), expected="a file that can be read")
         raise Refused(mistake, title="configuration refused") from None
     return parse(text, str(file))
 

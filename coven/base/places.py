@@ -36,14 +36,21 @@ class Places:
 
     @classmethod
     def find(cls, state: str | os.PathLike[str] | None = None) -> Places:
-        """This user's, or both under `state` (or $COVEN_STATE), so that several agents can run."""
+        """This user's, or both under `state` (or $COVEN_STATE), so that several agents can run.
+
+        Raises Refused for a user without a home folder."""
         state = state or os.environ.get("COVEN_STATE")
         if state:
             base = Path(state).absolute()
             return cls(base, base / "run")
         if _is_system():
             return cls(SYSTEM_STATE, SYSTEM_RUN)
-        home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        try:
+            home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        except RuntimeError:
+            found, remedy = f"no home folder of uid {os.geteuid()}", "choose one with --state DIR, or COVEN_STATE=DIR"
+            mistake = Mistake(field="HOME", found=found, expected="a folder for the state", remedy=remedy)
+            raise Refused(mistake, title="no place for the state") from None
         runtime = os.environ.get("XDG_RUNTIME_DIR")
         return cls(home / "coven", Path(runtime) / "coven" if runtime else Path(f"/tmp/coven-{os.geteuid()}"))
 
@@ -64,13 +71,9 @@ class Places:
                 if status.st_mode & 0o077:
                     folder.chmod(0o700)
             except OSError as error:
-                raise Refused(
-                    Mistake(
-                        file=str(folder), found=error.strerror, expected="a folder that can be written",
-                        remedy="choose another with --state DIR"
-                    ),
-                    title="no place for the state",
-                ) from None
+                mistake = Mistake.of(error, file=str(folder), expected="a folder that can be written",
+                                     remedy="choose another with --state DIR")  # fmt: skip
+                raise Refused(mistake, title="no place for the state") from None
         return self
 
     @property

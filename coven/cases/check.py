@@ -6,7 +6,6 @@ cases read. Nothing of the author's is run.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from coven.package.archive import is_zip, opened
 from coven.package.chains import Graph
 from coven.package.descriptor import Descriptor, load
 from coven.package.filters import matches
-from coven.run.foreground import make_folder
+from coven.run.foreground import make_folder, remove_folder
 from itf.mistakes import Mistake, Refused
 
 #: a broadcast question, which is how two hosts that never met begin
@@ -84,7 +83,7 @@ def _check(root: Path, package: Path, label: str) -> Checked:
                 with_arp.append(file.name)
     finally:
         journal.finish()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
     if with_arp:
         result.notes.append(f"{', '.join(with_arp)}: {ARP_NOTE}")
     if (root / TESTS).is_dir():

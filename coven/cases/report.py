@@ -29,13 +29,16 @@ class Result:
 
 
 def dissect(packet: Packet) -> list[str]:
-    """A packet as Scapy shows it, and what of it Scapy does not know in hex."""
-    from scapy.layers.inet import IP
+    """A packet as Scapy shows it, ports as numbers, and what of it Scapy does not know in hex."""
+    from scapy.config import conf
+    from scapy.layers.inet import IP, TCP, UDP
     from scapy.layers.inet6 import IPv6
     from scapy.layers.l2 import Ether
     from scapy.packet import Packet as Dissected
     from scapy.packet import Raw
 
+    # names of ports are the machine's (/etc/services), and those of old: 8080 is in no lesson http_alt
+    conf.noenum.add(TCP.sport, TCP.dport, UDP.sport, UDP.dport)
     data = packet.data
     shown: Dissected
     if packet.link == ETHERNET:

@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from coven.base.problem import Misuse
 from coven.base.version import VERSION
-from itf.mistakes import Refused, suggest
+from itf import limits
+from itf.mistakes import Mistake, Refused, suggest
 
 FAILED, USAGE, UNACCOUNTED, INTERRUPTED = 1, 2, 3, 130
 BACKENDS = ("auto", "af_xdp", "af_packet", "af_xdp_generic")
@@ -287,7 +288,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # whoever read our output has seen enough; python would complain again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except OSError as error:
-        print(f"coven: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+    except (OSError, RuntimeError) as error:
+        if not isinstance(error, OSError) and limits.reached(error) is None:
+            raise
+        print(f"coven: {Mistake.of(error, file=getattr(error, 'filename', None))}", file=sys.stderr)
         return FAILED
 

@@ -8,6 +8,7 @@ with their start times.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -38,10 +39,23 @@ class Journal:
             lock(self._fd)
 
     def write(self, act: str, **facts: Any) -> None:
-        """Record an act; on the disk when this returns, as far as a killed process is concerned."""
+        """Record an act; on the disk when this returns, as far as a killed process is concerned. Raises OSError if it
+        cannot be written: then it is not to be done."""
         if self._fd >= 0:
-            line = json.dumps({"act": act, **facts}, separators=(",", ":")) + "\n"
-            os.write(self._fd, line.encode())
+            line = (json.dumps({"act": act, **facts}, separators=(",", ":")) + "\n").encode()
+            size = os.fstat(self._fd).st_size
+            wrote = 0
+            try:
+                while wrote < len(line):
+                    wrote += os.write(self._fd, line[wrote:])
+            except OSError:
+                os.ftruncate(self._fd, size)  # half a line would spoil the next one
+                raise
+
+    def note(self, act: str, **facts: Any) -> None:
+        """Record what has happened already and what nobody needs in order to undo it; not on a full disk."""
+        with contextlib.suppress(OSError):
+            self.write(act, **facts)
 
     def __call__(self, entry: Mapping[str, Any]) -> None:
         """What a port backend is handed: an entry `{"act": ..., ...}` of its own."""
@@ -50,7 +64,7 @@ class Journal:
 
     def process(self, pid: int, role: str) -> None:
         """A process was started (it cannot be recorded before it has a number; it dies with its parent)."""
-        self.write("process", pid=pid, start=start_time(pid), role=role)
+        self.note("process", pid=pid, start=start_time(pid), role=role)
 
     def finish(self) -> None:
         """Everything is undone: the file goes away."""

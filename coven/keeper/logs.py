@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ FILE_BYTES = 4 << 20  #: then the file becomes log.1 and a new one begins
 
 class _Source:
     def __init__(self) -> None:
-        self.lines: deque[tuple[float, str]] = deque(maxlen=LINES_KEPT)
+        self.lines: deque[tuple[int, float, str]] = deque(maxlen=LINES_KEPT)  #: number, time, text
         self.partial: dict[int, bytes] = {}
         self.second = 0
         self.in_second = 0
@@ -37,6 +38,7 @@ class Logs:
         self.path = path
         self.echo = echo
         self._sources: dict[str, _Source] = {}
+        self._number = 0  #: of the newest line: times go back when a clock is set
         self._fd = -1
         self._size = 0
         if path is not None:
@@ -46,6 +48,14 @@ class Logs:
         assert self.path is not None
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._fd).st_size
+
+    def _turn(self) -> None:
+        """Begin a new file; as long as that cannot be, the old one goes on."""
+        assert self.path is not None
+        os.replace(self.path, self.path.with_name(self.path.name + ".1"))
+        old = self._fd
+        self._open()
+        os.close(old)
 
     def feed(self, name: str, stream: int, data: bytes) -> None:
         """Bytes that a process wrote: `stream` 1 or 2. Whole lines are logged, the rest waits."""
@@ -85,30 +95,24 @@ class Logs:
         self._store(source, name, now, line)
 
     def _store(self, source: _Source, name: str, now: float, line: str) -> None:
-        source.lines.append((now, line))
+        self._number += 1
+        source.lines.append((self._number, now, line))
         if self._fd >= 0:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
             raw = f"{stamp}.{int(now * 1000) % 1000:03d}Z {name}: {line}\n".encode()
-            if self._size + len(raw) > FILE_BYTES:
-                assert self.path is not None
-                os.close(self._fd)
-                os.replace(self.path, self.path.with_name(self.path.name + ".1"))
-                self._open()
-            try:
+            with suppress(OSError):  # a full disk costs log lines, not the VNF
+                if self._size + len(raw) > FILE_BYTES:
+                    self._turn()
                 self._size += os.write(self._fd, raw)
-            except OSError:
-                pass  # a full disk costs log lines, not the VNF
         if self.echo:
             os.write(2, f"{name}: {line}\n".encode())
 
     def tail(self, name: str | None, count: int) -> list[dict[str, Any]]:
-        """The last lines, of one part or of all together, in order of time."""
+        """The last lines, of one part or of all together, in the order in which they were said."""
         sources = self._sources.items() if name is None else [(name, self._sources.get(name, _Source()))]
-        lines = [(at, part, line) for part, source in sources for at, line in source.lines]
-        lines.sort(key=lambda entry: entry[0])
-        return (
-            [{"time": at, "vnfc": part, "line": line} for at, part, line in lines[-count:]] if count else []
-        )
+        lines = sorted((number, at, part, line) for part, source in sources for number, at, line in source.lines)
+        chosen = lines[-count:] if count > 0 else []
+        return [{"time": at, "vnfc": part, "line": line} for _, at, part, line in chosen]
 
     def suppressed(self, name: str) -> int:
         """Lines of that part that were not kept, ever."""

@@ -20,6 +20,7 @@ from typing import Any
 from coven.base.plain import parse
 from coven.keeper import hosting, journal
 from coven.keeper.events import Events
+from coven.keeper.folder_lock import hold
 from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
 from coven.keeper.journal import JOURNAL
 from coven.keeper.logs import Logs
@@ -27,7 +28,9 @@ from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
 from coven.keeper.ports.opening import restore_entry
 from coven.keeper.vnf import PLATFORM, Vnf
-from itf.mistakes import Mistake, Refused
+from coven.package.archive import NO_SPACE
+from itf import limits
+from itf.mistakes import Kind, Mistake, Refused
 from pps.confine.memory_group import find_controller, sweep
 
 SOCKET, PLAN, LOG = "keeper.sock", "plan.json", "log"
@@ -55,8 +58,9 @@ def _restore(entry: dict[str, Any]) -> str | None:
     return restore_entry(entry)
 
 
-def refusal(mistakes: list[Mistake]) -> dict[str, Any]:
-    return {"ok": False, "errors": [mistake.as_dict() for mistake in mistakes]}
+def refusal(mistakes: list[Mistake], kind: Kind = Kind.INVALID) -> dict[str, Any]:
+    """UNAVAILABLE for what is worth trying again."""
+    return {"ok": False, "kind": kind.name, "errors": [mistake.as_dict() for mistake in mistakes]}
 
 
 def fault(problem: Exception) -> Mistake:
@@ -166,6 +170,9 @@ class Keeper:
             "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
             "configure": self._configure,
             "paths": self._paths,
+            "ping": lambda request, reply: reply(
+                {"ok": True, "state": vnf.state, "forwarder": vnf.forwarder_watch.state}
+            ),
             "list": self._list,
             "request": self._request,
             "logs": self._logs,
@@ -210,19 +217,27 @@ class Keeper:
         try:
             operation(request, reply)
         except Refused as refused:
-            reply(refusal(refused.mistakes))
-        except TimeoutError as problem:
-            reply(refusal([Mistake(found=str(problem), remedy="try again in a moment")]))
+            reply(refusal(refused.mistakes, refused.kind))
         except Exception as problem:  # of one operation: the VNF runs on
             self.logs.say(PLATFORM, "".join(traceback.format_exception(problem)))
-            reply(refusal([fault(problem)]))
+            reply(refusal([fault(problem)], Kind.FAULT))
 
     @staticmethod
     def _mistakes_to(reply: Reply) -> Callable[[list[Mistake]], None]:
         return lambda mistakes: reply(refusal(mistakes) if mistakes else {"ok": True})
 
     def _status(self, request: dict[str, Any], reply: Reply) -> None:
-        reply({"ok": True, **self.vnf.status()})
+        """The figures as they are now, with what the kernel counted; after a moment, as the forwarder left them."""
+
+        def complete() -> None:
+            try:
+                answer = {"ok": True, **self.vnf.status()}
+            except TimeoutError as problem:
+                mistake = Mistake(found=str(problem), remedy="try again in a moment")
+                answer = refusal([mistake], Kind.UNAVAILABLE)
+            reply(answer)
+
+        self.vnf.reports.ask(complete)
 
     def _host(self, request: dict[str, Any]) -> HostProcess:
         name = request.get("vnfc")
@@ -237,6 +252,13 @@ class Keeper:
         wanted = self.vnf.descriptor.configured(
             {host.name: request.get("config")}, {**self.vnf.descriptor.config, host.name: host.config}
         )
+        if host.state != "running":  # it alone can check its configuration
+            soon = host.state in ("starting", "down")
+            raise Refused(
+                Mistake(field=f"config.{host.name}", found=f"the VNFC is {host.state}", expected="a running VNFC",
+                        remedy="try again in a moment" if soon else "coven start brings it back"),
+                title="not configured", kind=Kind.UNAVAILABLE if soon else Kind.CONFLICT,
+            )  # fmt: skip
         host.configure(wanted[host.name], self._mistakes_to(reply))
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
@@ -329,6 +351,7 @@ def say(record: dict[str, Any]) -> None:
 def keep(directory: Path) -> int:
     """The whole life of a keeper; its exit status."""
     loop = Loop()
+    held = hold(directory)  # until this process ends: nobody removes it for a leftover
     plan = Plan.read(directory / PLAN)
     try:
         record = journal.Journal(directory / JOURNAL)
@@ -356,6 +379,7 @@ def keep(directory: Path) -> int:
     keeper.end()
     vnf.close()
     logs.close()
+    os.close(held)
     return 0
 
 
@@ -368,8 +392,13 @@ def main() -> int:
     try:
         return keep(arguments.directory)
     except Refused as refused:
-        say(refusal(refused.mistakes))
+        say(refusal(refused.mistakes, refused.kind))
     except OSError as problem:
-        say(refusal([Mistake(file=problem.filename, found=problem.strerror or str(problem))]))
+        kind = Kind.NO_SPACE if problem.errno in NO_SPACE else Kind.INVALID
+        say(refusal([Mistake.of(problem, file=problem.filename)], kind))
+    except RuntimeError as problem:
+        if limits.reached(problem) is None:
+            raise
+        say(refusal([Mistake.of(problem)]))
     return 1
 

@@ -55,7 +55,7 @@ class Swap:
         except Refused as refused:
             self._fail(refused.mistakes)
         except OSError as problem:
-            self._fail([Mistake(field=f"vnfcs.{self.old.name}", found=problem.strerror or str(problem))])
+            self._fail([Mistake.of(problem, field=f"vnfcs.{self.old.name}")])
 
     # the new process
 

@@ -8,7 +8,6 @@ is done; what is asked of a running VNF gets its answer through a callback.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any
 
 from agents.summary import summary
 from coven.keeper.forwarder.epochs import Epochs, stage_name
-from coven.keeper.forwarder.process import ForwarderProcess
+from coven.keeper.forwarder.process import NAME, ForwarderProcess
+from coven.keeper.forwarder.watch import ForwarderWatch, Reports
 from coven.keeper.forwarder.wiring import HopState, Wiring
 from coven.keeper.hosts.placement import Placement
 from coven.keeper.hosts.process import HostPlan, HostProcess
@@ -28,8 +28,10 @@ from coven.keeper.ports.opening import OpenPort, frame_size
 from coven.keeper.ports.watch import PortWatch
 from coven.keeper.status import PortFacts, document
 from coven.keeper.swap import Swap
+from coven.keeper.turns import Answer, Turns
 from coven.keeper.watchdog import Watchdog
 from coven.package.descriptor import Descriptor
+from itf import limits
 from itf.mistakes import Mistake, Refused
 from itf.segment import C, Config, Forwarder, Pool, Trace
 
@@ -37,8 +39,6 @@ READY_SECONDS = 5.0  #: the forwarder takes a new wiring up much quicker
 DRAIN_SECONDS = 3.0  #: it drains for 0.5 s at most, then counts what is left
 FORWARDER_BACKOFF = 0.1, 10.0  #: seconds before it is started again, doubling; the first time at once
 PLATFORM = "keeper"  #: in logs
-
-Answer = Callable[[list[Mistake]], None]
 
 
 class Vnf:
@@ -69,7 +69,8 @@ class Vnf:
         self.trace: tuple[Trace, int] | None = None
         self._mistakes: list[Mistake] = []
         self._ended = self._ending = False
-        self._busy = False
+        self.turns = Turns(loop, None) if plan.capture else Turns(loop)
+        self._attempt: object = None  #: the start or stop that is going on, and was not given up
         self._watchdog: Watchdog | None = None
         self._drain_timer: Timer | None = None
         self._on_drained: Callable[[], None] | None = None
@@ -88,6 +89,8 @@ class Vnf:
         self.process = ForwarderProcess(
             self.program, self.loop, self.journal, self.logs, self._forwarder_said, self._forwarder_ended
         )
+        self.reports = Reports(self.loop, lambda number: self.process.send(C.MESSAGE_REPORT, 0, number))
+        self.forwarder_watch = ForwarderWatch(self.loop, self.segment, self.reports, self._forwarder_hangs)
         self.port_watch = PortWatch(self)
         return self.port_watch.open_missing(self.plan.missing)
 
@@ -99,7 +102,7 @@ class Vnf:
     @property
     def busy(self) -> bool:
         """A start or stop is going on, or everything ends."""
-        return self._busy or self._ending
+        return self.turns.now is not None or self._ending
 
     def port_messages(self) -> dict[str, dict[str, Any]]:
         """The ports as hosts are told of them."""
@@ -116,10 +119,8 @@ class Vnf:
             self._start_forwarder()
         except OSError as problem:
             remedy = "run `make native`"
-            raise Refused(
-                Mistake(file=str(self.program), found=problem.strerror, expected="a program", remedy=remedy),
-                title="not instantiated",
-            ) from None
+            mistake = Mistake.of(problem, file=str(self.program), expected="a program", remedy=remedy)
+            raise Refused(mistake, title="not instantiated") from None
         for name, plan in hosts.items():
             self.hosts[name] = HostProcess(plan, self.pool.fd, self.loop, self.journal, self.logs, self)
         for host in self.hosts.values():
@@ -133,6 +134,7 @@ class Vnf:
         self._check()
         if not self.capture:  # a capture's time begins when everything is there
             self._await_move()
+            self.forwarder_watch.start()
         self._watchdog = Watchdog(self.hosts.values(), self.segment, self.loop)
 
     def _await_move(self) -> None:
@@ -157,8 +159,11 @@ class Vnf:
     def start(self, answer: Answer, missing: bool = False) -> None:
         """Begin to forward. `answer` gets the mistakes; with any, nothing is forwarded. `missing`: interfaces that
         are not there are no mistake."""
-        if self.forwarding or self._busy:
-            answer([] if self.forwarding and not self._busy else [_busy()])
+        self.turns.ask("start", lambda done: self._start(done, missing), self._start_late, answer)
+
+    def _start(self, answer: Answer, missing: bool) -> None:
+        if self.forwarding:
+            answer([])
             return
         stopped = [host for host in self.hosts.values() if host.state in ("failed", "stopped")]
         for host in stopped:  # on_failure: stop
@@ -167,29 +172,40 @@ class Vnf:
         if mistakes := self.port_watch.open_missing(missing):
             answer(mistakes)
             return
-        self._busy = True
+        attempt = self._attempt = object()
         self.done = False
         for name in self.ports:
             self.wire_port(name)
 
         def taken_up(errors: list[tuple[int, str]]) -> None:
-            self._busy = False
+            if self._attempt is not attempt:
+                return
             if errors:
                 self._unwire_ports()
                 self.epochs.move(lambda _: answer([self._stage_mistake(*error) for error in errors]))
                 return
             self.forwarding = True
-            self.journal.write("started")
+            self.journal.note("started")
             answer([])
 
         self.epochs.move(taken_up)
 
+    def _start_late(self, answer: Answer) -> None:
+        """Undone: a forwarder that comes up later finds the ports unwired."""
+        self._attempt = None
+        self._unwire_ports()
+        self.epochs.move()
+        answer([self._no_forwarder()])
+
     def stop(self, answer: Answer) -> None:
         """Take nothing more in, let out what is on its way, count the rest as `shutdown`."""
-        if not self.forwarding or self._busy:
-            answer([_busy()] if self._busy else [])
+        self.turns.ask("stop", self._stop, self._stop_late, answer)
+
+    def _stop(self, answer: Answer) -> None:
+        if not self.forwarding:
+            answer([])
             return
-        self._busy = True
+        attempt = self._attempt = object()
         self.done = False
 
         def drained() -> None:
@@ -200,22 +216,37 @@ class Vnf:
             self.epochs.move(unwired)
 
         def unwired(_: list[tuple[int, str]]) -> None:
-            self.config.head.drain = 0
-            self._kick()
-            self.forwarding = self._busy = False
-            if not self.capture and not self._ending:
-                self._open_fresh()
-            self.journal.write("stopped")
-            answer([])
+            if self._attempt is attempt:
+                self._stopped(answer)
 
         self._on_drained = drained
         self.config.head.drain = 1
         self._kick()
         self._drain_timer = self.loop.later(DRAIN_SECONDS, self._drained)
 
+    def _stopped(self, answer: Answer) -> None:
+        self.config.head.drain = 0
+        self._kick()
+        self.forwarding = False
+        if not self.capture and not self._ending:
+            self._open_fresh()
+        self.journal.note("stopped")
+        answer([])
+
+    def _stop_late(self, answer: Answer) -> None:
+        """No forwarder takes it up, so none forwards; one that comes up later finds the ports unwired."""
+        self._attempt = None
+        self._stopped(answer)
+
+    def _no_forwarder(self) -> Mistake:
+        why = self.forwarder_watch.why
+        return Mistake(field="forwarder", found=f"it is {self.forwarder_watch.state}{f': {why}' if why else ''}",
+                       expected="a forwarder that takes up its wiring", remedy="coven logs tells more")  # fmt: skip
+
     def _open_fresh(self) -> None:
         """Ports in which nothing old waits to be forwarded; what cannot be opened now is tried again."""
         assert self.port_watch is not None
+        self.port_watch.close()
         for mistake in self.port_watch.open_missing():
             self.logs.say(PLATFORM, str(mistake))
 
@@ -237,6 +268,7 @@ class Vnf:
         self._forwarder_started = time.monotonic()
         with self.placement.on(self.placement.forwarder):
             self.process.start(self.pool, self.segment, self.config, self._send_everything)
+        self.forwarder_watch.began()
 
     def _kick(self) -> None:
         self.process.send(C.MESSAGE_KICK)
@@ -277,8 +309,15 @@ class Vnf:
         trace, bell = self.trace
         self.process.send(C.MESSAGE_TRACE, fds=(trace.fd, bell))
 
+    def _forwarder_hangs(self, why: str) -> None:
+        self.logs.say(PLATFORM, f"the forwarder is ended: {why}")
+        self.process.kill()
+
     def _forwarder_said(self, kind: int, index: int, generation: int, what: str) -> None:
-        if kind == C.MESSAGE_READY:
+        self.forwarder_watch.sign()
+        if kind == C.MESSAGE_REPORTED:
+            self.reports.answered(generation)
+        elif kind == C.MESSAGE_READY:
             self.epochs.ready(generation)
         elif kind == C.MESSAGE_ERROR:
             self.logs.say(stage_name(index, self.wiring), what)
@@ -304,8 +343,11 @@ class Vnf:
         self.logs.say(name, f"had this packet when it ended: {packet}{at}")
 
     def _forwarder_ended(self, status: int) -> None:
+        self.reports.forget()
         if self._ended:
             return
+        said = "".join(f", it said: {each['line']}" for each in self.logs.tail(NAME, 1))
+        self.forwarder_watch.ended(f"status {status}{said}")
         if time.monotonic() - self._forwarder_started > FORWARDER_BACKOFF[1]:
             self._backoff = 0.0
         self.logs.say(
@@ -322,7 +364,7 @@ class Vnf:
         try:
             self._start_forwarder()
         except OSError as problem:
-            self.logs.say(PLATFORM, f"the forwarder cannot be started: {problem}")
+            self.logs.say(NAME, f"it cannot be started: {limits.words(problem)}")
             self._forwarder_ended(-1)
 
     # hosts
@@ -374,8 +416,9 @@ class Vnf:
 
     def quiesce(self) -> None:
         """Stop and wait until nothing moves any more: then the figures are final."""
-        if self._busy:
-            self.loop.run_until(lambda: not self._busy, DRAIN_SECONDS + READY_SECONDS)
+        if self.turns.now is not None:
+            self.turns.refuse_waiting(Mistake(found="the VNF ends"))
+            self.loop.run_until(lambda: self.turns.now is None, DRAIN_SECONDS + READY_SECONDS)
         if self.forwarding:
             stopped: list[Any] = []
             self.stop(stopped.append)
@@ -390,6 +433,8 @@ class Vnf:
         self._ended = True
         if self._watchdog is not None:
             self._watchdog.stop()
+        if hasattr(self, "forwarder_watch"):
+            self.forwarder_watch.stop()
         every = [*self.hosts.values(), *self.leaving, *(h for s in self.swaps.values() for h in (s.old, s.new))]
         for host in every:
             host.stop()
@@ -411,12 +456,17 @@ class Vnf:
                 held.close()
                 delattr(self, name)
 
+    @property
+    def state(self) -> str:
+        return "STARTED" if self.forwarding else "STOPPED"
+
     def status(self) -> dict[str, Any]:
         """The status document. Raises TimeoutError while figures stay half-written (the forwarder died)."""
         return {
             "name": self.plan.name,
-            "state": "STARTED" if self.forwarding else "STOPPED",
-            "forwarder": {"pid": self.process.pid, "state": int(self.segment.head.state)},
+            "state": self.state,
+            "operation": self.turns.now,
+            "forwarder": self.forwarder_watch.document(self.process.pid),
             **document(self.descriptor, self.segment, self.facts, self.hosts),
         }
 
@@ -426,4 +476,4 @@ def _busy() -> Mistake:
 
 
 def _cannot(field: str, problem: OSError) -> Mistake:
-    return Mistake(field=field, found=os.strerror(problem.errno) if problem.errno else str(problem))
+    return Mistake.of(problem, field=field)

@@ -15,11 +15,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from coven.base import tables
 from coven.base.places import Places
 from coven.lab import find as found
+from coven.lab import identity as lab_identity
 from coven.lab import network as labs
 from coven.lab.furniture import COVEN
 from coven.lab.network import ADDRESS, IN, OUT, PLACES
@@ -236,7 +237,7 @@ def execute(given: Arguments) -> int:
     lab = choose(given.lab)
     command = in_place(lab, given.place, words)
     sys.stdout.flush()
-    os.execvpe(command[0], command, environment(lab.name))
+    _become(lab, given.place, command, environment(lab.name))
 
 
 def shell(given: Arguments) -> int:
@@ -245,6 +246,12 @@ def shell(given: Arguments) -> int:
     command = in_place(lab, given.place, [program])
     print(f"in {given.place} of lab {lab.name}; leave with exit", file=sys.stderr, flush=True)
     variables = {**environment(lab.name), "PS1": f"{given.place}:\\w\\$ "}
+    _become(lab, given.place, command, variables)
+
+
+def _become(lab: found.Found, place: str, command: list[str], variables: dict[str, str]) -> NoReturn:
+    if lab_identity.knows_one_user(lab.holders[place]):
+        lab_identity.pretend()
     os.execvpe(command[0], command, variables)
 
 

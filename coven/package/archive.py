@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import io
 import os
 import shutil
@@ -23,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from coven.base.yaml12 import MAX_BYTES, read
+from coven.keeper.folder_lock import hold
 from coven.package.descriptor import DESCRIPTOR, Descriptor, load, locate
 from itf.mistakes import Kind, Mistake, Refused
 
@@ -40,6 +40,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _END = struct.Struct("<4s4H2LH")
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules"}
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,12 @@ def full_disk(error: OSError, where: str) -> Refused:
             file=where, found="no space left", expected="room for the package", remedy="free some disk space"
         )
         return Refused(mistake, title="no space left on the disk", kind=Kind.NO_SPACE)
-    mistake = Mistake(file=where, found=error.strerror or str(error), expected="a file that can be written")
+    if error.errno in READ_ONLY:
+        found = f"{error.filename or where}: {error.strerror}"
+        mistake = Mistake(file=where, found=found, expected="a folder that can be written",
+                          remedy="make it writable again")  # fmt: skip
+        return Refused(mistake, title="the disk cannot be written", kind=Kind.NO_SPACE)
+    mistake = Mistake.of(error, file=where, expected="a file that can be written")
     return Refused(mistake, title="not written", kind=Kind.FAULT)
 
 
@@ -261,11 +267,10 @@ def opened(path: str | Path) -> Iterator[Source]:
         yield Source(file.parent.resolve(), file.name, str(file))
         return
     with tempfile.TemporaryDirectory(prefix="coven-unpacked-") as parent:
-        os.chmod(parent, 0o755)  # VNFC hosts have a uid of their own
         # held as long as it is used: what nobody holds, `coven clean` removes
-        held = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        held = hold(Path(parent))
         try:
-            fcntl.flock(held, fcntl.LOCK_SH)
+            os.chmod(parent, 0o755)  # VNFC hosts have a uid of their own
             with path.open("rb") as stream:
                 folder = unpack_package(stream, Path(parent), str(path))
             yield Source(folder, DESCRIPTOR, f"{path}:{DESCRIPTOR}")

@@ -125,7 +125,7 @@ def load(path: str | Path, shown: str | None = None) -> Descriptor:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise Refused(Mistake(file=shown, found=error.strerror, expected="a readable file")) from None
+        raise Refused(Mistake.of(error, file=shown, expected="a readable file")) from None
     title = "wrong descriptor"
     repeated: list[Mistake] = []
     try:

@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 import bottle
 
+from coven.agent.health import health
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.store import Row, missing
 from coven.base.problem import problem
 from coven.base.reading import NAME, RESERVED_NAMES
-from coven.base.report import port_troubles
 from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.openapi import document
@@ -35,7 +35,7 @@ MASK = "********"
 
 _WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", "number")
 _PROGRESS = Query("progress", "with wait: answer also when its progress is another than this")
-_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 507)}
+_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 503, 507)}
 
 
 class Api(ServicePathsApi):
@@ -89,7 +89,7 @@ class Api(ServicePathsApi):
     def get_package(self, id: str) -> Row:
         return _shown_package(self.library.find(id))
 
-    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409,))
+    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507))
     def delete_package(self, id: str) -> None:
         self.library.remove(id)
 
@@ -126,7 +126,7 @@ class Api(ServicePathsApi):
     def get_vnf(self, name: str) -> Row:
         return self._shown(self.lifecycle.vnf(name))
 
-    @route("DELETE", "/v1/vnfs/{name}", "Delete a VNF that is NOT_INSTANTIATED", status=204, errors=(409,))
+    @route("DELETE", "/v1/vnfs/{name}", "Delete a VNF that is NOT_INSTANTIATED", status=204, errors=(409, 507))
     def delete_vnf(self, name: str) -> None:
         self.lifecycle.delete(name)
 
@@ -163,23 +163,7 @@ class Api(ServicePathsApi):
 
     @route("GET", "/v1/vnfs/{name}/health", "Whether all of it works", reply="Health")
     def get_health(self, name: str) -> Row:
-        vnf = self.lifecycle.vnf(name)
-        health: Row = {"status": "not instantiated", "vnfcs": {}, "unaccounted": 0, "why": []}
-        if vnf["instantiation_state"] != "INSTANTIATED":
-            health["why"] = [str(Mistake.from_dict(error)) for error in vnf["errors"]]
-            return health
-        try:
-            status = self.lifecycle.ask(name, "status")
-        except Refused as refused:
-            return {**health, "status": "degraded", "why": [str(m) for m in refused.mistakes]}
-        states = {vnfc: str(each.get("state")) for vnfc, each in status.get("vnfcs", {}).items()}
-        health.update(vnfcs=states, unaccounted=status.get("unaccounted", 0))
-        health["why"] = [f"{vnfc} is {state}" for vnfc, state in states.items() if state != "running"]
-        health["why"] += port_troubles(status)
-        if health["unaccounted"]:
-            health["why"].append(f"{health['unaccounted']} packets are unaccounted for")
-        stopped = "stopped" if vnf["operational_state"] == "STOPPED" else "healthy"
-        return {**health, "status": "degraded" if health["why"] else stopped}
+        return health(self.lifecycle, name)
 
     @route(
         "GET",
@@ -327,7 +311,6 @@ class Api(ServicePathsApi):
         row = self.store.operation(id)
         if row is not None and wait:
             if not self._waiters.acquire(blocking=False):
-                bottle.response.set_header("Retry-After", "1")
                 raise Refused(
                     Mistake(field="wait", found=f"{WAITERS} others that wait", remedy="try again in a second"),
                     title="too many wait",

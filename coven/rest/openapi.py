@@ -44,7 +44,12 @@ def several(items: Schema) -> Schema:
 
 _ERRORS = several(ref("Mistake"))
 _CONFIG = mapping(mapping(ANY))
-_SUMS = dict.fromkeys(("received", "forwarded", "consumed", "originated", "cloned", "in_flight"), COUNT)
+#: how packets end, or do not yet
+_ENDS: Schema = {"dropped": mapping(COUNT), "in_flight": COUNT, "unaccounted": {"type": "integer"}}
+#: of a place that packets come to and leave
+_FIGURES: Schema = {
+    **dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed"), COUNT), **_ENDS,
+}
 
 SCHEMAS: Schema = {
     "Mistake": record({
@@ -90,19 +95,29 @@ SCHEMAS: Schema = {
     }),
     "Operations": several(ref("Operation")),
     "Stats": record({
-        **_SUMS, "dropped": mapping(COUNT), "unaccounted": {"type": "integer"}, "estimated": FLAG,
+        "name": TEXT, "state": {"enum": ["STARTED", "STOPPED"]},
+        "operation": {"enum": ["start", "stop", None], "description": "what the keeper is about"},
+        "forwarder": record({
+            "pid": NULL_COUNT,
+            "state": {"enum": ["starting", "running", "draining", "done", "hung", "down", "failed"]},
+            "restarts": COUNT, "silent_seconds": {"type": "number", "minimum": 0}, "why": NULL_TEXT,
+        }, closed=True),
+        **_FIGURES, "estimated": FLAG, "time_ns": COUNT,
         "ports": mapping(record({
             "backend": TEXT, "why": TEXT, "interface": NULL_TEXT, "link": {"enum": ["up", "down", "gone", None]},
             "link_since": {"anyOf": [TIME, {"type": "null"}]}, "mtu": NULL_COUNT,
             "trouble": several(record({"what": TEXT, "since": TIME})),
-            "received": COUNT, "sent": COUNT, "in_flight": COUNT},
-                                ())),
+            "received": COUNT, "sent": COUNT, "bytes_in": COUNT, "bytes_out": COUNT, **_ENDS,
+        }, closed=True)),
         "vnfcs": mapping(record({
-            **_SUMS, "language": TEXT, "state": TEXT, "pid": NULL_COUNT, "restarts": COUNT,
-            "dropped": mapping(COUNT),
-            "metrics": mapping(ANY), "confinement": TEXT, "engine": NULL_TEXT}, ())),
+            "language": TEXT, "state": {"enum": ["stopped", "starting", "running", "down", "failed"]},
+            "pid": NULL_COUNT, "restarts": COUNT, "confinement": TEXT, "engine": NULL_TEXT, "memory_limit": TEXT,
+            "metrics": mapping(ANY), "held": COUNT, "exceptions": COUNT, "log_lines_suppressed": COUNT,
+            **_FIGURES, "bogus": COUNT,
+        }, closed=True)),
+        "classifier": record(_FIGURES, closed=True), "nsh": record(_FIGURES, closed=True),
         "explanations": mapping(TEXT),
-    }, (*_SUMS, "dropped", "unaccounted")),
+    }, closed=True),
     "Health": record({
         "status": {"enum": ["healthy", "degraded", "stopped", "not instantiated"]},
         "vnfcs": mapping(TEXT), "unaccounted": {"type": "integer"}, "why": several(TEXT),

@@ -28,7 +28,7 @@ class ServicePathsApi:
         "Another path table, in force at once: packets under way follow the old one, none is lost",
         reply="ServicePaths",
         body="ServicePaths",
-        errors=(409, 422, 503),
+        errors=(409, 422, 503, 507),
     )
     def put_paths(self, name: str) -> Row:
         wanted = web.fields(web.json_body(), {"paths"}).get("paths")

@@ -124,6 +124,8 @@ def reply_problem(refused: Refused) -> str:
     bottle.response.status = int(status)
     if refused.kind == Kind.UNAUTHENTICATED:
         bottle.response.set_header(*CHALLENGE)
+    elif refused.kind == Kind.UNAVAILABLE:
+        bottle.response.set_header("Retry-After", "1")
     bottle.response.content_type = PROBLEM
     return json.dumps(problem(status, refused.title, refused.mistakes, instance=bottle.request.path))
 

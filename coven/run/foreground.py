@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import functools
 import json
+import os
 import shutil
 import socket
 import sys
@@ -25,6 +26,7 @@ from coven.base.problem import Misuse
 from coven.base.report import report
 from coven.base.terminal import width
 from coven.keeper import hosting
+from coven.keeper.folder_lock import Held, alone, hold
 from coven.keeper.hosts.build import Builds
 from coven.keeper.journal import JOURNAL, Busy, Journal
 from coven.keeper.logs import Logs
@@ -44,6 +46,7 @@ STREAM = "-"  #: standard input, or output, as a capture
 RUN_PREFIX = "run-"  #: folders of foreground runs, beside those of agents' VNFs
 EXPLAINED = 50  #: captures of fewer packets are explained unless one says otherwise
 SMALL_PACKET = 65536  #: bytes in a capture that a packet takes at most, by and large
+_held: dict[Path, int] = {}  #: this process's run folders, each with its lock
 STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing is replaced within that time
 
 
@@ -236,7 +239,7 @@ class Foreground:
     def _forget(self) -> None:
         self.journal.finish()
         self.logs.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folder(self.folder)
 
     def forward(self, ended: Callable[[], bool]) -> None:
         """Forward until the captures' end or until `ended`. Raises Refused if it cannot begin."""
@@ -274,13 +277,21 @@ def make_folder() -> Path:
     base = Places.find().make().run
     for old in base.glob(RUN_PREFIX + "*"):
         try:
-            if not recover(old).failed:
-                shutil.rmtree(old, ignore_errors=True)
-        except (Busy, OSError):
+            with alone(old):
+                if not recover(old).failed:
+                    shutil.rmtree(old, ignore_errors=True)
+        except (Held, Busy, OSError):
             continue
     folder = base / f"{RUN_PREFIX}{uuid.uuid4().hex[:12]}"
-    folder.mkdir(mode=0o700)
+    _held[folder] = hold(folder)
     return folder
+
+
+def remove_folder(folder: Path) -> None:
+    """One of `make_folder`'s, at the end of its run."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if (fd := _held.pop(folder, None)) is not None:
+        os.close(fd)
 
 
 def run_captures(
@@ -443,7 +454,6 @@ def _write_json(path: Path, status: dict[str, Any]) -> None:
     try:
         path.write_text(text)
     except OSError as problem:
-        raise Refused(
-            Mistake(file=str(path), field="--json", found=problem.strerror, expected="a file that can be written")
-        ) from None
+        mistake = Mistake.of(problem, file=str(path), field="--json", expected="a file that can be written")
+        raise Refused(mistake) from None
 

@@ -118,7 +118,7 @@ class Session:
         except Refused as refused:
             self._refuse(refused.mistakes)
         except OSError as problem:
-            self._refuse([Mistake(file=problem.filename, found=problem.strerror or str(problem))])
+            self._refuse([Mistake.of(problem, file=problem.filename)])
 
     def _refuse(self, mistakes: list[Mistake]) -> None:
         say("not taken up, the version before keeps running:")

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from itf.limits import reached
+
 HOW = "build Click from its sources (github.com/kohler/click) and put its `click` on PATH"
 
 
@@ -15,7 +17,11 @@ HOW = "build Click from its sources (github.com/kohler/click) and put its `click
 def _is_modular_router(path: str, _changed: int) -> bool:
     try:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.SubprocessError):
+    except subprocess.SubprocessError:
+        return False
+    except OSError as error:
+        if reached(error):
+            raise
         return False
     return re.match(r"click \(Click\) \d", done.stdout) is not None
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from itf.limits import in_output
 from pps.confine.memory_group import MIB, Controller, MemoryGroup, find_controller
 
 LevelName = Literal["full", "user-namespace", "reduced"]
@@ -140,6 +141,8 @@ def detect(build: Path) -> Level:
         failure = _try(level, build)
         if failure is None:
             return level
+        if (limit := in_output(failure)) is not None:  # it says nothing about confinement
+            raise ConfineError(f"{failure}: {limit[0]}", limit[1])
         reasons.append(f"{name}: {failure}")
     raise ConfineError("; ".join(reasons), "see `coven doctor`")
 

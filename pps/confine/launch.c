@@ -111,6 +111,10 @@ static void become(long uid)
 			stop("cannot drop capability %d", cap);
 	if (setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) < 0)
 		stop("cannot become user %ld", uid);
+	/* Whoever started us may have had such calls answered without being made (coven/lab/identity.py). */
+	errno = EPERM;
+	if (getuid() != (uid_t)uid || geteuid() != (uid_t)uid || getgid() != (gid_t)uid)
+		stop("cannot become user %ld", uid);
 }
 
 static void drop_capabilities(void)

@@ -6,6 +6,7 @@
  *   make-seccomp unmetered VNFC hosts without a memory group: what a limit on private memory does not count, too
  *   make-seccomp unmetered-tcp  the same for those that are spoken with over TCP
  *   make-seccomp reduced   hosts and compilers without namespaces: no network, no signals to others
+ *   make-seccomp identity  programs of a lab without root, where there is one user: see `pretend`
  *
  * Allowed is what is not named here: confinement proper is namespaces, uid and an empty capability set.
  * The filter takes away what those leave open (shared memory of others, kernel surface that no packet
@@ -30,6 +31,7 @@ enum {
 	REDUCED = 8,
 	NO_TCP = 16,
 	WITH_TCP = 32,
+	IDENTITY = 64,
 	UNMETERED = NO_TCP | WITH_TCP,
 	EVERY = HOST | DEBUG | BUILD | REDUCED | UNMETERED,
 };
@@ -37,8 +39,9 @@ enum {
 static const struct filter_name {
 	const char *name;
 	unsigned mask;
-} filters[] = { { "host", HOST },	{ "debug", DEBUG },	 { "build", BUILD },
-		{ "reduced", REDUCED }, { "unmetered", NO_TCP }, { "unmetered-tcp", WITH_TCP } };
+} filters[] = { { "host", HOST },	 { "debug", DEBUG },	  { "build", BUILD },
+		{ "reduced", REDUCED },	 { "unmetered", NO_TCP }, { "unmetered-tcp", WITH_TCP },
+		{ "identity", IDENTITY } };
 
 /* Calls refused whatever their arguments, and in which filters. */
 static const struct refused {
@@ -90,15 +93,26 @@ static void refuse(scmp_filter_ctx filter, int error, int call, unsigned count,
 	failed = 1;
 }
 
-static void refuse_calls(scmp_filter_ctx filter, const char *calls)
+static void refuse_calls(scmp_filter_ctx filter, int error, const char *calls)
 {
 	char name[32];
 	int used;
 	for (; sscanf(calls, "%31s%n", name, &used) == 1; calls += used) {
 		int call = seccomp_syscall_resolve_name(name);
 		if (call != __NR_SCMP_ERROR) /* libseccomp older than the call */
-			refuse(filter, EPERM, call, 0, NULL);
+			refuse(filter, error, call, 0, NULL);
 	}
+}
+
+/* Programs that begin as root and go on as another user (tcpdump, name and web servers), or give a file to that
+ * user, give up where this cannot be. In a user namespace that knows one user alone it cannot, and need not: root
+ * there is nobody outside. Refused with error 0: the call is not made, and who called it hears that it was. */
+static void pretend(scmp_filter_ctx filter)
+{
+	seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW);
+	refuse_calls(filter, 0,
+		     "setuid setgid setreuid setregid setresuid setresgid setgroups "
+		     "chown fchown lchown fchownat");
 }
 
 static void refuse_namespaces(scmp_filter_ctx filter)
@@ -162,7 +176,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], filters[i].name) == 0)
 			which = filters[i].mask;
 	if (which == 0) {
-		fputs("usage: make-seccomp host|debug|build|reduced|unmetered|unmetered-tcp > FILTER\n",
+		fputs("usage: make-seccomp host|debug|build|reduced|unmetered|unmetered-tcp|identity > "
+		      "FILTER\n",
 		      stderr);
 		return 2;
 	}
@@ -176,10 +191,14 @@ int main(int argc, char **argv)
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	for (unsigned i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		if (refused[i].in & which)
-			refuse_calls(filter, refused[i].calls);
-	refuse_namespaces(filter);
-	refuse_sockets(filter, which);
-	refuse_arguments(filter, which);
+			refuse_calls(filter, EPERM, refused[i].calls);
+	if (which == IDENTITY) {
+		pretend(filter);
+	} else {
+		refuse_namespaces(filter);
+		refuse_sockets(filter, which);
+		refuse_arguments(filter, which);
+	}
 	int rc = failed ? -EINVAL : seccomp_export_bpf(filter, STDOUT_FILENO);
 	seccomp_release(filter);
 	if (rc < 0) {

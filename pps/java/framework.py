@@ -41,7 +41,8 @@ def jdk() -> Path | None:
 def missing() -> tuple[str, str, str] | None:
     """(found, expected, remedy) if Java VNFCs cannot be had here; None if they can."""
     if jdk() is None:
-        return "no javac", "a JDK of version 17 or later", f"apt install {PACKAGE}, then `make native`"
+        remedy = f"make setup-languages; or apt install {PACKAGE}, then `make native`"
+        return "no javac", "a JDK of version 17 or later", remedy
     absent = [name for name in ("libcoven-java.so", "coven-java.jar") if not (build_folder() / name).exists()]
     if absent:
         return f"{', '.join(absent)} is not built", "the native build with a JDK", "make native"

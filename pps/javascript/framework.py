@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from itf.limits import reached
 from pps.mistakes import BuildError, mistake, no_libs, read_lines
 
 HERE = Path(__file__).resolve().parents[1]
@@ -33,10 +34,14 @@ def node() -> Path | None:
 
 @cache
 def major(program: Path) -> int:
-    """The major version of that Node.js; 0 if it does not say."""
+    """The major version of that Node.js; 0 if it does not say. Raises OSError when nothing can be started here."""
     try:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
+    except subprocess.SubprocessError:
+        return 0
+    except OSError as error:
+        if reached(error):
+            raise
         return 0
     version = re.match(r"v(\d+)\.", said.stdout)
     return int(version[1]) if version else 0
@@ -47,14 +52,14 @@ def missing() -> tuple[str, str, str] | None:
     program = node()
     expected = f"Node.js {OLDEST} or later"
     if program is None:
-        return "no node", expected, "apt install nodejs, then `make setup-dev`"
+        return "no node", expected, "make setup-languages; or apt install nodejs libnode-dev, then `make native`"
     if major(program) < OLDEST:
         return f"{program} of version {major(program)}", expected, "apt install nodejs"
     if not (build_folder() / "coven_javascript.node").exists():
         return (
             "coven_javascript.node is not built",
             "the native build with Node.js' headers",
-            "make setup-dev",
+            "make setup-languages",
         )
     return None
 

@@ -6,17 +6,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socketserver
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
+
+from coven.agent.keepers import CALL_SECONDS
 
 DIRECTORY = Path(sys.argv[sys.argv.index("--directory") + 1])
 PLAN = json.loads((DIRECTORY / "plan.json").read_text())
 MODE = PLAN["config"].get("a", {}).get("mode", "")
 started = False
+turns = threading.Lock()  #: one start or stop after the other
 config = PLAN["config"]
+paths: list[dict[str, Any]] = PLAN["paths"] or []
 
 
 def say(record: dict[str, Any]) -> None:
@@ -27,40 +33,57 @@ def mistake(found: str) -> dict[str, Any]:
     return {"ok": False, "errors": [{"file": "a.py", "line": 3, "field": "a", "found": found}]}
 
 
+def state() -> str:
+    return "STARTED" if started else "STOPPED"
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    global started
+    global started, paths
     op = request["op"]
     if op in ("status", "stats"):
-        figures = dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed", "in_flight"), 0)
+        counts = dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed"), 0)
+        ends = {"dropped": {}, "in_flight": 0, "unaccounted": 0}
+        figures = {**counts, **ends}
         vnfcs = {
             name: {
-                **figures,
-                "language": "python",
-                "state": "running",
-                "pid": os.getpid(),
-                "restarts": 0,
-                "dropped": {},
-                "metrics": {},
-                "confinement": "full",
+                **figures, "language": "python", "state": "running", "pid": os.getpid(), "restarts": 0, "bogus": 0,
+                "metrics": {}, "confinement": "full", "engine": None, "memory_limit": "rlimit", "held": 0,
+                "exceptions": 0, "log_lines_suppressed": 0,
             }
             for name in config
-        }
-        ports = {name: {"backend": "af_packet", "why": "fake", "received": 0, "sent": 0, "in_flight": 0}
-                 for name in PLAN["ports"]}  # fmt: skip
-        return {"ok": True, **figures, "dropped": {}, "unaccounted": 0, "estimated": False, "ports": ports,
-                "vnfcs": vnfcs, "explanations": {}, "started": started}  # fmt: skip
+        }  # fmt: skip
+        ports = {
+            name: {**ends, "backend": "af_packet", "why": "fake", "interface": name, "link": "up", "link_since": None,
+                   "mtu": 1500, "trouble": [], "received": 0, "sent": 0, "bytes_in": 0, "bytes_out": 0}
+            for name in PLAN["ports"]
+        }  # fmt: skip
+        forwarder = {"pid": None, "state": "running", "restarts": 0, "silent_seconds": 0.0, "why": None}
+        return {"ok": True, "name": PLAN["name"], "state": state(), "operation": None, "forwarder": forwarder,
+                **figures, "estimated": False, "time_ns": 0, "ports": ports, "vnfcs": vnfcs,
+                "classifier": figures, "nsh": figures, "explanations": {}}  # fmt: skip
+    if op == "ping":
+        return {"ok": True, "state": state(), "forwarder": "failed" if MODE == "stuck" else "running"}
     if op in ("start", "stop"):
         if f"exit-{op}" == MODE:
             os._exit(1)
         if f"refuse-{op}" == MODE:
             return mistake("no wish to")
-        started = op == "start"
+        if f"freeze-{op}" == MODE:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            threading.Event().wait()  # this thread may run on for a moment
+        with turns:
+            if f"slow-{op}" == MODE:
+                time.sleep(CALL_SECONDS + 1)
+            started = op == "start"
         return {"ok": True}
     if op == "configure":
         if request["config"].get("mode") == "refuse-configure":
             return mistake("not that")
         config[request["vnfc"]] = request["config"]
         return {"ok": True}
+    if op == "paths":
+        paths = request.get("paths") or paths
+        return {"ok": True, "paths": paths}
     if op == "list":
         requests = [
             {"name": "hits", "why": "packets seen", "unit": "packets", "args": []},
@@ -68,7 +91,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
              "args": [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}]},
             {"name": "sleep", "why": "", "unit": "", "args": []},
         ]  # fmt: skip
-        return {"ok": True, "requests": dict.fromkeys(config, requests)}
+        return {"ok": True, "requests": dict.fromkeys(config, requests), "config": config}
     if op == "request":
         if request["name"] == "sleep":
             return {"ok": False, "timeout": True}

@@ -16,6 +16,7 @@ from coven.base.operator import serve_config
 from coven.base.places import SYSTEM_RUN
 from coven.keeper.plan import Plan
 from coven.package.descriptor import Descriptor, Vnfc
+from itf import limits
 from itf.mistakes import Mistake, Refused
 from pps.confine.confinement import Bind, Built, ConfineError, Confinement
 from pps.confine.uids import UidLease
@@ -72,8 +73,7 @@ def build_all(
                 found = Mistake(field=f"vnfcs.{vnfc.name}", found=problem.found, remedy=problem.remedy)
                 mistakes.append(found)
             except OSError as problem:
-                found = Mistake(file=problem.filename, field=f"vnfcs.{vnfc.name}", found=problem.strerror)
-                mistakes.append(found)
+                mistakes.append(Mistake.of(problem, file=problem.filename, field=f"vnfcs.{vnfc.name}"))
     return ready, mistakes
 
 
@@ -136,6 +136,8 @@ def _failure(vnfc: Vnfc, plan: Plan, built: Built, errors: list[dict[str, Any]])
                 expected="a build within its limits"
             )
         ]
+    if (limit := limits.in_output(built.output)) is not None:
+        return [Mistake(field=f"vnfcs.{vnfc.name}", found=limit[0], expected="more", remedy=limit[1])]
     found = _mistakes(vnfc, plan, errors, in_descriptor=False)
     if found:
         return found

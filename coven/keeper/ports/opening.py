@@ -140,7 +140,7 @@ def refusal(problem: Exception, name: str, port: PortPlan) -> list[Mistake] | No
         return [record if isinstance(record, Mistake) else Mistake.from_dict(record) for record in records]
     if isinstance(problem, OSError):
         where = port.interface or port.read or port.write
-        return [Mistake(field=f"ports.{name}", found=f"{where}: {problem.strerror or problem}")]
+        return [Mistake.of(problem, file=where, field=f"ports.{name}")]
     return None
 
 

@@ -324,7 +324,7 @@ def test_killed_keeper_is_replaced(agent: Agent) -> None:
     assert agent.over(healing)["state"] == "COMPLETED"
     assert states(agent) == ("INSTANTIATED", "STARTED")
     assert agent.keeper("fw") not in (None, old)
-    assert agent.ask("GET", "/v1/vnfs/fw/stats")[1]["started"] is True
+    assert agent.ask("GET", "/v1/vnfs/fw/stats")[1]["state"] == "STARTED"
 
 
 def awaited(agent: Agent, kind: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,10 +96,19 @@ def test_interrupted_deployment_leaves_nothing(agent: Agent) -> None:
         [sys.executable, "-m", "coven", *words], stderr=subprocess.PIPE, text=True,
         env={**os.environ, "COVEN_STATE": str(agent.state), "PYTHONPATH": str(ROOT)},
     ) as deploying:  # fmt: skip
-        os.close(os.open(gate, os.O_WRONLY))  # opens when the keeper does
+        assert deploying.stderr
+        while not (agent.state / "run" / "spawned").exists():
+            assert deploying.poll() is None, deploying.stderr.read()
+            time.sleep(0.01)
+        # the keeper is not past the gate before we are: so the operation still goes on
         deploying.send_signal(signal.SIGINT)
-        assert deploying.wait(60) == 130
-        assert deploying.stderr and "Traceback" not in deploying.stderr.read()
+        said = ""
+        while "undone as soon as the operation is over" not in said:
+            said += (line := deploying.stderr.readline())
+            assert line, said
+        os.close(os.open(gate, os.O_WRONLY))
+        said += deploying.communicate(timeout=60)[1]
+        assert deploying.returncode == 130 and "Traceback" not in said, said
     assert json.loads(coven(agent, "list", "--json")[1]) == {"vnfs": [], "packages": []}
 
 

@@ -109,7 +109,8 @@ def test_pip_and_apt_are_content_with_what_is_in_it(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "wheels")}
     alone = ["unshare", "--net"] if os.geteuid() == 0 else []
-    words = [*alone, str(tmp_path / "venv" / "bin" / "pip"), "install", "-q", "-e", str(folder / "coven")]
+    pip = [str(tmp_path / "venv" / "bin" / "python"), "-m", "pip"]
+    words = [*alone, *pip, "install", "-q", "-e", str(folder / "coven")]
     subprocess.run(words, env=environment, check=True)
     said = subprocess.run([str(tmp_path / "venv" / "bin" / "coven"), "--version"], capture_output=True, text=True,
                           check=True).stdout  # fmt: skip

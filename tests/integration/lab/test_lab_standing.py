@@ -64,6 +64,11 @@ class User:
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=100, check=False
         )
 
+    def started(self, *words: str) -> subprocess.Popen[str]:
+        command = [*self.prefix, sys.executable, "-P", "-m", "coven.cli", "lab", *words]
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)  # fmt: skip
+
     def well(self, *words: str | Path) -> str:
         done = self.lab(*words)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -178,6 +183,32 @@ def test_an_ordinary_user_needs_no_root(open_folder: Path) -> None:
         user.well("up", made)
         assert not user.fetched(name, patience=1) and user.fetched(name, "http://10.20.0.2:8080/")
         assert user.stats(name)["dropped"]["filter.web"] >= 1
+        programs_that_change_their_user(user, name)
     finally:
         assert user.lab("down", name).returncode == 0
     assert name not in user.labs()
+
+
+def programs_that_change_their_user(user: User, name: str) -> None:
+    """They do so in a lab that knows one user: tcpdump, to a terminal and to a file, and whatever else does."""
+    capture = user.folder / "seen.pcap"
+    for words in (["--immediate-mode"], ["-w", str(capture)]):
+        dump = ["exec", "--lab", name, "client", "tcpdump", "-n", "-i", "lo", "-c", "2", *words, "icmp"]
+        with user.started(*dump) as dumping:
+            assert dumping.stderr
+            while "listening on lo" not in (line := dumping.stderr.readline()):
+                assert line, "tcpdump ended"
+            user.well("exec", "--lab", name, "client", "ping", "-q", "-c", "1", "127.0.0.1")
+            said, told = dumping.communicate(timeout=60)
+        assert dumping.returncode == 0 and "2 packets captured" in told, told
+        assert said.count("ICMP echo re") == (0 if "-w" in words else 2)
+    assert capture.stat().st_uid == 65534 and capture.stat().st_size > 24 + 2 * 16
+    change = "import os; os.setgroups([]); os.setresgid(7, 7, 7); os.setresuid(8, 8, 8); print(os.getresuid())"
+    assert user.well("exec", "--lab", name, "server", "python3", "-c", change) == "(0, 0, 0)\n"
+    # what is confined in there knows better
+    result = user.folder / "result.json"
+    user.well("exec", "--lab", name, "appliance", "coven", "run", str(user.folder / name), "--in", str(capture),
+              "--json", str(result))  # fmt: skip
+    figures = json.loads(result.read_text())
+    assert (figures["received"], figures["unaccounted"]) == (2, 0)
+    assert figures["vnfcs"]["filter"]["confinement"] == "user-namespace"

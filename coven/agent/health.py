@@ -1,0 +1,54 @@
+"""Whether all of a VNF works, and if not, why: what `GET .../health` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from coven.agent.keeper_talk import KeeperTalk
+from coven.agent.store import Row
+from coven.base.report import port_troubles
+from itf.mistakes import Mistake, Refused
+
+_FORWARDER = {
+    "hung": "the forwarder hangs: nothing has moved for {silent_seconds:g} s; it is ended and started again",
+    "down": "the forwarder ended and is started again soon",
+    "failed": "the forwarder cannot start, which is tried again and again; coven start makes everything anew",
+}
+
+
+def health(agent: KeeperTalk, name: str) -> Row:
+    """The health document. Raises Refused with 404."""
+    vnf = agent.vnf(name)
+    found: Row = {"status": "not instantiated", "vnfcs": {}, "unaccounted": 0, "why": []}
+    if vnf["instantiation_state"] != "INSTANTIATED":
+        found["why"] = [str(Mistake.from_dict(error)) for error in vnf["errors"]]
+        return found
+    stood = agent.stands(name)
+    try:
+        status = agent.ask(name, "status")
+    except Refused as refused:
+        return {**found, "status": "degraded", "why": [str(m) for m in refused.mistakes]}
+    state = status.get("state", vnf["operational_state"])
+    agent.agree(name, state, stood)
+    found["vnfcs"] = {vnfc: str(each.get("state")) for vnfc, each in status.get("vnfcs", {}).items()}
+    found["unaccounted"] = status.get("unaccounted", 0)
+    found["why"] = reasons(status)
+    healthy = "stopped" if state == "STOPPED" else "healthy"
+    return {**found, "status": "degraded" if found["why"] else healthy}
+
+
+def reasons(status: Mapping[str, Any]) -> list[str]:
+    """What is not as it should be in a status document."""
+    why = []
+    forwarder = status.get("forwarder", {})
+    if (said := _FORWARDER.get(str(forwarder.get("state")))) is not None:
+        why.append(said.format(**forwarder) + (f" ({forwarder['why']})" if forwarder.get("why") else ""))
+    why += [
+        f"{vnfc} is {each.get('state')}"
+        for vnfc, each in status.get("vnfcs", {}).items() if each.get("state") != "running"
+    ]  # fmt: skip
+    why += port_troubles(status)
+    if status.get("unaccounted"):
+        why.append(f"{status['unaccounted']} packets are unaccounted for")
+    return why

@@ -1,0 +1,167 @@
+"""What the agent asks of keepers on behalf of callers: answers, configuration, service paths; and who is right when its
+memory and a keeper say different things: the keeper.
+
+What a keeper took up and the agent's memory could not be told (a full disk) is taken back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from coven.agent.keeper_line import QUICK_SECONDS, Lines, frozen, unavailable
+from coven.agent.keeper_watch import HUNG_SECONDS, LOOK_SECONDS
+from coven.agent.keepers import Keeper, Unreachable
+from coven.agent.store import Row, Store, conflict, missing
+from coven.base.places import Places
+from coven.keeper.forwarder.service_paths import without_figures
+from coven.package.descriptor import DESCRIPTOR, Descriptor, load
+from itf.mistakes import Mistake, Refused, suggest
+
+log = logging.getLogger("coven.agent")
+
+
+class KeeperTalk:
+    places: Places
+    store: Store
+
+    def __init__(self) -> None:
+        self.lines = Lines()
+        self._config_locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def vnf(self, name: str) -> Row:
+        row = self.store.vnf(name)
+        if row is None:
+            raise missing(f"VNF called {name}", suggest(name, [v["name"] for v in self.store.vnfs()]))
+        return row
+
+    def directory(self, name: str) -> Path:
+        return self.places.run / name
+
+    def descriptor(self, package: str) -> Descriptor:
+        row = self.store.package(package)
+        if row is None:
+            raise missing(f"package {package}")
+        return load(Path(row["folder"]) / DESCRIPTOR, DESCRIPTOR)
+
+    def keeper(self, name: str) -> Keeper:
+        """The keeper of an instantiated VNF. Raises Refused with 409 when there is none."""
+        if self.vnf(name)["instantiation_state"] != "INSTANTIATED":
+            raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
+        return Keeper(self.directory(name))
+
+    def ask(self, vnf: str, op: str, **arguments: Any) -> Row:
+        """A keeper's answer. Raises Refused, with 503 and the reason when the keeper does not answer."""
+        keeper = self.keeper(vnf)
+        try:
+            return self.lines.ask(vnf, keeper, op, **arguments)
+        except Unreachable as error:
+            raise self._silence(vnf, keeper, error) from None
+
+    def _silence(self, name: str, keeper: Keeper, error: Unreachable) -> Refused:
+        """Why a keeper does not answer, and what becomes of it."""
+        title = "keeper unreachable"
+        if running := self.store.unfinished(name):
+            operation = running[0]
+            progress = f": {operation['progress']}" if operation["progress"] else ""
+            found = f"the keeper of {name} does not answer while {operation['operation']} is going on{progress}"
+            refused = unavailable(found, title=title)
+            refused.mistakes += [Mistake.from_dict(each) for each in operation["errors"]]
+            return refused
+        pid = keeper.pid()
+        if pid is None:
+            return unavailable(
+                f"{name} has no keeper: it ended", f"it is brought back within {LOOK_SECONDS:g} s", title
+            )
+        if not error.late:
+            return unavailable(f"the keeper of {name}, process {pid}, does not answer: {error}", title=title)
+        silent = self.lines.silent(name) or QUICK_SECONDS
+        why = " (a signal stopped that process)" if frozen(pid) else ""
+        return unavailable(
+            f"the keeper of {name}, process {pid}, hangs: no answer for {silent:.0f} s{why}",
+            f"it is ended, and so brought back, after {HUNG_SECONDS:g} s of silence", title,
+        )  # fmt: skip
+
+    # who is right
+
+    def stands(self, name: str) -> object:
+        """What `agree` is to be called with: taken before the keeper is asked. None while an operation is going on."""
+        return None if self.store.unfinished(name) else (self.store.newest(name) or {}).get("id", "")
+
+    def agree(self, name: str, state: Any, stood: object) -> None:
+        """A keeper said in which state its VNF is. That is so, unless an operation began since it was asked."""
+        if state not in ("STARTED", "STOPPED") or stood is None:
+            return
+        with contextlib.suppress(Refused), self.store.transaction():  # on a full disk, later
+            vnf = self.store.vnf(name)
+            if vnf is None or vnf["instantiation_state"] != "INSTANTIATED" or self.stands(name) != stood:
+                return
+            if vnf["operational_state"] != state:
+                log.warning("%s is %s, not %s: its keeper says so", name, state, vnf["operational_state"])
+                self.store.set_vnf(name, operational_state=state)
+
+    # changes while it runs
+
+    def configure(self, name: str, wanted: Any, replace: bool) -> dict[str, Row]:
+        """Change the configuration, live if it runs: all or, when a VNFC refuses or it cannot be written down, nothing.
+        Returns it."""
+        with self._config_locks[name]:
+            vnf = self.vnf(name)
+            if self.store.unfinished(name):
+                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            descriptor = self.descriptor(vnf["package"])
+            before = vnf["config"] or descriptor.config
+            after = descriptor.configured(as_map(wanted, "config"), None if replace else before)
+            changed = [vnfc for vnfc in after if after[vnfc] != before.get(vnfc)]
+            done: list[str] = []
+
+            def back() -> None:
+                for vnfc in done:
+                    self.ask(name, "configure", vnfc=vnfc, config=before[vnfc])
+
+            with self._or_back(name, back):
+                if vnf["instantiation_state"] == "INSTANTIATED":
+                    for vnfc in changed:
+                        self.ask(name, "configure", vnfc=vnfc, config=after[vnfc])
+                        done.append(vnfc)
+                self.store.set_vnf(name, config=after)
+            return after
+
+    def set_paths(self, name: str, wanted: list[Any]) -> list[Row]:
+        """Another table of service paths, at once; kept for the next keeper, until the VNF is terminated."""
+        with self._config_locks[name]:
+            if self.store.unfinished(name):
+                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            before = without_figures(self.ask(name, "paths")["paths"])
+            table: list[Row] = self.ask(name, "paths", paths=wanted)["paths"]
+            with self._or_back(name, lambda: self.ask(name, "paths", paths=before)):
+                self.store.set_vnf(name, paths=without_figures(table))
+            return table
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _or_back(name: str, back: Callable[[], Any]) -> Any:
+        """What fails is taken back; what cannot be taken back is told with it."""
+        try:
+            yield
+        except Refused as refused:
+            try:
+                back()
+            except Refused as second:
+                log.error("%s: not taken back: %s", name, second)
+                refused.mistakes.append(Mistake(found="and what was changed already could not be taken back"))
+                refused.mistakes += second.mistakes
+            raise
+
+
+def as_map(value: Any, field: str) -> Row:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Refused(Mistake(field=field, found=repr(value)[:60], expected="a map from VNFC to {key: value}"))
+    return value

@@ -1,0 +1,93 @@
+"""The agent's eye on the keepers, every few seconds.
+
+One that hangs is ended, and so brought back. One that is gone without anybody having brought it back (the disk was
+full) is brought back now. Where a keeper and the agent's memory disagree about a VNF's state, the keeper is right.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from coven.agent.keeper_line import QUICK_SECONDS, Lines
+from coven.agent.keepers import Keeper, Unreachable
+from itf.mistakes import Refused
+
+log = logging.getLogger("coven.agent")
+
+LOOK_SECONDS = 5.0  #: between two rounds
+HUNG_SECONDS = 30.0  #: of silence, as far as we looked, after which a keeper is ended
+
+
+class KeeperWatch:
+    """`vnfs` names the VNFs that should have a keeper and have no operation going on, each with how it stood then. For
+    one of them `missing(name)` is called when it has none, `answered(name, state, how it stood)` when it has."""
+
+    def __init__(
+        self, vnfs: Callable[[], dict[str, object]], keeper: Callable[[str], Keeper], lines: Lines,
+        missing: Callable[[str], object], answered: Callable[[str, str, object], None],
+    ):  # fmt: skip
+        self.vnfs = vnfs
+        self.keeper = keeper
+        self.lines = lines
+        self.missing = missing
+        self.answered = answered
+        self._silent: dict[str, tuple[int, float]] = {}  #: pid, seconds
+        self._looked = time.monotonic()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            try:
+                self.look()
+            except Exception:  # whatever it was: the next round is another
+                log.exception("looking after the keepers")
+
+    def look(self) -> None:
+        """One round."""
+        now = time.monotonic()
+        # where this process or the machine stood still, no keeper is to blame
+        passed, self._looked = min(now - self._looked, LOOK_SECONDS + QUICK_SECONDS), now
+        names = self.vnfs()
+        self._silent = {name: seen for name, seen in self._silent.items() if name in names}
+        for name, stood in names.items():
+            try:
+                self._look_at(name, stood, passed)
+            except (Refused, OSError) as error:
+                log.warning("%s: %s", name, error)
+
+    def _look_at(self, name: str, stood: object, passed: float) -> None:
+        keeper = self.keeper(name)
+        try:
+            answer = keeper.call("ping", QUICK_SECONDS)
+        except Unreachable as error:
+            pid = keeper.pid()
+            if pid is None:
+                self.missing(name)
+            elif error.late:
+                self._hangs(name, keeper, pid, passed)
+            return
+        self._silent.pop(name, None)
+        self.lines.heard(name)
+        self.answered(name, str(answer.get("state")), stood)
+
+    def _hangs(self, name: str, keeper: Keeper, pid: int, passed: float) -> None:
+        self.lines.unheard(name, QUICK_SECONDS)
+        before, seconds = self._silent.get(name, (pid, 0.0))
+        seconds = seconds + passed if before == pid else passed
+        self._silent[name] = pid, seconds
+        if seconds >= HUNG_SECONDS:
+            log.error("the keeper of %s, process %d, has not answered for %.0f s: it is ended", name, pid, seconds)
+            self._silent.pop(name)
+            keeper.end(ask=False)  # whoever watches its process brings it back
