@@ -28,6 +28,7 @@ enum memory_word {
 	WORD_GENERATION, /* of the port that the other words are about */
 	WORD_TAKEN,	 /* packets taken from the capture that is read */
 	WORD_WRITTEN,	 /* bytes of the one that is written */
+	WORD_BROKE_OFF,	 /* 1: the capture that is read ended before its end. The keeper reads it */
 };
 
 struct pcap_port {
@@ -73,7 +74,7 @@ static int open_one(struct stage *s, int fd, char *why, size_t why_size)
 	uint64_t *memory = memory_of(s);
 	int flags = fcntl(fd, F_GETFL);
 	int mode = flags < 0 ? -1 : flags & O_ACCMODE;
-	if (mode == O_RDONLY && p->reader.pcap == NULL) {
+	if (mode == O_RDONLY && !p->reader.open) {
 		if (reader_open(&p->reader, fd, why, why_size) < 0)
 			return -1;
 		for (uint64_t i = 0; i < memory[WORD_TAKEN] && reader_peek(&p->reader); i++)
@@ -173,6 +174,7 @@ static enum brought bring(struct stage *s, uint64_t until, uint32_t *ref)
 	}
 	if (p->reader.error[0] && !p->error_said) {
 		complain(s, "the capture breaks off, the rest of it is lost", p->reader.error);
+		memory_of(s)[WORD_BROKE_OFF] = 1;
 		p->error_said = true;
 	}
 	reader_next(&p->reader);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include "vns/pcapng.h"
 
 /* One packet of a capture without its cooked or null header; valid until the reader goes on. */
 struct captured {
@@ -19,9 +20,13 @@ struct captured {
 enum reader_state { READER_NEXT, READER_PACKET, READER_ENDED };
 
 struct capture_reader {
-	pcap_t *pcap;
-	int dlt;
-	uint8_t link; /* enum link_type of what comes out of it */
+	bool open;
+	pcap_t *pcap;	  /* NULL: ng reads it */
+	struct pcapng ng; /* link types are its packets' own; those of another link are refused one by one */
+	struct pcapng_packet first; /* read at open, for what interfaces there are */
+	int first_got;		    /* what pcapng_next said of it; 2: it was handed on */
+	int dlt;		    /* pcap: of all packets */
+	uint8_t link;		    /* enum link_type of what comes out of it */
 	enum reader_state state;
 	struct captured packet; /* in READER_PACKET */
 	uint64_t last_ns;

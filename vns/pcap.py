@@ -12,7 +12,6 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,9 @@ from itf.segment import C
 from vns.port import OpenPort, PortRefused
 
 MTU = 1500  #: a capture has none; what an Ethernet port has by default
-_HEADER_BYTES = 65536  #: within them a pcapng file must have described its first interface
+_HEADER_BYTES = 65536  #: are looked at to see what a file is
+_WORD_BROKE_OFF = 3  #: in pcap.c
+_MOST_BLOCKS = 100_000  #: of a pcapng file before the one that describes its first interface
 
 _RAW = (12, 14, 101, 228, 229)
 #: link type as the file numbers it -> what comes out of it
@@ -32,6 +33,7 @@ LINKS: dict[int, int] = {
     276: C.LINK_IP,
     **dict.fromkeys(_RAW, C.LINK_IP),
 }
+_SECTION = b"\x0a\x0d\x0d\x0a"  #: pcapng
 SUPPORTED = "Ethernet, raw IP, Linux cooked v1 and v2, BSD null and loop"
 #: https://www.tcpdump.org/linktypes.html, those that people do have
 _OTHER_NAMES = {
@@ -145,6 +147,11 @@ def _lock(fd: int, how: int, found: str, remedy: str) -> None:
         raise _Wrong(found, "a file that no running port uses", remedy) from None
 
 
+def broke_off(words: Any) -> bool:
+    """Whether the capture that a port read ended before its end, by `words`: its part of forwarder.memory."""
+    return bool(words[_WORD_BROKE_OFF])
+
+
 def _open_read(port: CapturePort, path: Path) -> None:
     fd = port.own(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     number = _link_type(fd)
@@ -177,7 +184,7 @@ def _link_type(fd: int) -> int:
     head = os.pread(fd, _HEADER_BYTES, 0)
     if not head:
         raise _Wrong("an empty file", "a pcap or pcapng capture", "capture again: nothing was written")
-    number = _number(head)
+    number = _first_interface(fd, head) if head[:4] == _SECTION else _number(head)
     if number not in LINKS:
         name = _OTHER_NAMES.get(number, "unknown")
         remedy = "capture on another interface, or convert it (editcap -T changes what the file says only)"
@@ -193,23 +200,23 @@ def _number(head: bytes) -> int:
             if len(head) < 24:
                 raise _Wrong(f"a pcap header cut short ({len(head)} of 24 bytes)", expected, "capture again")
             return int(struct.unpack_from(order + "I", head, 20)[0]) & 0x03FFFFFF  # above: FCS length
-    if magic == b"\x0a\x0d\x0d\x0a":
-        for kind, body, order in _blocks(head):
-            if kind == 1 and len(body) >= 2:
-                return int(struct.unpack_from(order + "H", body)[0])
-        raise _Wrong("a pcapng file that describes no interface", expected, "capture again")
     if magic[:2] == b"\x1f\x8b":
         raise _Wrong("a gzip-compressed file", expected, "unpack it with gunzip first")
     raise _Wrong(f"not a capture (it begins with {magic.hex(' ')})", expected, "is it the right file?")
 
 
-def _blocks(head: bytes) -> Iterator[tuple[int, bytes, str]]:
-    """(type, body, byte order) of the pcapng blocks that lie whole within head."""
+def _first_interface(fd: int, head: bytes) -> int:
+    """The link type that a pcapng file's first interface has. Blocks before it (secrets, names) may be of any size."""
     order = "<" if head[8:12] == b"\x4d\x3c\x2b\x1a" else ">"
     at = 0
-    while at + 12 <= len(head):
-        kind, length = struct.unpack_from(order + "II", head, at)
-        if length < 12 or length > len(head) - at:
-            return
-        yield kind, head[at + 8 : at + length - 4], order
+    for _ in range(_MOST_BLOCKS):
+        start = os.pread(fd, 10, at)
+        if len(start) < 10:
+            break
+        kind, length, link = struct.unpack(order + "IIH", start)
+        if kind == 1:
+            return int(link)
+        if length < 12 or length % 4:
+            break
         at += length
+    raise _Wrong("a pcapng file that describes no interface", "a pcap or pcapng capture", "capture again")

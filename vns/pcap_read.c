@@ -1,4 +1,4 @@
-/* Reading captures: libpcap reads the file (pcap and pcapng, any byte order, micro- and nanoseconds), this
+/* Reading captures: libpcap reads pcap (any byte order, micro- and nanoseconds), pcapng.c the other format; this
  * file takes the link header off.
  *
  * Ethernet stays as it is. Linux cooked v1 and v2, BSD null and loop become bare IP; what is not IP in
@@ -35,8 +35,6 @@ enum {
 	FAMILY_INET6_FREEBSD = 28,
 	FAMILY_INET6_MAC = 30
 };
-
-static const uint64_t LATEST_S = 18000000000; /* above it nanoseconds no longer fit 64 bits */
 
 static uint32_t be16(const uint8_t *p)
 {
@@ -79,12 +77,12 @@ static uint32_t null_header(const uint8_t *data, uint32_t len)
 }
 
 /* Take the link header off; the reason that the packet cannot come in, or -1. */
-static int unwrap(const struct capture_reader *r, struct captured *c)
+static int unwrap(int dlt, struct captured *c)
 {
 	uint32_t header = 0;
 	if (c->len < c->wire_len)
 		return REASON_truncated;
-	switch (r->dlt) {
+	switch (dlt) {
 	case DLT_IS_ETHERNET:
 		return c->len < ETHERNET_HEADER ? REASON_truncated : -1;
 	case DLT_IS_SLL:
@@ -146,13 +144,28 @@ int reader_open(struct capture_reader *r, int fd, char *why, size_t why_size)
 		close(fd);
 		return -1;
 	}
-	r->pcap = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, r->error);
-	if (r->pcap == NULL) {
-		snprintf(why, why_size, "not a capture that can be read: %.200s", r->error);
-		fclose(file);
-		return -1;
+	r->open = true;
+	if (pcapng_is(file)) {
+		pcapng_open(&r->ng, file);
+		r->first_got = pcapng_next(&r->ng, &r->first, r->error, sizeof r->error);
+		if (r->ng.count == 0) {
+			snprintf(why, why_size, "not a capture that can be read: %.200s",
+				 r->error[0] ? r->error : "it describes no interface");
+			reader_close(r);
+			return -1;
+		}
+		r->dlt = r->ng.interfaces[0].dlt;
+	} else {
+		r->pcap =
+			pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, r->error);
+		if (r->pcap == NULL) {
+			snprintf(why, why_size, "not a capture that can be read: %.200s", r->error);
+			fclose(file);
+			r->open = false;
+			return -1;
+		}
+		r->dlt = pcap_datalink(r->pcap);
 	}
-	r->dlt = pcap_datalink(r->pcap);
 	int link = link_of(r->dlt);
 	if (link < 0) {
 		const char *name = pcap_datalink_val_to_name(r->dlt);
@@ -162,44 +175,68 @@ int reader_open(struct capture_reader *r, int fd, char *why, size_t why_size)
 		return -1;
 	}
 	r->link = (uint8_t)link;
-	r->error[0] = 0;
+	if (r->pcap != NULL)
+		r->error[0] = 0;
 	return 0;
 }
 
+/* A file's seconds have 32 bits and no sign: until 2106. libpcap reads them with one. */
 static uint64_t time_of(const struct timeval *ts)
 {
-	uint64_t seconds = ts->tv_sec < 0 ? 0 : (uint64_t)ts->tv_sec;
+	uint64_t seconds = (uint32_t)ts->tv_sec;
 	uint64_t ns = ts->tv_usec < 0 ? 0 : (uint32_t)ts->tv_usec; /* ns: as asked for at open */
-	return (seconds > LATEST_S ? LATEST_S : seconds) * 1000000000 + ns;
+	return seconds * 1000000000 + ns;
+}
+
+/* 1, 0 at the end, -1 where it breaks off, with r->error. */
+static int next_of_pcap(struct capture_reader *r, struct pcapng_packet *p)
+{
+	struct pcap_pkthdr *header;
+	int got = pcap_next_ex(r->pcap, &header, &p->data);
+	if (got == PCAP_ERROR_BREAK)
+		return 0;
+	if (got != 1) {
+		snprintf(r->error, sizeof r->error, "%s", pcap_geterr(r->pcap));
+		return -1;
+	}
+	p->len = header->caplen;
+	p->wire_len = header->len > header->caplen ? header->len : header->caplen;
+	p->time_ns = time_of(&header->ts);
+	return 1;
+}
+
+static int next_of_pcapng(struct capture_reader *r, struct pcapng_packet *p)
+{
+	if (r->first_got == 2)
+		return pcapng_next(&r->ng, p, r->error, sizeof r->error);
+	int got = r->first_got;
+	*p = r->first;
+	r->first_got = 2;
+	return got;
 }
 
 const struct captured *reader_peek(struct capture_reader *r)
 {
 	if (r->state == READER_PACKET)
 		return &r->packet;
-	if (r->state == READER_ENDED || r->pcap == NULL)
+	if (r->state == READER_ENDED || !r->open)
 		return NULL;
-	struct pcap_pkthdr *header;
-	const u_char *data;
-	int got = pcap_next_ex(r->pcap, &header, &data);
-	if (got == PCAP_ERROR_BREAK) {
+	struct pcapng_packet next = { .dlt = (uint16_t)r->dlt };
+	int got = r->pcap != NULL ? next_of_pcap(r, &next) : next_of_pcapng(r, &next);
+	if (got == 0) {
 		r->state = READER_ENDED;
 		return NULL;
 	}
 	r->state = READER_PACKET;
-	if (got != 1) {
-		snprintf(r->error, sizeof r->error, "%s", pcap_geterr(r->pcap));
+	if (got < 0) {
 		r->packet = (struct captured){ .time_ns = r->last_ns, .reason = REASON_truncated };
 		return &r->packet;
 	}
-	uint64_t time_ns = time_of(&header->ts);
-	if (time_ns < r->last_ns)
-		time_ns =
-			r->last_ns; /* the file's order is the packets' order: time stands still meanwhile */
-	r->last_ns = time_ns;
-	uint32_t wire_len = header->len > header->caplen ? header->len : header->caplen;
-	r->packet = (struct captured){ data, header->caplen, wire_len, time_ns, -1 };
-	r->packet.reason = unwrap(r, &r->packet);
+	if (next.time_ns >
+	    r->last_ns) /* the file's order is the packets' order: time stands still meanwhile */
+		r->last_ns = next.time_ns;
+	r->packet = (struct captured){ next.data, next.len, next.wire_len, r->last_ns, -1 };
+	r->packet.reason = link_of(next.dlt) == r->link ? unwrap(next.dlt, &r->packet) : REASON_link_type;
 	return &r->packet;
 }
 
@@ -213,6 +250,9 @@ void reader_close(struct capture_reader *r)
 {
 	if (r->pcap)
 		pcap_close(r->pcap); /* and the descriptor */
+	else
+		pcapng_close(&r->ng);
 	r->pcap = NULL;
+	r->open = false;
 	r->state = READER_ENDED;
 }

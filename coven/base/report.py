@@ -33,6 +33,9 @@ def report(status: Mapping[str, Any]) -> str:
     lines += _drops(status)
     for name, vnfc in status["vnfcs"].items():
         lines += [f"{name}.{metric} = {_value(value)}" for metric, value in vnfc["metrics"].items()]
+    for name, port in status["ports"].items():
+        if port.get("incomplete"):
+            lines.append(paint(f"port {name}: its capture breaks off, what follows was not read", Colour.BAD))
     if status["estimated"]:
         lines.append("the forwarder died and was replaced: what it had in its hands is estimated")
     return "\n".join(lines)

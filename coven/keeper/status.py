@@ -11,6 +11,7 @@ from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.says import metrics as declared_metrics
 from coven.package.descriptor import Descriptor
 from itf.segment import REASONS, C, Forwarder
+from vns.pcap import broke_off
 
 _SUMS = ("received", "originated", "cloned", "forwarded", "consumed")
 
@@ -76,9 +77,10 @@ def _place(cell: Any, drops: dict[str, int]) -> dict[str, Any]:
 
 
 def _port(
-    arriving: Any, leaving: Any, came: dict[str, int], went: dict[str, int], facts: PortFacts
+    arriving: Any, leaving: Any, came: dict[str, int], went: dict[str, int], facts: PortFacts, incomplete: bool
 ) -> dict[str, Any]:
-    """A port keeps two sums: what arrived (handed on or dropped), what left (sent or dropped)."""
+    """A port keeps two sums: what arrived (handed on or dropped), what left (sent or dropped). `incomplete`: its
+    capture broke off, and what follows was not read."""
     dropped = {name: came.get(name, 0) + went.get(name, 0) for name in {**came, **went}}
     return {
         "backend": facts.backend,
@@ -87,6 +89,7 @@ def _port(
         "link": facts.link,
         "link_since": None if facts.since is None else _moment(facts.since),
         "mtu": facts.mtu,
+        "incomplete": incomplete,
         "trouble": [{"what": words, "since": _moment(since)} for words, since in facts.trouble],
         "received": int(arriving.received),
         "sent": int(leaving.forwarded),
@@ -126,7 +129,8 @@ def document(
     for name, port in descriptor.ports.items():
         arriving, leaving = C.PLACE_ARRIVING + port.number, C.PLACE_LEAVING + port.number
         came, went = drops.take(name, cells[arriving]), drops.take(name, cells[leaving])
-        shown[name] = _port(cells[arriving], cells[leaving], came, went, ports[name])
+        incomplete = ports[name].backend == "pcap" and broke_off(forwarder.head.memory[port.number].word)
+        shown[name] = _port(cells[arriving], cells[leaving], came, went, ports[name], incomplete)
         used += [arriving, leaving]
     for name, host in hosts.items():
         place = C.PLACE_HOP + host.number

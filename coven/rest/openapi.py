@@ -105,7 +105,7 @@ SCHEMAS: Schema = {
         **_FIGURES, "estimated": FLAG, "time_ns": COUNT,
         "ports": mapping(record({
             "backend": TEXT, "why": TEXT, "interface": NULL_TEXT, "link": {"enum": ["up", "down", "gone", None]},
-            "link_since": {"anyOf": [TIME, {"type": "null"}]}, "mtu": NULL_COUNT,
+            "link_since": {"anyOf": [TIME, {"type": "null"}]}, "mtu": NULL_COUNT, "incomplete": FLAG,
             "trouble": several(record({"what": TEXT, "since": TIME})),
             "received": COUNT, "sent": COUNT, "bytes_in": COUNT, "bytes_out": COUNT, **_ENDS,
         }, closed=True)),

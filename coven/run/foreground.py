@@ -399,6 +399,7 @@ def run_once(
         _write_json(arguments.json, status)
     if not_accounted(status):
         return UNACCOUNTED
+    failed = failed or any(port["incomplete"] for port in status["ports"].values())
     return FAILED if failed else OK
 
 

@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as a capture. The reader may refuse them or end early, and nothing else.
- * Build: clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_pcap.c vns/pcap_read.c -lpcap */
+ * Build: clang -g -O1 -fsanitize=fuzzer,address,undefined -I. tests/fuzz/fuzz_pcap.c vns/pcap_read.c vns/pcapng.c -lpcap */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdlib.h>

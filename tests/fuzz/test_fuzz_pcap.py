@@ -41,7 +41,7 @@ def pcapng(link: int, data: bytes) -> bytes:
 
 def test_the_reader_survives_any_file(tmp_path: Path, long_run: bool) -> None:
     program, corpus = tmp_path / "fuzz_pcap", tmp_path / "corpus"
-    flags = ["-g", "-O1", "-std=gnu11", *SANITIZE, "-I.", "tests/fuzz/fuzz_pcap.c", "vns/pcap_read.c"]
+    flags = ["-g", "-O1", "-std=gnu11", *SANITIZE, "-I.", "tests/fuzz/fuzz_pcap.c", "vns/pcap_read.c", "vns/pcapng.c"]
     built = subprocess.run(
         ["clang", *flags, "-o", program, "-lpcap"], cwd=ROOT, capture_output=True, text=True
     )

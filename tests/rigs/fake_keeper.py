@@ -54,7 +54,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         }  # fmt: skip
         ports = {
             name: {**ends, "backend": "af_packet", "why": "fake", "interface": name, "link": "up", "link_since": None,
-                   "mtu": 1500, "trouble": [], "received": 0, "sent": 0, "bytes_in": 0, "bytes_out": 0}
+                   "mtu": 1500, "incomplete": False, "trouble": [], "received": 0, "sent": 0, "bytes_in": 0,
+                   "bytes_out": 0}
             for name in PLAN["ports"]
         }  # fmt: skip
         forwarder = {"pid": None, "state": "running", "restarts": 0, "silent_seconds": 0.0, "why": None}
