@@ -39,6 +39,12 @@ static inline void packet_set_l4(struct frame_record *r, uint32_t at, uint32_t e
 	r->l4_proto = proto;
 }
 
+/* The length that an IPv4 header states. 0: it was captured before its sender's network card cut it, so `most`. */
+static inline uint32_t packet_ip4_len(const struct ip4_header *ip, uint32_t most)
+{
+	return ip->total_len != 0 ? net16(ip->total_len) : most;
+}
+
 static inline void packet_parse_ip4(const uint8_t *data, uint32_t len, uint32_t at, struct frame_record *r)
 {
 	if (at >= OFFSET_NONE || len - at < sizeof(struct ip4_header))
@@ -48,7 +54,7 @@ static inline void packet_parse_ip4(const uint8_t *data, uint32_t len, uint32_t 
 	if (ip->version_ihl >> 4 != 4 || header < sizeof(*ip) || len - at < header)
 		return;
 	r->l3 = (uint16_t)at;
-	uint32_t total = net16(ip->total_len);
+	uint32_t total = packet_ip4_len(ip, len - at);
 	if (net16(ip->fragment) & IP4_OFFSET)
 		r->flags |= FRAME_FRAGMENT;
 	else
@@ -247,7 +253,7 @@ static inline uint32_t packet_ip_end(const uint8_t *data, uint32_t len, const st
 	} else {
 		if (!packet_has(len, r->l3, sizeof(struct ip4_header)))
 			return len;
-		total = load16(data + r->l3 + 2);
+		total = packet_ip4_len((const struct ip4_header *)(data + r->l3), len - r->l3);
 	}
 	return total < len - r->l3 ? r->l3 + total : len;
 }
@@ -264,6 +270,12 @@ static inline uint8_t *packet_payload(uint8_t *data, uint32_t len, const struct 
 	at += r->l4_proto == PROTO_TCP ? (uint32_t)(data[at + 12] >> 4) * 4 : packet_l4_least(r->l4_proto);
 	if (at > end || (r->l4_proto == PROTO_TCP && at < r->l4 + sizeof(struct tcp_header)))
 		return NULL;
+	if (r->l4_proto ==
+	    PROTO_UDP) { /* RFC 768: its own length says where it ends; 0 in a jumbogram (RFC 2675) */
+		uint32_t udp = load16(data + r->l4 + 4);
+		if (udp >= sizeof(struct udp_header) && udp < end - r->l4)
+			end = r->l4 + udp;
+	}
 	*size = end - at;
 	return data + at;
 }

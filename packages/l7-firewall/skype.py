@@ -128,6 +128,8 @@ def _is_text(start: bytes) -> bool:
 
 def _udp(udp: UDP, flow: bytes, memory: Memory, receiver: str | None) -> str | None:
     payload: bytes = udp.payload.original
+    if len(payload) < REFUSAL_BYTES:  # shorter than any message that is known
+        return None
     size, identifier, kind = len(payload), payload[:2], payload[2]
     if flow in memory.talking:
         return None
