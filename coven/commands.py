@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from coven import author, tables
+from coven import author, packing, tables
 from coven.client import WAIT, Client, find
 from coven.errors import Mistake, Misuse, Refused, suggest
 from coven.report import report
@@ -60,7 +60,8 @@ def serve(given: Arguments) -> int:
         raise Misuse(Mistake(None, None, None, lacking, "nothing", "both, a certificate and its key"))
     pair = (files[0], files[1]) if files[0] and files[1] else None
     return serve_here(
-        Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair)
+        Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
+                packages=config.packages)
     )
 
 
@@ -90,21 +91,6 @@ def clean(given: Arguments) -> int:
 # packages
 
 
-def pack(given: Arguments) -> int:
-    from coven.package import opened
-    from coven.package import pack as packed
-
-    data = packed(given.package)
-    output = given.output
-    if output is None:
-        with opened(given.package) as source:
-            descriptor = source.load()
-        output = f"{descriptor.name}-{descriptor.version}.zip"
-    Path(output).write_bytes(data)
-    print(f"{output}: {len(data)} bytes")
-    return 0
-
-
 def push(given: Arguments) -> int:
     from coven.package import pack as packed
 
@@ -112,7 +98,9 @@ def push(given: Arguments) -> int:
     if given.json:
         _print_json(row)
     else:
-        print(f"{row['id']}, vnfdId {row['vnfd_id']}")
+        for warning in (row["csar"] or {}).get("warnings", []):
+            print(Mistake.from_dict(warning).as_warning())
+        print(f"{row['id']}, vnfdId {row['vnfd_id']}" + (f", {row['csar']['reading']} reading" if row["csar"] else ""))
     return 0
 
 
@@ -418,7 +406,8 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "serve": serve,
     "doctor": doctor,
     "clean": clean,
-    "pack": pack,
+    "pack": packing.pack,
+    "verify": packing.verify,
     "push": push,
     "deploy": deploy,
     "delete": delete,

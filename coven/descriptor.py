@@ -15,7 +15,7 @@ from coven.chains import Bypass, Chain, ChainReader, Drop, Graph, Way, read_targ
 from coven.errors import Mistake, Refused, suggest
 from coven.filters import compile_match
 from coven.model import Descriptor, Encap, NextHop, Port, Rule, ServicePath, Vnfc
-from coven.reading import Reader
+from coven.reading import Reader, is_time
 from coven.settings import Config, load_schema, schema_mistakes
 from coven.yaml12 import MAX_BYTES, Node, read, show
 from itf.segment import C
@@ -60,6 +60,8 @@ _FIELDS = (
     "name",
     "version",
     "provider",
+    "product",
+    "released",
     "description",
     "license",
     "resources",
@@ -159,6 +161,12 @@ class _DescriptorReader(Reader):
             self.name(entries["name"], "name", result.name)
         result.version = self._matching(get("version"), "version", _VERSION, "letters, digits and . _ + ~ -")
         result.provider = self.string(get("provider"), "provider", "unknown", limit=128) or "unknown"
+        result.product = self.string(get("product"), "product", limit=128) or result.name
+        if "released" in entries:
+            result.released = self.string(get("released"), "released")
+            if isinstance(entries["released"].value, str) and not is_time(result.released):
+                expected = "a time of RFC 3339, such as 2026-01-31T12:00:00Z"
+                self.wrong(entries["released"], "released", show(result.released), expected)
         result.description = self.string(get("description"), "description")
         if "license" in entries and entries["license"].value is not None:
             result.license = self._matching(
@@ -422,3 +430,4 @@ class _DescriptorReader(Reader):
                 self.wrong(item, place, show(text), "VNFC.REQUEST", suggest(vnfc, result.vnfcs))
             else:
                 result.indicators.append(text)
+                result.indicator_lines.append(item.line)

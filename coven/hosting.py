@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from coven import build
 from coven.cores import Cores
 from coven.descriptor import Descriptor, Vnfc, load
-from coven.errors import Mistake, Refused
+from coven.errors import Mistake, Refused, suggest
 from coven.host_process import HostPlan, Launch
 from coven.journal import Journal
 from coven.logs import Logs
@@ -67,11 +67,27 @@ def instantiate(
                 for name, vnfc in descriptor.vnfcs.items()
             }
         )
+        if mistakes := _not_offered(descriptor, vnf):
+            raise Refused(mistakes, title="not instantiated")
     except BaseException:
         vnf.end()
         vnf.close()
         raise
     return vnf
+
+
+def _not_offered(descriptor: Descriptor, vnf: Vnf) -> list[Mistake]:
+    """Indicators that the descriptor, and so the VNFD, promises and no running VNFC has."""
+    mistakes = []
+    for number, (indicator, line) in enumerate(zip(descriptor.indicators, descriptor.indicator_lines, strict=True)):
+        name, _, request = indicator.partition(".")
+        offered = [each["name"] for each in vnf.hosts[name].requests]
+        if request not in offered:
+            mistakes.append(
+                Mistake(file=descriptor.file, line=line, field=f"indicators[{number}]", found=indicator,
+                        expected=f"an agent request that {name} offers", remedy=suggest(request, offered))
+            )  # fmt: skip
+    return mistakes
 
 
 def confine() -> Confinement:

@@ -23,6 +23,7 @@ from coven.descriptor import DESCRIPTOR, Descriptor, load
 from coven.errors import Mistake, Refused, suggest
 from coven.journal import Busy, Left
 from coven.keepers import Keeper, Keepers, Unreachable, remove_directory
+from coven.package import foreign
 from coven.places import Places
 from coven.service_paths import without_figures
 from coven.store import Row, Store, conflict, missing
@@ -99,6 +100,9 @@ class Lifecycle:
         row = self.store.package(package)
         if row is None:
             raise missing(f"package {package}")
+        if (row["csar"] or {}).get("foreign"):
+            found = f"the {row['csar']['kind']} {row['name']} {row['version']} of {row['provider']}"
+            raise foreign(found, package)
         return load(Path(row["folder"]) / DESCRIPTOR, DESCRIPTOR)
 
     def delete(self, name: str) -> None:

@@ -42,7 +42,7 @@ STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing i
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("package", metavar="PACKAGE", help="folder, zip or descriptor file")
+    parser.add_argument("package", metavar="PACKAGE", help="folder, CSAR, zip or descriptor file")
     parser.add_argument(
         "--in", dest="into", metavar="X", help="interface or capture of port in (--port in=X)"
     )

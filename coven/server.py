@@ -27,6 +27,7 @@ import waitress.server
 from coven import tls
 from coven.api import Api, application
 from coven.control_config import Address
+from coven.csar.verify import Policy
 from coven.errors import Mistake, Refused
 from coven.journal import Left
 from coven.keeper import recover
@@ -173,6 +174,7 @@ class Options:
     keeper: Sequence[str] = COMMAND
     recover: Callable[[Path], Left] = recover
     tls: tuple[str, str] | None = None  #: files of the certificate and its key
+    packages: Policy | None = None  #: what is wanted of packages
 
 
 class Agent:
@@ -197,7 +199,7 @@ class Agent:
             spool.mkdir(mode=0o700, exist_ok=True)
             tempfile.tempdir = str(spool)
             self.store = Store(self.places.database)
-            self.library = Library(self.places, self.store)
+            self.library = Library(self.places, self.store, options.packages)
         except OSError as error:
             raise Refused(
                 Mistake(
