@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from coven.csar.sign import Signer
 
 DESCRIPTOR = """name: fw
 version: "1.0"
@@ -45,6 +48,12 @@ def handle(packet):
     seen += 1
     return drop(telnet) if packet.tcp and packet.tcp.dport == 23 else forward()
 """
+PACKETS = """from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+def packets():
+    for port in (23, 80):
+        yield Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / TCP(sport=1000, dport=port)
+"""
 
 
 def author(folder: Path) -> Path:
@@ -53,8 +62,8 @@ def author(folder: Path) -> Path:
     (folder / "vnf.yaml").write_text(DESCRIPTOR)
     (folder / "filter.py").write_text(SOURCE)
     (folder / "filter.schema.json").write_text(json.dumps(SCHEMA))
-    (folder / "tests" / "one" / "in.py").write_text("packets = []\n")
-    (folder / "tests" / "one" / "expect.yaml").write_text("out: []\n")
+    (folder / "tests" / "one" / "in.py").write_text(PACKETS)
+    (folder / "tests" / "one" / "expect.yaml").write_text("verdicts: [drop filter.telnet, forward out]\nreceived: 2\n")
     return folder
 
 
@@ -93,3 +102,38 @@ def edited(files: Mapping[str, bytes], name: str, change: Callable[[str], str]) 
     after = change(before)
     assert after != before, name
     return {**files, name: after.encode()}
+
+
+class Authority:
+    """A CA and the keys that it certifies, in a folder; elliptic curves, since they are made at once."""
+
+    def __init__(self, folder: Path, name: str = "Test CA"):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.key, self.certificate = folder / "ca.key", folder / "ca.pem"
+        _openssl(
+            "req", "-x509", *_KEY, "-keyout", str(self.key), "-out", str(self.certificate), "-subj", f"/CN={name}",
+            "-days", "3650", "-addext", "keyUsage=critical,keyCertSign",
+        )  # fmt: skip
+
+    def signer(self, name: str = "provider", usage: str = "keyUsage=critical,digitalSignature", *, ca: bool = False,
+               beside: bool = False, by: Signer | None = None) -> Signer:  # fmt: skip
+        """A key with a certificate of ours, or of `by`, whose chain then follows it in the file."""
+        key, request, extensions, made = (self.folder / f"{name}.{end}" for end in ("key", "csr", "ext", "pem"))
+        extensions.write_text(f"{usage}\nbasicConstraints=critical,CA:{'TRUE' if ca else 'FALSE'}\n")
+        _openssl("req", "-new", *_KEY, "-keyout", str(key), "-out", str(request), "-subj", f"/O=Acme/CN={name}")
+        issuer = (by.certificate, by.key) if by else (self.certificate, self.key)
+        _openssl(
+            "x509", "-req", "-in", str(request), "-CA", str(issuer[0]), "-CAkey", str(issuer[1]), "-CAcreateserial",
+            "-days", "3650", "-extfile", str(extensions), "-out", str(made),
+        )  # fmt: skip
+        if by:
+            made.write_bytes(made.read_bytes() + by.certificate.read_bytes())
+        return Signer(key, made, beside)
+
+
+_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def _openssl(*words: str) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60)

@@ -94,7 +94,7 @@ def read(data: bytes, file: str, findings: Findings) -> Manifest:
         text = manifest.signed.decode()
     except UnicodeDecodeError as error:
         findings.broken("line", file, data[: error.start].count(b"\n") + 1, found="not UTF-8")
-        return manifest
+        text = manifest.signed.decode(errors="replace")
     _Reader(manifest, findings).read(text)
     _check_metadata(manifest, findings)
     return manifest
@@ -128,16 +128,16 @@ class _Reader:
             match = _LINE.fullmatch(line)
             if match is None:
                 self.findings.broken("line", self.manifest.file, number, found=ascii(line)[1:-1][:80])
-            else:
-                self.line(number, *match.groups())
-            self.blank = False
+            elif self.line(number, *match.groups()):
+                self.blank = False
         if not self.manifest.metadata and "metadata-first" not in self.told:
             self.once("metadata-first", 1, "no metadata")
 
-    def line(self, number: int, indent: str, key: str, space: str, value: str) -> None:
+    def line(self, number: int, indent: str, key: str, space: str, value: str) -> bool:
+        """Whether the line is of a file."""
         if key in ("metadata", "non_mano_artifact_sets") and not value:
             self.begin(key, number)
-            return
+            return False
         if not self.section:
             self.once("metadata-first", number, f"{key} before metadata:")
             self.section = "body" if key.lower() in _BY_LOWER else "metadata"
@@ -146,7 +146,7 @@ class _Reader:
         known = _BY_LOWER.get(key.lower())
         if known is None:
             self.other(number, key, value)
-            return
+            return False
         if known != key:
             self.once("key-case", number, key)
         if self.section == "metadata":
@@ -154,6 +154,7 @@ class _Reader:
         if indent and self.section == "body":
             self.once("indented", number, f"{len(indent)} blanks before {key}")
         self.of_file(number, known, value)
+        return True
 
     def begin(self, key: str, number: int) -> None:
         if key == "metadata":

@@ -44,7 +44,7 @@ def read(data: bytes, findings: Findings) -> Meta:
         text = data.decode()
     except UnicodeDecodeError:
         findings.broken("meta-line", FILE, found="not UTF-8")
-        return meta
+        text = data.decode(errors="replace")
     blocks = 0  # the first tells of the package, further ones of single files
     blank = True
     for number, line in enumerate(text.split("\n"), 1):

@@ -200,6 +200,7 @@ class _Reading:
             line = meta.entries["Manifest"][1] if name else None
             self.findings.broken("meta-manifest", meta.file, line, found=name or "nothing",
                                  remedy="add ETSI-Entry-Manifest: NAME.mf")  # fmt: skip
+            return None
         if not name or name not in self.files:
             if name:
                 self.findings.broken("meta-target", meta.file, meta.entries["Manifest"][1], found=f"no {name}")
@@ -313,7 +314,7 @@ class _Reading:
             return
         for key, of in _AGREE.items():
             stated, there = manifest.metadata.get(key), node.get(of)
-            if stated and there is not None and stated[0] != there:
+            if stated and stated[0] and there is not None and stated[0] != there:
                 self.findings.broken("metadata-agrees", manifest.file, stated[1], found=f"{key} {stated[0]}",
                                      remedy=f"{name} says {of} {there}")  # fmt: skip
 

@@ -112,11 +112,11 @@ class Findings:
         remedy: str | None = None,
         refuse: bool = False,
     ) -> None:
-        """One rule, broken at a place. `refuse`: whatever the table says of lenient reading."""
+        """One rule, broken at a place. `refuse`: whatever the table says."""
         row = RULES[rule]
         place = f"{self.label}:{file}" if file else self.label
         mistake = Mistake(file=place, line=line, field=rule, found=found, expected=row.what, remedy=remedy)
-        what = row.strict if self.strict or refuse else row.lenient
+        what = REFUSED if refuse else row.strict if self.strict else row.lenient
         if what == REFUSED:
             self.mistakes.append(mistake)
             return
