@@ -23,7 +23,7 @@ TYPES = Path(__file__).with_name("types")
 TYPE_FILES = ("etsi_nfv_sol001_common_types.yaml", "etsi_nfv_sol001_vnfd_types.yaml")
 FOLDER = "Definitions"
 SCRIPT = "Scripts/configure.py"
-FLAVOUR = "default"
+FLAVOUR, FLAVOUR_DESCRIPTION = "default", "one appliance"
 LEVEL = "one"
 VDU = "appliance"
 MANAGEMENT = "management"
@@ -141,7 +141,7 @@ def _node_type(descriptor: Descriptor, kind: str, stems: list[str], configurable
             "default": [VNFM],
         },
         "flavour_id": _fixed(FLAVOUR),
-        "flavour_description": {"type": "string", "default": "one appliance"},
+        "flavour_description": {"type": "string", "default": FLAVOUR_DESCRIPTION},
     }
     if configurable is not None:
         stated["configurable_properties"] = {"type": configurable, "required": False}
@@ -172,6 +172,17 @@ def _templates(descriptor: Descriptor, kind: str, stems: list[str], image: Image
     templates: Tree = {
         "VNF": {
             "type": kind,
+            # the type has them as defaults; some VNFMs look for them here
+            "properties": {
+                "descriptor_id": descriptor.vnfd_id,
+                "descriptor_version": descriptor.version,
+                "provider": descriptor.provider,
+                "product_name": descriptor.product,
+                "software_version": descriptor.version,
+                "vnfm_info": [VNFM],
+                "flavour_id": FLAVOUR,
+                "flavour_description": FLAVOUR_DESCRIPTION,
+            },
             "interfaces": {"Vnflcm": {"instantiate_end": {"implementation": "configure"}}},
             "artifacts": {
                 "configure": {
