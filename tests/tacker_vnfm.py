@@ -1,8 +1,8 @@
 """OpenStack Tacker as a VNFM in one process: API and conductor over an in-memory database and `fake://` messaging,
 without authentication. Keystone and Heat are stubs here: they say yes, and remember the stack.
 
-Run by the Python of the environment that Tacker is installed in: `python tests/tacker_vnfm.py FOLDER`. Prints its URL and
-that of the stub when it serves; what Heat was asked for is in GET STUB/asked.
+Run by the Python of the environment that Tacker is installed in: `python tests/tacker_vnfm.py FOLDER`. Prints its URL
+and that of the stub when it serves; what Heat was asked for is in GET STUB/asked.
 """
 
 # ruff: noqa: E402 - nothing may be imported before eventlet has patched it

@@ -1,4 +1,4 @@
-"""A real VNFM takes our packages: OpenStack Tacker onboards a signed CSAR, instantiates its VNF and takes it down again.
+"""A real VNFM takes our packages: OpenStack Tacker onboards a signed CSAR, instantiates its VNF, takes it down.
 
 Tacker is installed, 460 MB, into an environment of its own under build/ when it is not there.
 """
