@@ -45,6 +45,7 @@ _DIRECTORY = MAX_FILES * (46 + 2 * MAX_NAME)
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _END = struct.Struct("<4s4H2LH")
+_HEADER = 30  #: bytes of an entry's own header, before its name
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules"}
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -136,7 +137,7 @@ def _check_directory(stream: IO[bytes], label: str) -> None:
     stream.seek(0)
 
 
-def check_zip(archive: zipfile.ZipFile, size: int, label: str) -> list[zipfile.ZipInfo]:
+def check_zip(archive: zipfile.ZipFile, label: str) -> list[zipfile.ZipInfo]:
     """The entries to unpack. Raises Refused with everything that is wrong, before anything is written."""
     mistakes: list[Mistake] = []
 
@@ -163,8 +164,12 @@ def check_zip(archive: zipfile.ZipFile, size: int, label: str) -> list[zipfile.Z
     total = sum(info.file_size for info in entries)
     if total > MAX_TOTAL:
         wrong("", f"{total} bytes unpacked, more than {MAX_TOTAL}")
-    if sum(info.compress_size for info in entries) > size:
-        wrong("", "entries that overlap")
+    end = archive.start_dir
+    for info in sorted(entries, key=lambda info: info.header_offset, reverse=True):
+        # an entry has a header, a name and its data, and what an extra field takes
+        if info.header_offset + _HEADER + len(info.orig_filename) + info.compress_size > end:
+            wrong(info.filename, "an entry that overlaps another")
+        end = min(end, info.header_offset)
     if mistakes:
         raise Refused(mistakes, title="package refused")
     return entries
@@ -173,11 +178,9 @@ def check_zip(archive: zipfile.ZipFile, size: int, label: str) -> list[zipfile.Z
 def unpack(stream: IO[bytes], into: Path, label: str) -> None:
     """Unpack a zip into the empty folder `into`. Raises Refused; then `into` is for the caller to remove."""
     _check_directory(stream, label)
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(0)
     try:
         with zipfile.ZipFile(stream) as archive:
-            for info in check_zip(archive, size, label):
+            for info in check_zip(archive, label):
                 _unpack_entry(archive, info, into, label)
     except (
         zipfile.BadZipFile,
@@ -447,7 +450,7 @@ def _check_made(data: bytes, label: str) -> bytes:
     stream = io.BytesIO(data)
     _check_directory(stream, label)
     with zipfile.ZipFile(stream) as archive:
-        check_zip(archive, len(data), label)
+        check_zip(archive, label)
     return data
 
 
