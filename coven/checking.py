@@ -15,6 +15,7 @@ from coven import hosting
 from coven.build import Builds
 from coven.cases import TESTS, descriptors_of, find_cases
 from coven.chains import Graph
+from coven.csar.advice import strict_mistakes
 from coven.descriptor import Descriptor, load
 from coven.errors import Mistake, Refused
 from coven.filters import matches
@@ -43,11 +44,13 @@ class Checked:
 
 
 def check(package: Path) -> Checked:
-    """Check a folder with all its descriptors, a descriptor file, or a zip."""
+    """Check a folder with all its descriptors, a descriptor file, a zip or a CSAR."""
     if package.exists() and is_zip(package):
         try:
             with opened(package) as source:
-                return _check(source.folder, source.folder, f"{package}:")
+                result = _check(source.folder, source.folder, f"{package}:")
+            result.notes += _strictly(package)
+            return result
         except Refused as refused:
             return Checked(mistakes=refused.mistakes)
     return _check(package.parent if package.is_file() else package, package, "")
@@ -82,6 +85,8 @@ def _check(root: Path, package: Path, label: str) -> Checked:
             result.warnings += [warning for built in ready.values() for warning in built.warnings]
             if arp_enters(descriptor):
                 with_arp.append(file.name)
+            if not label and not mistakes:
+                result.notes += _strictly(file)
     finally:
         journal.finish()
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,6 +102,11 @@ def _check(root: Path, package: Path, label: str) -> Checked:
     result.mistakes = _each_once(found)
     result.warnings = _each_once(result.warnings)
     return result
+
+
+def _strictly(package: Path) -> list[str]:
+    """Nothing that stops it from running here."""
+    return [f"a strict VNFM would refuse it: {mistake}" for mistake in strict_mistakes(package)]
 
 
 def _each_once(mistakes: Iterable[Mistake]) -> list[Mistake]:
