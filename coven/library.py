@@ -46,14 +46,13 @@ def _of_ours(folder: Path) -> Row:
 def _of_foreign(csar: Csar) -> Row:
     """Names of others, as far as they can stand in a path."""
     name, version = (re.sub(r"[^A-Za-z0-9._-]", "-", text)[:64] for text in (csar.name, csar.version))
-    identity = csar.metadata.get("vnfd_id")
     made = uuid.uuid5(uuid.NAMESPACE_URL, f"{csar.provider}/{csar.name}/{csar.version}")
     return {
         "name": name,
         "version": version,
         "provider": csar.provider,
         "description": f"a foreign {csar.kind}: it cannot be instantiated here",
-        "vnfd_id": identity or str(made),
+        "vnfd_id": csar.identity or str(made),
     }
 
 

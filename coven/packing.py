@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,14 +32,28 @@ def pack(given: Arguments) -> int:
             descriptor = source.load()
         suffix = "zip" if given.zip or options.outer else "csar"
         output = f"{descriptor.name}-{descriptor.version}.{suffix}"
-    try:
-        Path(output).write_bytes(data)
-    except OSError as error:
-        from coven.package import full_disk
-
-        raise full_disk(error, output) from None
+    _write(Path(output), data)
     print(f"{output}: {len(data)} bytes")
     return 0
+
+
+def _write(output: Path, data: bytes) -> None:
+    """All of it or nothing."""
+    from coven.package import full_disk
+
+    try:
+        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+            made = Path(file.name)
+            try:
+                file.write(data)
+                file.flush()
+                made.chmod(0o644)
+                os.replace(made, output)
+            except BaseException:
+                made.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise full_disk(error, str(output)) from None
 
 
 def _options(given: Arguments) -> Options:

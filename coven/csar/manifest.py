@@ -20,7 +20,8 @@ SPELT_SO = {"vnf_release_data_time": "vnf_release_date_time"}
 _TIMES = ("vnf_release_date_time", "pnfd_release_date_time")
 _OF_A_FILE = ("Source", "Algorithm", "Hash", "Signature", "Certificate")
 _BY_LOWER = {key.lower(): key for key in _OF_A_FILE}
-_LINE = re.compile(r"(\s*)([A-Za-z_][A-Za-z0-9_.-]*)\s*:(\s*)(.*?)\s*")
+MAX_BYTES = 4 << 20  #: of a manifest: what most files, with names of full length, and a CMS take
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _SET_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
@@ -85,6 +86,9 @@ def split(data: bytes) -> tuple[bytes, bytes | None, bytes]:
 def read(data: bytes, file: str, findings: Findings) -> Manifest:
     """What is wrong in its text is told to `findings`; whether it fits the package is `read.py`'s affair."""
     manifest = Manifest(file)
+    if len(data) > MAX_BYTES:
+        findings.broken("line", file, found=f"{len(data)} bytes", remedy=f"at most {MAX_BYTES}")
+        return manifest
     manifest.signed, manifest.cms, rest = split(data)
     if manifest.cms is not None and (rest.strip() or not manifest.cms.endswith(END)):
         line = data[: len(data) - len(rest)].count(b"\n") + 1
@@ -125,15 +129,16 @@ class _Reader:
             if not line.strip():
                 self.blank = True
                 continue
-            match = _LINE.fullmatch(line)
-            if match is None:
-                self.findings.broken("line", self.manifest.file, number, found=ascii(line)[1:-1][:80])
-            elif self.line(number, *match.groups()):
+            head, colon, rest = line.partition(":")
+            indent, key = len(head) - len(head.lstrip()), head.strip()
+            if not colon or not _KEY.fullmatch(key):
+                self.findings.broken("line", self.manifest.file, number, found=ascii(line[:60])[1:-1])
+            elif self.line(number, indent, key, rest[:1].isspace(), rest.strip()):
                 self.blank = False
         if not self.manifest.metadata and "metadata-first" not in self.told:
             self.once("metadata-first", 1, "no metadata")
 
-    def line(self, number: int, indent: str, key: str, space: str, value: str) -> bool:
+    def line(self, number: int, indent: int, key: str, space: bool, value: str) -> bool:
         """Whether the line is of a file."""
         if key in ("metadata", "non_mano_artifact_sets") and not value:
             self.begin(key, number)
@@ -152,7 +157,7 @@ class _Reader:
         if self.section == "metadata":
             self.section = "body"
         if indent and self.section == "body":
-            self.once("indented", number, f"{len(indent)} blanks before {key}")
+            self.once("indented", number, f"{indent} blanks before {key}")
         self.of_file(number, known, value)
         return True
 

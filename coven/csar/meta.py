@@ -13,7 +13,7 @@ FOLDER = "TOSCA-Metadata"
 DEFINITIONS = "Entry-Definitions"
 #: what 2.4.1 and 2.5.1 call Entry-X is ETSI-Entry-X later
 PARTS = ("Manifest", "Change-Log", "Tests", "Licenses", "Certificate")
-_LINE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\s*:\s*(.*?)\s*")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass
@@ -54,11 +54,10 @@ def read(data: bytes, findings: Findings) -> Meta:
             continue
         blocks += blank
         blank = False
-        match = _LINE.fullmatch(line)
-        if match is None:
-            findings.broken("meta-line", FILE, number, found=ascii(line)[:80])
+        key, colon, value = (part.strip() for part in line.partition(":"))
+        if not colon or not _KEY.fullmatch(key):
+            findings.broken("meta-line", FILE, number, found=ascii(line[:60])[1:-1])
         elif blocks == 1:
-            key, value = match.groups()
             if key in keys:
                 findings.broken("meta-line", FILE, number, found=f"{key} again")
             keys[key] = value, number

@@ -26,6 +26,7 @@ from coven.errors import Mistake, Refused
 
 DIGESTS = {"SHA-256": "sha256", "SHA-512": "sha512"}
 MAX_META = 1 << 20  #: bytes of TOSCA.meta
+MAX_SIGNATURES = 100  #: of single files: each keeps openssl busy for a while
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CERTIFICATES = (".cert", ".crt", ".cer", ".pem")
 #: manifest key -> property of the VNFD's node
@@ -46,6 +47,7 @@ class Csar:
     kind: str  #: VNF | PNF
     reading: str  #: strict | lenient
     metadata: dict[str, str] = field(default_factory=dict)
+    identity: str | None = None  #: vnfd_id, of the manifest or the VNFD
     payload: Path | None = None
     signature: Signature | None = None
     warnings: list[Mistake] = field(default_factory=list)
@@ -163,11 +165,12 @@ class _Reading:
         self._targets(meta)
         signed = manifest.cms is not None or outer is not None
         self._entries(manifest, meta, signed)
-        self._template(meta, manifest)
+        node = self._template(meta, manifest)
         signature = self._signature(meta, manifest, outer)
         metadata = {key: value for key, (value, _) in manifest.metadata.items()}
         payload = self._payload(manifest)
-        return Csar(self.root, manifest.kind, "", metadata, payload, signature)
+        identity = metadata.get("vnfd_id") or node.get("descriptor_id")
+        return Csar(self.root, manifest.kind, "", metadata, identity, payload, signature)
 
     # where things are
 
@@ -259,7 +262,7 @@ class _Reading:
     def _source(self, entry: Entry, manifest: Manifest, tell_remote: bool) -> str | None:
         """The file that an entry means; None for what is elsewhere."""
         source = entry.get("Source") or ""
-        if match := _SCHEME.match(source):
+        if source not in self.files and (match := _SCHEME.match(source)):
             if source.lower().startswith(("http://", "https://")):
                 if tell_remote:
                     self.findings.broken("remote", manifest.file, entry.line, found=source[:80])
@@ -305,18 +308,18 @@ class _Reading:
 
     # the descriptor
 
-    def _template(self, meta: Meta, manifest: Manifest) -> None:
+    def _template(self, meta: Meta, manifest: Manifest) -> dict[str, str]:
+        """What the VNFD says of its node."""
         name = meta.target("Definitions")
         if not name or name not in self.files:
-            return
-        node = template.read(self.root, name, self.files, self.findings)
-        if node is None:
-            return
+            return {}
+        node = template.read(self.root, name, self.files, self.findings) or {}
         for key, of in _AGREE.items():
             stated, there = manifest.metadata.get(key), node.get(of)
             if stated and stated[0] and there is not None and stated[0] != there:
                 self.findings.broken("metadata-agrees", manifest.file, stated[1], found=f"{key} {stated[0]}",
                                      remedy=f"{name} says {of} {there}")  # fmt: skip
+        return node
 
     def _payload(self, manifest: Manifest) -> Path | None:
         """The folder of our descriptor."""
@@ -362,7 +365,10 @@ class _Reading:
                 manifest.signed, manifest.cms, beside, 1, self.policy, self.findings, manifest.file
             )
             result = outer or mine
-        for entry in signed:
+        if len(signed) > MAX_SIGNATURES:
+            self.findings.broken("signature", manifest.file, signed[0].line, found=f"{len(signed)} files with one",
+                                 remedy=f"at most {MAX_SIGNATURES}; the CMS covers all of them")  # fmt: skip
+        for entry in signed[:MAX_SIGNATURES]:
             self._artifact(entry, manifest)
         return result
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coven.errors import Mistake
+from coven.errors import MOST, Mistake
 
+#: what is remembered of one package; more than one is told at once, so that the number of all is told, too
+REMEMBERED = 20 * MOST
 REFUSED, WARNED = "refused", "warned"
 
 
@@ -118,9 +120,11 @@ class Findings:
         mistake = Mistake(file=place, line=line, field=rule, found=found, expected=row.what, remedy=remedy)
         what = REFUSED if refuse else row.strict if self.strict else row.lenient
         if what == REFUSED:
-            self.mistakes.append(mistake)
+            if len(self.mistakes) < REMEMBERED:
+                self.mistakes.append(mistake)
             return
-        self.warnings.append(mistake)
+        if len(self.warnings) < MOST:
+            self.warnings.append(mistake)
         if row.strict == REFUSED and rule not in self.tolerated:
             self.tolerated.append(rule)
 

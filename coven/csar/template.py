@@ -13,7 +13,7 @@ import yaml
 from coven.csar.rules import Findings
 
 MAX_BYTES = 1 << 20  #: of one file
-MAX_FILES = 64  #: that are read, with imports
+MAX_TOTAL = 4 << 20  #: of all that are read, with imports
 ROOTS = ("tosca.nodes.nfv.VNF", "tosca.nodes.nfv.PNF")
 #: what keeps YAML's numbers and dates the texts that they are compared as
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -25,9 +25,15 @@ def read(root: Path, name: str, files: Collection[str], findings: Findings) -> d
     What is wrong is told to `findings`.
     """
     trees: dict[str, dict[str, Any]] = {}
-    waiting = [name]
-    while waiting and len(trees) < MAX_FILES:
+    waiting, left = [name], MAX_TOTAL
+    while waiting:
         here = waiting.pop()
+        if here in trees:
+            continue
+        left -= (root / here).stat().st_size
+        if left < 0:
+            findings.broken("vnfd-yaml", here, found=f"more than {MAX_TOTAL} bytes with imports")
+            break
         tree = _load(root / here, here, findings)
         if tree is None:
             if here == name:
@@ -43,6 +49,8 @@ def read(root: Path, name: str, files: Collection[str], findings: Findings) -> d
                 findings.broken("vnfd-import", here, found=f"no {target[:80]}")
             elif inner not in trees:
                 waiting.append(inner)
+    if name not in trees:
+        return None
     if "tosca_definitions_version" not in trees[name]:
         findings.broken("vnfd-yaml", name, found="no tosca_definitions_version")
         return None

@@ -18,7 +18,8 @@ from coven.errors import Mistake, Refused
 
 OFF, IF_SIGNED, REQUIRED = "off", "verify if signed", "required"
 POLICIES = (OFF, IF_SIGNED, REQUIRED)
-_PEM = re.compile(rb"-----BEGIN (?:CMS|PKCS7)-----(.*?)-----END (?:CMS|PKCS7)-----", re.DOTALL)
+MAX_BYTES = 1 << 20  #: of a CMS, and of the certificates beside it
+_LABELS = (b"CMS", b"PKCS7")
 _DIGEST = re.compile(r"digestAlgorithm:\s*algorithm: (\S+)")
 GOOD_DIGESTS = frozenset({"sha256", "sha384", "sha512"})
 _USES = ("Code Signing", "E-mail Protection", "Any Extended Key Usage")
@@ -68,13 +69,15 @@ def anchors(policy: Policy) -> bytes:
 
 def der(cms: bytes) -> bytes | None:
     """A CMS in PEM or DER as DER, None if it is neither."""
-    match = _PEM.search(cms)
-    if match is None:
-        return cms if cms[:1] == b"\x30" else None
-    try:
-        return base64.b64decode(b"".join(match[1].split()), validate=True)
-    except binascii.Error:
-        return None
+    for label in _LABELS:
+        _, begin, rest = cms.partition(b"-----BEGIN %s-----" % label)
+        body, end, _ = rest.partition(b"-----END %s-----" % label)
+        if begin and end:
+            try:
+                return base64.b64decode(b"".join(body.split()), validate=True)
+            except binascii.Error:
+                return None
+    return cms if cms[:1] == b"\x30" else None
 
 
 def verify(
@@ -84,6 +87,9 @@ def verify(
     stand in a file of their own."""
     result = Signature(option)
     before = len(findings.mistakes)
+    if (size := max(len(cms), len(beside or b""))) > MAX_BYTES:
+        findings.broken("signature", file, found=f"{size} bytes", remedy=f"at most {MAX_BYTES}")
+        return result
     raw = der(cms)
     if raw is None:
         findings.broken("signature", file, found="no CMS")

@@ -88,4 +88,6 @@ def test_what_packages_must_be() -> None:
     with pytest.raises(Refused) as caught:
         parse(b"package_signatures: true\ntrust_anchors: [ca.pem, 1]\npackage_reading: loose\n", "c.yaml")
     assert {(m.line, m.field) for m in caught.value.mistakes} == {
-        (1, "package_signatures"), (2, "trust_anchors[0]"), (2, "trust_anchors[1]"), (3, "package_reading")}  # fmt: skip
+        (1, "package_signatures"), (2, "trust_anchors[0]"), (2, "trust_anchors[1]"),
+        (3, "package_reading"),
+    }  # fmt: skip
