@@ -243,9 +243,10 @@ class _Reading:
             digested = entry.get("Algorithm") is not None or entry.get("Hash") is not None
             if entry.of is None or digested:
                 if name in seen:
-                    self.findings.broken("listed-twice", manifest.file, entry.line, found=f"{name}, as in line "
-                                                                                          f"{seen[name]}")
-                seen.setdefault(name, entry.line)
+                    found = f"{name}, as in line {seen[name]}"
+                    self.findings.broken("listed-twice", manifest.file, entry.line, found=found)
+                    continue  # a file's digest is computed once, however often it is listed
+                seen[name] = entry.line
             if name == manifest.file:
                 self.findings.broken("listed-itself", manifest.file, entry.line, found=name)
                 continue

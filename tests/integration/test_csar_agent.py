@@ -130,6 +130,13 @@ def test_an_agent_that_wants_signatures(tmp_path: Path) -> None:
             ):  # fmt: skip
                 status, answer = agent.ask("POST", "/v1/packages", data=data)
                 assert status == expected, answer
+            # who pushes need not trust the signer: that is the agent's affair
+            (tmp_path / "fw.csar").write_bytes(pack_csar(folder, Options(signer=signer)))
+            pushed = subprocess.run(
+                [sys.executable, "-m", "coven", "push", str(tmp_path / "fw.csar"), "--state", str(state)], cwd=ROOT,
+                env={**environment, "COVEN_CONFIG": "/nonexistent"}, capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+            assert pushed.returncode == 0, pushed.stderr
             assert answer["csar"]["signature"] == {"option": 1, "verified": True, "signers": ["CN=provider,O=Acme"]}
         finally:
             serving.terminate()
