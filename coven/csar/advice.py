@@ -8,7 +8,7 @@ from pathlib import Path
 
 from coven.csar.pack import lacking
 from coven.csar.verify import OFF, Policy
-from coven.descriptor import load
+from coven.descriptor import DESCRIPTOR, load
 from coven.errors import Mistake, Refused
 from coven.package import is_zip, pack_csar, take_in
 
@@ -20,7 +20,8 @@ def strict_mistakes(package: Path) -> list[Mistake]:
             if is_zip(package):
                 with package.open("rb") as stream:
                     taken = take_in(stream, Path(parent), str(package), Policy(OFF, strict=True))
-                return [] if taken.csar is not None else lacking(load(taken.folder))
+                shown = f"{package}:{DESCRIPTOR}"
+                return [] if taken.csar is not None else lacking(load(taken.folder, shown))
             if mistakes := lacking(load(package)):
                 return mistakes
             take_in(io.BytesIO(pack_csar(package)), Path(parent), str(package), Policy(OFF, strict=True))

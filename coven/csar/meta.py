@@ -61,7 +61,7 @@ def read(data: bytes, findings: Findings) -> Meta:
             if key in keys:
                 findings.broken("meta-line", FILE, number, found=f"{key} again")
             keys[key] = value, number
-    if keys.get("TOSCA-Meta-File-Version", ("",))[0] not in ("1.0", "1.1"):
+    if keys.get("TOSCA-Meta-File-Version", ("",))[0] != "1.0":
         _told(findings, "meta-version", keys, "TOSCA-Meta-File-Version")
     if keys.get("CSAR-Version", ("",))[0] not in ("1.0", "1.1"):
         _told(findings, "meta-csar-version", keys, "CSAR-Version")
@@ -78,7 +78,7 @@ def read(data: bytes, findings: Findings) -> Meta:
                 prefixes.add(prefix)
                 meta.entries[part] = keys[prefix + part]
     if len(prefixes) > 1:
-        findings.broken("meta-prefix", FILE, found="both", remedy="from 2.6.1 on it is ETSI-Entry-")
+        findings.broken("meta-prefix", FILE, found="both")
     return meta
 
 

@@ -126,7 +126,7 @@ def read_outer(root: Path, inner: Path, policy: Policy, findings: Findings) -> S
     certificates = [name for suffix in _CERTIFICATES for name in by_suffix.get(suffix, [])]
     found += by_suffix[".csar"][1:] + by_suffix.get(".cms", [])[1:] + certificates[1:]
     for name in found:
-        findings.broken("outer-files", name, found="it has no place there", remedy="leave it out")
+        findings.broken("outer-files", name, found="it has no place there")
     if ".cms" not in by_suffix:
         findings.broken("cms-none", found="no .cms", remedy="the package alone is a package, too")
         return None
@@ -201,8 +201,7 @@ class _Reading:
         name = meta.target("Manifest")
         if meta.file and (not name or not name.endswith(".mf")):
             line = meta.entries["Manifest"][1] if name else None
-            self.findings.broken("meta-manifest", meta.file, line, found=name or "nothing",
-                                 remedy="add ETSI-Entry-Manifest: NAME.mf")  # fmt: skip
+            self.findings.broken("meta-manifest", meta.file, line, found=name or "nothing")
             return None
         if not name or name not in self.files:
             if name:
@@ -268,8 +267,7 @@ class _Reading:
                 if tell_remote:
                     self.findings.broken("remote", manifest.file, entry.line, found=source[:80])
             else:
-                self.findings.broken("scheme", manifest.file, entry.line, found=match[0],
-                                     remedy="put the file into the package")  # fmt: skip
+                self.findings.broken("scheme", manifest.file, entry.line, found=match[0])
             return None
         name = source.removeprefix("./")
         if not name or not self._inside(name):
@@ -292,7 +290,7 @@ class _Reading:
         known = DIGESTS.get(algorithm.upper())
         if known is None:
             line = entry.values["Algorithm"][1]
-            self.findings.broken("algorithm", manifest.file, line, found=algorithm[:40], remedy="SHA-256")
+            self.findings.broken("algorithm", manifest.file, line, found=algorithm[:40])
             return True
         if algorithm != algorithm.upper():
             self.findings.broken("algorithm-case", manifest.file, entry.values["Algorithm"][1], found=algorithm)

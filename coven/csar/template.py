@@ -42,7 +42,7 @@ def read(root: Path, name: str, files: Collection[str], findings: Findings) -> d
         trees[here] = tree
         for target in _imports(tree):
             if "://" in target or target.startswith(("/", "file:")):
-                findings.broken("vnfd-import", here, found=target[:80], remedy="put the file into the package")
+                findings.broken("vnfd-import", here, found=target[:80])
                 continue
             inner = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
             if inner.startswith("../") or inner not in files:

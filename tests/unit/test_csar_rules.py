@@ -171,7 +171,7 @@ def read(files: Files, folder: Path, strict: bool) -> tuple[set[str | None], set
     except Refused as refused:
         assert not any(folder.iterdir()), "nothing is left"
         for mistake in refused.mistakes:
-            assert mistake.file and mistake.file.startswith("x.csar") and mistake.found and mistake.expected
+            assert mistake.file and mistake.file.startswith("x.csar") and mistake.found and mistake.expected and mistake.remedy
         return {mistake.field for mistake in refused.mistakes}, set()
     assert taken.csar is not None
     tolerated = {warning.field for warning in taken.csar.warnings if RULES[str(warning.field)].strict == REFUSED}
