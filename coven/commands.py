@@ -42,11 +42,13 @@ def _progress(text: str) -> None:
 
 def serve(given: Arguments) -> int:
     from coven.control_config import read_options
+    from coven.csar.verify import anchors
     from coven.serve_config import serve_config
     from coven.server import HOST, PORT, Options
     from coven.server import serve as serve_here
 
     config = serve_config()
+    anchors(config.packages)
     listen = given.listen or config.listen or f"{HOST}:{PORT}"
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:

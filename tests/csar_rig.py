@@ -96,6 +96,14 @@ def relisted(files: Mapping[str, bytes], manifest: str = "fw.mf") -> dict[str, b
     return {**files, manifest: ("\n\n".join([head, *blocks, sets.strip()]) + "\n\n").encode()}
 
 
+def rooted(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The same package without TOSCA-Metadata (4.1.3)."""
+    vnfd = "Definitions/fw.yaml"
+    made = {name: data for name, data in files.items() if name not in ("TOSCA-Metadata/TOSCA.meta", vnfd)}
+    text = files[vnfd].decode().replace("- etsi_nfv", "- Definitions/etsi_nfv")
+    return relisted({**made, "fw.yaml": text.encode()})
+
+
 def edited(files: Mapping[str, bytes], name: str, change: Callable[[str], str]) -> dict[str, bytes]:
     """The files with another text in one of them, which must differ."""
     before = files[name].decode()

@@ -192,6 +192,9 @@ class _Reading:
         name = f"{PurePosixPath(roots[0]).stem}.mf"
         if name in self.files:
             meta.entries["Manifest"] = name, 0
+            certificate = f"{PurePosixPath(name).stem}.cert"
+            if certificate in self.files:
+                meta.entries["Certificate"] = certificate, 0
         else:
             there = ", ".join(sorted(each for each in self.files if each.endswith(".mf")))
             self.findings.broken("root-manifest", found=there or f"no {name}")

@@ -23,7 +23,7 @@ from coven.csar.sign import Signer
 from coven.csar.verify import IF_SIGNED, OFF, REQUIRED, Policy
 from coven.errors import Refused
 from coven.package import Taken, pack, pack_csar, take_in
-from tests.csar_rig import Authority, author, digest, edited, members, relisted, zipped
+from tests.csar_rig import Authority, author, digest, edited, members, relisted, rooted, zipped
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = "fw.mf"
@@ -203,6 +203,16 @@ def test_signed_packages_are_taken(bench: Bench, outer: bool, beside: bool) -> N
                 "option": 2 if outer else 1, "verified": True, "signers": [f"CN={whose},O=Acme"]}  # fmt: skip
 
 
+def test_without_tosca_metadata(bench: Bench) -> None:
+    """Then the certificate beside has the VNFD's base name (4.3.6)."""
+    beside = replace(bench.signer, beside=True)
+    certificate = sign.certificate(beside)
+    for name, expected in (("fw.cert", set()), ("me.cert", {"certificate-stray", "certificate-none"})):
+        files = relisted({**rooted(members(pack_csar(bench.folder))), name: certificate})
+        signed = {**files, MANIFEST: files[MANIFEST] + sign.sign(files[MANIFEST], beside)}
+        assert bench.refused(zipped(signed), replace(bench.policy, strict=True)) == expected
+
+
 def test_policies(bench: Bench) -> None:
     plain, unsigned, good, changed = pack(bench.folder), pack_csar(bench.folder), bench.csar(), _changed_after(bench)
     foreign_signer = bench.csar(Authority(bench.folder.parent / "other", "Other CA").signer())
@@ -226,6 +236,10 @@ def test_anchors(bench: Bench, tmp_path: Path) -> None:
     bench.take(good, Policy(anchors=(str(tmp_path),)))
     bench.take(good, Policy(anchors=(str(bench.signer.certificate),)))  # that very certificate is trusted
     (tmp_path / "empty").mkdir()
+    config = tmp_path / "coven.yaml"
+    config.write_text(f"trust_anchors: [{tmp_path}/none]\n")
+    status, _, err = coven("serve", "--listen", "127.0.0.1:0", "--state", str(tmp_path / "state"), config=config)
+    assert status == 1 and f"{tmp_path}/none" in err, "an operator hears it before the first upload does"
     for wrong in (str(tmp_path / "empty"), str(tmp_path / "none"), str(bench.signer.key)):
         with pytest.raises(Refused, match="certificate in PEM"):
             bench.take(good, Policy(anchors=(wrong,)))
