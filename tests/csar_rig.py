@@ -30,11 +30,17 @@ indicators: [filter.hits]
 SCHEMA = {
     "properties": {
         "block": {"type": "array", "maxItems": 100, "description": "ports that do not pass",
-                  "items": {"type": "integer", "minimum": 1, "maximum": 65535}},
+                  "items": {"$ref": "#/$defs/port"}},
         "rate": {"type": "number", "exclusiveMinimum": 0},
         "mode": {"enum": ["fast", "slow"], "readOnly": True},
         "key": {"type": "string", "writeOnly": True, "pattern": "[0-9a-f]+"},
         "nothing": {"type": ["integer", "null"]},
+        "names": {"$ref": "#/$defs/circle"},
+    },
+    "$defs": {
+        "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+        "circle": {"description": "by name", "additionalProperties": {"anyOf": [{"type": "string"}, {
+            "$ref": "#/$defs/circle"}]}},
     },
 }  # fmt: skip
 SOURCE = """from vnfc import drop, forward, reason, request

@@ -12,6 +12,8 @@ from coven.model import Descriptor, Vnfc
 Tree = dict[str, Any]
 
 _SCALARS = {"boolean": "boolean", "integer": "integer", "number": "float", "string": "string"}
+_INNER = ("items", "additionalProperties")
+MOST_REFERENCES = 16  #: that are followed: some go round in a circle
 _LIMITS = (
     ("minimum", "greater_or_equal"),
     ("maximum", "less_or_equal"),
@@ -54,11 +56,30 @@ def data_types(descriptor: Descriptor, kind: str) -> tuple[Tree, str | None]:
 def _properties(vnfc: Vnfc) -> Tree:
     rules = (vnfc.schema or {}).get("properties")
     rules = rules if isinstance(rules, dict) else {}
-    made = {}
-    for key, value in vnfc.config.items():
-        rule = rules.get(key)
-        made[key] = _property(value, rule if isinstance(rule, dict) else {})
-    return made
+    return {key: _property(value, _resolved(rules.get(key), vnfc.schema)) for key, value in vnfc.config.items()}
+
+
+def _followed(rule: Any, root: Any) -> Tree:
+    """A rule with what its references inside the schema say; {} for what is no rule."""
+    stated: Tree = {}
+    for _ in range(MOST_REFERENCES):
+        if not isinstance(rule, dict):
+            break
+        stated = {**rule, **stated}
+        target = rule.get("$ref")
+        if not isinstance(target, str) or not target.startswith("#/"):
+            break
+        rule = root
+        for step in target[2:].split("/"):
+            step = step.replace("~1", "/").replace("~0", "~")
+            rule = rule.get(step) if isinstance(rule, dict) else None
+    return stated
+
+
+def _resolved(rule: Any, root: Any) -> Tree:
+    """The same, also of its items: deeper than that TOSCA's types do not go here."""
+    stated = _followed(rule, root)
+    return {**stated, **{key: _followed(stated[key], root) for key in _INNER if key in stated}}
 
 
 def _property(value: Any, rule: Mapping[str, Any]) -> Tree:

@@ -213,7 +213,7 @@ def test_configurable_properties(folder: Path) -> None:
         "key": {"type": "string", "required": False, "metadata": writable,
                 "constraints": [{"pattern": ".*([0-9a-f]+).*"}]},
         "names": {"type": "map", "default": {"a": "b"}, "required": False, "metadata": writable,
-                  "entry_schema": {"type": "string"}},
+                  "description": "by name", "entry_schema": {"type": "string"}},
         "rules": {"type": "string", "default": '[{"port": 1}]', "required": False, "metadata": writable,
                   "description": "(JSON)"},
         "nothing": {"type": "integer", "required": False, "metadata": writable},
