@@ -1,6 +1,6 @@
 """Any bytes where a CSAR has its archive, TOSCA.meta, manifest, VNFD or CMS: read or refused, nothing is left.
 
-Executions: 200 of each by default, 20 000 under --long (the signature, which asks openssl, a tenth of that).
+Executions: 200 of each by default, 5 000 under --long (the signature, which asks openssl, a tenth of that).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from coven.errors import MOST, Refused
 from coven.package import pack_csar, take_in
 from tests.csar_rig import Authority, author, members, relisted, zipped
 
-RUNS, LONG_RUNS = 200, 20_000
+RUNS, LONG_RUNS = 200, 5_000
 #: what is put somewhere into a text, besides any text
 WORDS = st.sampled_from(
     ["Source: ", "Hash: ", "Algorithm: SHA-256", "metadata:", "non_mano_artifact_sets:", "  a:", "\r\n", "\n\n", "\0",
