@@ -47,23 +47,32 @@ class Csar:
     kind: str  #: VNF | PNF
     reading: str  #: strict | lenient
     metadata: dict[str, str] = field(default_factory=dict)
-    identity: str | None = None  #: vnfd_id, of the manifest or the VNFD
+    node: dict[str, str] = field(default_factory=dict)  #: what the VNFD says of its VNF or PNF
     payload: Path | None = None
     signature: Signature | None = None
     warnings: list[Mistake] = field(default_factory=list)
 
+    def _first(self, *keys: str) -> str | None:
+        """What manifest or VNFD say, by the first of the keys that is stated."""
+        facts = {**self.node, **self.metadata}
+        return next((facts[key] for key in keys if facts.get(key)), None)
+
     @property
     def name(self) -> str:
-        return self.metadata.get("vnf_product_name") or self.metadata.get("pnfd_name") or "?"
+        return self._first("vnf_product_name", "pnfd_name", "product_name", "name") or "?"
 
     @property
     def version(self) -> str:
-        of = self.metadata
-        return of.get("vnf_package_version") or of.get("pnfd_archive_version") or "?"
+        return self._first("vnf_package_version", "pnfd_archive_version", "software_version", "version") or "?"
 
     @property
     def provider(self) -> str:
-        return self.metadata.get("vnf_provider_id") or self.metadata.get("pnfd_provider") or "?"
+        return self._first("vnf_provider_id", "pnfd_provider", "provider") or "?"
+
+    @property
+    def identity(self) -> str | None:
+        """The vnfd_id."""
+        return self._first("vnfd_id", "descriptor_id")
 
     def __str__(self) -> str:
         return f"the {self.kind} {self.name} {self.version} of {self.provider}"
@@ -169,8 +178,7 @@ class _Reading:
         signature = self._signature(meta, manifest, outer)
         metadata = {key: value for key, (value, _) in manifest.metadata.items()}
         payload = self._payload(manifest)
-        identity = metadata.get("vnfd_id") or node.get("descriptor_id")
-        return Csar(self.root, manifest.kind, "", metadata, identity, payload, signature)
+        return Csar(self.root, manifest.kind, "", metadata, node, payload, signature)
 
     # where things are
 

@@ -136,6 +136,12 @@ def test_all_that_lenient_reading_takes_at_once(tmp_path: Path) -> None:
         "crlf", "indented", "key-case", "order", "blank-line", "space", "listed-itself"}  # fmt: skip
 
 
+def test_what_the_manifest_leaves_out_the_template_says(tmp_path: Path) -> None:
+    csar = read(package("  vnf_package_version: 1.0\n  vnf_provider_id:\n"), tmp_path)
+    assert (csar.name, csar.version, csar.provider) == ("Router", "1.0", "Acme")
+    assert csar.identity == "1d3aad0e-0000-4000-8000-000000000001"
+
+
 def test_who_wants_to_run_a_foreign_package_is_told(tmp_path: Path) -> None:
     for files, what in (
         (package(FOUR), "the VNF Router 1.0 of Acme"),
