@@ -20,6 +20,7 @@ from coven.agent.keepers import Keeper, Unreachable
 from coven.agent.store import Row, Store, conflict, missing
 from coven.base.places import Places
 from coven.keeper.forwarder.service_paths import without_figures
+from coven.package.archive import foreign
 from coven.package.descriptor import DESCRIPTOR, Descriptor, load
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -47,6 +48,9 @@ class KeeperTalk:
         row = self.store.package(package)
         if row is None:
             raise missing(f"package {package}")
+        if (row["csar"] or {}).get("foreign"):
+            found = f"the {row['csar']['kind']} {row['name']} {row['version']} of {row['provider']}"
+            raise foreign(found, package)
         return load(Path(row["folder"]) / DESCRIPTOR, DESCRIPTOR)
 
     def keeper(self, name: str) -> Keeper:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
+import uuid
 from pathlib import Path
 from typing import IO
 
 from coven.agent.store import Row, Store, conflict, missing, now
 from coven.base.places import Places
-from coven.package.archive import MAX_ARCHIVE, full_disk, unpack_package
+from coven.base.signatures import Policy
+from coven.package.archive import MAX_ARCHIVE, Taken, full_disk, take_in
+from coven.package.csar.read import Csar
 from coven.package.descriptor import DESCRIPTOR, load
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
@@ -26,9 +30,35 @@ def content(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def _of_ours(folder: Path) -> Row:
+    descriptor = load(folder / DESCRIPTOR, DESCRIPTOR)
+    return {
+        "name": descriptor.name,
+        "version": descriptor.version,
+        "provider": descriptor.provider,
+        "description": descriptor.description,
+        "vnfd_id": descriptor.vnfd_id,
+    }
+
+
+def _of_foreign(csar: Csar) -> Row:
+    """Names of others, as far as they can stand in a path."""
+    name, version = (re.sub(r"[^A-Za-z0-9._-]", "-", text)[:64] for text in (csar.name, csar.version))
+    made = uuid.uuid5(uuid.NAMESPACE_URL, f"{csar.provider}/{csar.name}/{csar.version}")
+    return {
+        "name": name,
+        "version": version,
+        "provider": csar.provider,
+        "description": f"a foreign {csar.kind}: it cannot be instantiated here",
+        "vnfd_id": csar.identity or str(made),
+    }
+
+
 class Library:
-    def __init__(self, places: Places, store: Store):
+    def __init__(self, places: Places, store: Store, policy: Policy | None = None):
+        """`policy`: what signatures packages must have, and how strictly CSARs are read."""
         self.places = places
+        self.policy = policy
         self.store = store
         places.packages.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sweep()
@@ -44,12 +74,12 @@ class Library:
                     folder.unlink(missing_ok=True)
 
     def add(self, body: IO[bytes]) -> tuple[Row, bool]:
-        """Take a zip in; whether it is new. Raises Refused; then nothing is left of it."""
+        """Take a zip or CSAR in; whether it is new. Raises Refused; then nothing is left of it."""
         upload = self.places.packages / f"upload-{os.urandom(8).hex()}.zip"
         try:
             digest = self._receive(body, upload)
             with upload.open("rb") as stream:
-                folder = unpack_package(stream, self.places.packages, "package")
+                taken = take_in(stream, self.places.packages, "package", self.policy)
         except OSError as error:
             raise full_disk(error, "package") from None
         finally:
@@ -57,13 +87,13 @@ class Library:
                 size = upload.stat().st_size
                 upload.unlink()
         try:
-            row = self._enter(folder, digest, size)
+            row = self._enter(taken, digest, size)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(taken.folder, ignore_errors=True)
             raise
-        if row["folder"] != str(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            return row, False
+        if row["folder"] != str(taken.folder):
+            shutil.rmtree(taken.folder, ignore_errors=True)
+            return {**row, "csar": taken.csar.as_dict() if taken.csar else None}, False
         return row, True
 
     def _receive(self, body: IO[bytes], upload: Path) -> str:
@@ -82,20 +112,18 @@ class Library:
                 file.write(chunk)
         return digest.hexdigest()
 
-    def _enter(self, folder: Path, digest: str, size: int) -> Row:
-        descriptor = load(folder / DESCRIPTOR, DESCRIPTOR)
-        identity = f"{descriptor.name}:{descriptor.version}"
+    def _enter(self, taken: Taken, digest: str, size: int) -> Row:
+        folder, csar = taken.folder, taken.csar
+        facts = _of_foreign(csar) if csar is not None and csar.payload is None else _of_ours(folder)
+        identity = f"{facts['name']}:{facts['version']}"
         row: Row = {
             "id": identity,
-            "name": descriptor.name,
-            "version": descriptor.version,
-            "provider": descriptor.provider,
-            "description": descriptor.description,
-            "vnfd_id": descriptor.vnfd_id,
+            **facts,
             "sha256": digest,
             "size": size,
             "folder": str(folder),
             "created": now(),
+            "csar": csar.as_dict() if csar is not None else None,
         }
         with self.store.transaction():
             present = self.store.package(identity)

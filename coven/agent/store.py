@@ -20,7 +20,7 @@ from itf.mistakes import Kind, Mistake, Refused
 
 Row = dict[str, Any]
 
-VERSION = 3
+VERSION = 4
 #: operation states in which an operation is not over (ETSI's LcmOperationStateType)
 UNFINISHED = ("STARTING", "PROCESSING", "FAILED_TEMP", "ROLLING_BACK")
 KEPT_OPERATIONS = 1000
@@ -30,7 +30,9 @@ CREATE TABLE packages (
     id TEXT PRIMARY KEY,              -- NAME:VERSION
     name TEXT NOT NULL, version TEXT NOT NULL, provider TEXT NOT NULL, description TEXT NOT NULL,
     vnfd_id TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, folder TEXT NOT NULL,
-    created TEXT NOT NULL);
+    created TEXT NOT NULL,
+    csar JSON NOT NULL DEFAULT 'null' -- what reading it as a CSAR found out; null: it came as a plain zip
+    );
 CREATE TABLE vnfs (
     name TEXT PRIMARY KEY, instance TEXT NOT NULL UNIQUE,
     package TEXT NOT NULL REFERENCES packages(id) ON DELETE RESTRICT,
@@ -50,11 +52,12 @@ CREATE TABLE operations (
 CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
     WHERE state IN ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK');
 """
-_JSON = {"ports", "config", "paths", "errors", "request"}
+_JSON = {"ports", "config", "paths", "errors", "request", "csar"}
 #: from version N to the next one
 _STEPS = {
     1: "ALTER TABLE vnfs ADD COLUMN paths JSON NOT NULL DEFAULT 'null'",
     2: "ALTER TABLE vnfs ADD COLUMN latency TEXT NOT NULL DEFAULT 'normal'",
+    3: "ALTER TABLE packages ADD COLUMN csar JSON NOT NULL DEFAULT 'null'",
 }
 
 
@@ -167,7 +170,8 @@ class Store:
         with self.transaction() as db:
             columns = ", ".join(row)
             marks = ", ".join("?" * len(row))
-            db.execute(f"INSERT INTO packages ({columns}) VALUES ({marks})", tuple(row.values()))
+            coded = tuple(json.dumps(v) if key in _JSON else v for key, v in row.items())
+            db.execute(f"INSERT INTO packages ({columns}) VALUES ({marks})", coded)
 
     def packages(self) -> list[Row]:
         return self._all("SELECT * FROM packages ORDER BY name, created")

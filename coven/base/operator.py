@@ -4,17 +4,20 @@ otherwise; `libs` holds for whatever builds VNFCs on this machine."""
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from coven.base import control_addresses as control_config
 from coven.base.control_addresses import Address
 from coven.base.reading import Reader
-from coven.base.yaml12 import read
+from coven.base.signatures import IF_SIGNED, POLICIES, Policy
+from coven.base.yaml12 import Node, read
 from itf.mistakes import Mistake, Refused
 
 CONFIG = Path("/etc/coven/coven.yaml")
-FIELDS = ("listen", "state", "tls_cert", "tls_key", "libs", control_config.FIELD)
+SIGNATURES, ANCHORS, READING = "package_signatures", "trust_anchors", "package_reading"
+FIELDS = ("listen", "state", "tls_cert", "tls_key", "libs", SIGNATURES, ANCHORS, READING, control_config.FIELD)
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class ServeConfig:
     tls_cert: str | None = None  #: file
     tls_key: str | None = None  #: file
     libs: frozenset[str] | None = None  #: pkg-config names that C VNFCs may link; None: the default ones
+    packages: Policy = field(default_factory=Policy)  #: what is wanted of packages
     control_sockets: dict[str, Address] = field(default_factory=dict)  #: by VNF
 
 
@@ -58,7 +62,22 @@ def parse(text: bytes, name: str) -> ServeConfig:
     if "libs" in fields:
         items = reader.list(fields["libs"], "libs")
         libs = frozenset(reader.string(item, f"libs[{number}]") for number, item in enumerate(items))
+    packages = _packages(reader, fields)
     control = control_config.read_field(reader, fields.get(control_config.FIELD))
     if reader.mistakes:
         raise Refused(reader.mistakes, title="configuration refused")
-    return ServeConfig(listen or None, **files, libs=libs, control_sockets=control)
+    return ServeConfig(listen or None, **files, libs=libs, packages=packages, control_sockets=control)
+
+
+def _packages(reader: Reader, fields: Mapping[str, Node]) -> Policy:
+    trusted = []
+    for number, item in enumerate(reader.list(fields[ANCHORS], ANCHORS) if ANCHORS in fields else ()):
+        path = reader.string(item, f"{ANCHORS}[{number}]")
+        if path and not Path(path).is_absolute():
+            reader.wrong(item, f"{ANCHORS}[{number}]", path, "an absolute path, of a PEM file or a folder of them")
+        trusted.append(path)
+    return Policy(
+        reader.choice(fields.get(SIGNATURES), SIGNATURES, IF_SIGNED, POLICIES),
+        tuple(filter(None, trusted)),
+        reader.choice(fields.get(READING), READING, "lenient", ("lenient", "strict")) == "strict",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from coven.base.yaml12 import Node, show
@@ -13,7 +14,20 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 #: drop names, chain lines and rules give these words a meaning of their own
 RESERVED_NAMES = frozenset({"classifier", "nsh", "flow", "back", "bypass", "drop", "reversed"})
 
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
 T = TypeVar("T")
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is a time as RFC 3339 writes them (5.6)."""
+    if not _RFC3339.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text.upper())
+    except ValueError:
+        return False
+    return True
 
 
 class Reader:

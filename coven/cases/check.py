@@ -17,6 +17,7 @@ from coven.keeper.journal import JOURNAL, Journal
 from coven.keeper.plan import Plan
 from coven.package.archive import is_zip, opened
 from coven.package.chains import Graph
+from coven.package.csar.advice import strict_mistakes
 from coven.package.descriptor import Descriptor, load
 from coven.package.filters import matches
 from coven.run.foreground import make_folder, remove_folder
@@ -42,11 +43,13 @@ class Checked:
 
 
 def check(package: Path) -> Checked:
-    """Check a folder with all its descriptors, a descriptor file, or a zip."""
+    """Check a folder with all its descriptors, a descriptor file, a zip or a CSAR."""
     if package.exists() and is_zip(package):
         try:
             with opened(package) as source:
-                return _check(source.folder, source.folder, f"{package}:")
+                result = _check(source.folder, source.folder, f"{package}:")
+            result.notes += _strictly(package)
+            return result
         except Refused as refused:
             return Checked(mistakes=refused.mistakes)
     return _check(package.parent if package.is_file() else package, package, "")
@@ -81,6 +84,8 @@ def _check(root: Path, package: Path, label: str) -> Checked:
             result.warnings += [warning for built in ready.values() for warning in built.warnings]
             if arp_enters(descriptor):
                 with_arp.append(file.name)
+            if not label and not mistakes:
+                result.notes += _strictly(file)
     finally:
         journal.finish()
         remove_folder(folder)
@@ -96,6 +101,11 @@ def _check(root: Path, package: Path, label: str) -> Checked:
     result.mistakes = _each_once(found)
     result.warnings = _each_once(result.warnings)
     return result
+
+
+def _strictly(package: Path) -> list[str]:
+    """Nothing that stops it from running here."""
+    return [f"a strict VNFM would refuse it: {mistake}" for mistake in strict_mistakes(package)]
 
 
 def _each_once(mistakes: Iterable[Mistake]) -> list[Mistake]:

@@ -15,7 +15,7 @@ from coven.base import tables
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
-from coven.cli import author
+from coven.cli import author, packing
 from coven.cli.client import WAIT, Client, find
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -44,10 +44,12 @@ def _progress(text: str) -> None:
 def serve(given: Arguments) -> int:
     from coven.base.control_addresses import read_options
     from coven.base.operator import serve_config
+    from coven.package.csar.verify import anchors
     from coven.serve.server import HOST, PORT, Options
     from coven.serve.server import serve as serve_here
 
     config = serve_config()
+    anchors(config.packages)
     listen = given.listen or config.listen or f"{HOST}:{PORT}"
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
@@ -61,7 +63,8 @@ def serve(given: Arguments) -> int:
         raise Misuse(Mistake(field=lacking, found="nothing", expected="both, a certificate and its key"))
     pair = (files[0], files[1]) if files[0] and files[1] else None
     return serve_here(
-        Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair)
+        Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
+                packages=config.packages)
     )
 
 
@@ -91,21 +94,6 @@ def clean(given: Arguments) -> int:
 # packages
 
 
-def pack(given: Arguments) -> int:
-    from coven.package.archive import opened
-    from coven.package.archive import pack as packed
-
-    data = packed(given.package)
-    output = given.output
-    if output is None:
-        with opened(given.package) as source:
-            descriptor = source.load()
-        output = f"{descriptor.name}-{descriptor.version}.zip"
-    Path(output).write_bytes(data)
-    print(f"{output}: {len(data)} bytes")
-    return 0
-
-
 def push(given: Arguments) -> int:
     from coven.package.archive import pack as packed
 
@@ -113,7 +101,9 @@ def push(given: Arguments) -> int:
     if given.json:
         _print_json(row)
     else:
-        print(f"{row['id']}, vnfdId {row['vnfd_id']}")
+        for warning in (row["csar"] or {}).get("warnings", []):
+            print(Mistake.from_dict(warning).as_warning())
+        print(f"{row['id']}, vnfdId {row['vnfd_id']}" + (f", {row['csar']['reading']} reading" if row["csar"] else ""))
     return 0
 
 
@@ -440,7 +430,8 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "serve": serve,
     "doctor": doctor,
     "clean": clean,
-    "pack": pack,
+    "pack": packing.pack,
+    "verify": packing.verify,
     "push": push,
     "deploy": deploy,
     "delete": delete,

@@ -159,17 +159,48 @@ def _author_commands(p: Parser) -> None:
         "coven check my-firewall",
         agent=False,
     )
-    check.add_argument("package", metavar="PACKAGE", help="a folder, a zip, or a descriptor file")
+    check.add_argument("package", metavar="PACKAGE", help="a folder, a CSAR, a zip, or a descriptor file")
     check.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _package_commands(p: Parser) -> None:
-    what = "a folder, a zip, or a descriptor file"
+    what = "a folder, a CSAR, a zip, or a descriptor file"
     pack = p.add(
-        "pack", "make a zip of a package", "coven pack packages/l7-firewall -o l7-firewall.zip", agent=False
+        "pack",
+        "make a CSAR (ETSI SOL004) of a package, or a plain zip",
+        "coven pack packages/l7-firewall -o l7-firewall.csar\n"
+        "coven pack packages/l7-firewall --sign --key me.key --cert me.pem\n"
+        "coven pack packages/l7-firewall --zip",
+        agent=False,
     )
     pack.add_argument("package", metavar="PACKAGE", help=what)
-    pack.add_argument("-o", "--output", metavar="FILE", help="default: NAME-VERSION.zip")
+    pack.add_argument("-o", "--output", metavar="FILE", help="default: NAME-VERSION.csar, or .zip")
+    pack.add_argument("--zip", action="store_true", help="a plain zip: the package and nothing else")
+    pack.add_argument("--image", metavar="FILE", help="the appliance's software image, to be described in the VNFD")
+    pack.add_argument("--hot", action="store_true", help="with BaseHOT/, for OpenStack-style VNFMs")
+    pack.add_argument("--agent-port", type=int, metavar="PORT", help="where a VNFM reaches the agent (default 8443)")
+    signing = pack.add_argument_group("signing")
+    signing.add_argument("--sign", action="store_true", help="sign the manifest (option 1)")
+    signing.add_argument("--outer", action="store_true", help="sign the package from outside (option 2): a zip of both")
+    signing.add_argument("--key", metavar="FILE", help="the private key, in PEM")
+    signing.add_argument("--cert", metavar="FILE", help="its certificate, in PEM; its chain may follow")
+    signing.add_argument(
+        "--cert-beside", action="store_true", help="put the certificate into a file of its own, not into the CMS"
+    )
+    verify = p.add(
+        "verify",
+        "say whether a CSAR is whole, whose it is, and what of SOL004 it breaks",
+        "coven verify l7-firewall-1.0.0.csar --trust ca.pem\ncoven verify x.csar --at 2026-01-31T12:00:00Z",
+        agent=False,
+    )
+    verify.add_argument("file", metavar="FILE", help="a CSAR, or a signed zip around one")
+    verify.add_argument(
+        "--trust", action="append", default=[], metavar="FILE",
+        help="a CA's certificate in PEM, or a folder of them, instead of the operator's trust_anchors",
+    )  # fmt: skip
+    verify.add_argument("--at", metavar="TIME", help="judge certificates by that time (RFC 3339), not by now")
+    verify.add_argument("--strict", action="store_true", help="refuse what only lenient reading takes")
+    verify.add_argument("--json", action="store_true", help="as JSON")
     push = p.add("push", "give a package to the agent", "coven push packages/l7-firewall")
     push.add_argument("package", metavar="PACKAGE", help=what)
     push.add_argument("--json", action="store_true", help="as JSON")
@@ -241,7 +272,7 @@ def _local_commands(p: Parser, whole: Sequence[str]) -> None:
         "coven test packages/l7-firewall --junit report.xml",
         agent=False,
     )
-    test.add_argument("package", metavar="PACKAGE", help="a folder, a zip, or a descriptor file")
+    test.add_argument("package", metavar="PACKAGE", help="a folder, a CSAR, a zip, or a descriptor file")
     test.add_argument("cases", nargs="*", metavar="CASE", help="only these")
     test.add_argument("--junit", metavar="FILE", help="write a JUnit report")
     run = p.add(

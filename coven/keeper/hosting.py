@@ -23,7 +23,7 @@ from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
 from coven.keeper.vnf import Vnf
 from coven.package.descriptor import Descriptor, Vnfc, load
-from itf.mistakes import Mistake, Refused
+from itf.mistakes import Mistake, Refused, suggest
 from pps.c.framework import build_folder
 from pps.confine.confinement import ConfineError, Confinement, Prepared, detect, inner_pid
 from pps.confine.memory_group import sweep
@@ -67,11 +67,27 @@ def instantiate(
                 for name, vnfc in descriptor.vnfcs.items()
             }
         )
+        if mistakes := _not_offered(descriptor, vnf):
+            raise Refused(mistakes, title="not instantiated")
     except BaseException:
         vnf.end()
         vnf.close()
         raise
     return vnf
+
+
+def _not_offered(descriptor: Descriptor, vnf: Vnf) -> list[Mistake]:
+    """Indicators that the descriptor, and so the VNFD, promises and no running VNFC has."""
+    mistakes = []
+    for number, (indicator, line) in enumerate(zip(descriptor.indicators, descriptor.indicator_lines, strict=True)):
+        name, _, request = indicator.partition(".")
+        offered = [each["name"] for each in vnf.hosts[name].requests]
+        if request not in offered:
+            mistakes.append(
+                Mistake(file=descriptor.file, line=line, field=f"indicators[{number}]", found=indicator,
+                        expected=f"an agent request that {name} offers", remedy=suggest(request, offered))
+            )  # fmt: skip
+    return mistakes
 
 
 def confine() -> Confinement:

@@ -1,7 +1,8 @@
 """VNF packages as files: folders and zips, packed reproducibly and unpacked without trust.
 
-A container (folder, zip, later the SOL004 CSAR) becomes a `Source`: a folder and the descriptor in it. What
-the descriptor says is `descriptor.py`'s affair.
+A container (folder, zip, SOL004 CSAR) becomes a `Source`: a folder and the descriptor in it. What the descriptor
+says is `descriptor.py`'s affair. What a CSAR must be is that of `csar/`, which stands on what is here and is imported
+where it is needed.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from coven.base.yaml12 import MAX_BYTES, read
 from coven.keeper.folder_lock import hold
 from coven.package.descriptor import DESCRIPTOR, Descriptor, load, locate
 from itf.mistakes import Kind, Mistake, Refused
+
+if TYPE_CHECKING:
+    from coven.base.signatures import Policy
+    from coven.package.csar.pack import Options
+    from coven.package.csar.read import Csar
 
 MAX_ARCHIVE = 64 << 20  #: bytes of a zip
 MAX_FILE = 64 << 20  #: bytes of one file, unpacked
@@ -38,6 +44,7 @@ _DIRECTORY = MAX_FILES * (46 + 2 * MAX_NAME)
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _END = struct.Struct("<4s4H2LH")
+_HEADER = 30  #: bytes of an entry's own header, before its name
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules"}
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -135,7 +142,7 @@ def _check_directory(stream: IO[bytes], label: str) -> None:
     stream.seek(0)
 
 
-def check_zip(archive: zipfile.ZipFile, size: int, label: str) -> list[zipfile.ZipInfo]:
+def check_zip(archive: zipfile.ZipFile, label: str) -> list[zipfile.ZipInfo]:
     """The entries to unpack. Raises Refused with everything that is wrong, before anything is written."""
     mistakes: list[Mistake] = []
 
@@ -164,8 +171,12 @@ def check_zip(archive: zipfile.ZipFile, size: int, label: str) -> list[zipfile.Z
     total = sum(info.file_size for info in entries)
     if total > MAX_TOTAL:
         wrong("", f"{total} bytes unpacked, more than {MAX_TOTAL}")
-    if sum(info.compress_size for info in entries) > size:
-        wrong("", "entries that overlap")
+    end = archive.start_dir
+    for info in sorted(entries, key=lambda info: info.header_offset, reverse=True):
+        # an entry has a header, a name and its data, and what an extra field takes
+        if info.header_offset + _HEADER + len(info.orig_filename) + info.compress_size > end:
+            wrong(info.filename, "an entry that overlaps another")
+        end = min(end, info.header_offset)
     if mistakes:
         raise Refused(mistakes, title="package refused")
     return entries
@@ -174,11 +185,9 @@ def check_zip(archive: zipfile.ZipFile, size: int, label: str) -> list[zipfile.Z
 def unpack(stream: IO[bytes], into: Path, label: str) -> None:
     """Unpack a zip into the empty folder `into`. Raises Refused; then `into` is for the caller to remove."""
     _check_directory(stream, label)
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(0)
     try:
         with zipfile.ZipFile(stream) as archive:
-            for info in check_zip(archive, size, label):
+            for info in check_zip(archive, label):
                 _unpack_entry(archive, info, into, label)
     except (
         zipfile.BadZipFile,
@@ -235,20 +244,95 @@ def _root(folder: Path, label: str) -> None:
     raise _refused(f"no {DESCRIPTOR} at the root", "a descriptor", remedy, file=label)
 
 
-def unpack_package(stream: IO[bytes], parent: Path, label: str) -> Path:
-    """Unpack into a new folder in `parent` and return it. On any failure nothing is left there."""
+@dataclass(frozen=True)
+class Taken:
+    """An archive, unpacked. `csar`: what reading it as one found out, None for a plain zip."""
+
+    folder: Path
+    csar: Csar | None = None
+
+
+@contextlib.contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """A new folder in `parent`, which does not outlive a failure."""
     try:
         scratch = Path(tempfile.mkdtemp(prefix="unpack-", dir=parent))
         scratch.chmod(0o755)
     except OSError as error:
         raise full_disk(error, str(parent)) from None
     try:
-        unpack(stream, scratch, label)
-        _root(scratch, label)
+        yield scratch
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    return scratch
+
+
+def take_in(stream: IO[bytes], parent: Path, label: str, policy: Policy | None = None) -> Taken:
+    """Unpack a zip or CSAR into a new folder in `parent`: the package as its author has it, of foreign CSARs all.
+
+    `policy`: what signatures must be, and how strictly CSARs are read. On any failure nothing is left in `parent`.
+    """
+    from coven.base.signatures import REQUIRED, Policy
+    from coven.package.csar.read import is_csar
+
+    policy = policy or Policy()
+    with _scratch(parent) as scratch:
+        unpack(stream, scratch, label)
+        if is_csar(scratch):
+            return _take_csar(scratch, parent, label, policy)
+        _root(scratch, label)
+        if policy.signatures == REQUIRED:
+            raise _refused("a zip without a signature", "a signed CSAR", "coven pack --sign makes one", file=label)
+        return Taken(scratch)
+
+
+def _take_csar(scratch: Path, parent: Path, label: str, policy: Policy) -> Taken:
+    from coven.package.csar.read import outer_csar, read_outer
+    from coven.package.csar.read import read as read_csar
+    from coven.package.csar.rules import Findings
+
+    findings = Findings(label, policy.strict)
+    inner = outer_csar(scratch)
+    signature = None
+    if inner is not None:
+        # what is inside is not looked at before the signature around it has been
+        signature = read_outer(scratch, inner, policy, findings)
+        if findings.mistakes:
+            raise Refused(findings.mistakes, title="package refused")
+    with contextlib.ExitStack() as stack:
+        if inner is not None:
+            whole = stack.enter_context(_scratch(parent))
+            with inner.open("rb") as stream:
+                unpack(stream, whole, f"{label}:{inner.name}")
+            shutil.rmtree(scratch)
+            scratch = whole
+        csar = read_csar(scratch, policy, findings, signature)
+        if csar.payload is None:
+            return Taken(scratch, csar)
+        folder = stack.enter_context(_scratch(parent))
+        os.replace(csar.payload, folder)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return Taken(folder, csar)
+
+
+def unpack_package(stream: IO[bytes], parent: Path, label: str, policy: Policy | None = None) -> Path:
+    """`take_in` for whoever wants to run it: refuses what is not ours. On any failure nothing is left in `parent`."""
+    taken = take_in(stream, parent, label, policy)
+    if taken.csar is not None and taken.csar.payload is None:
+        shutil.rmtree(taken.folder, ignore_errors=True)
+        raise foreign(str(taken.csar), label)
+    return taken.folder
+
+
+def foreign(what: str, label: str) -> Refused:
+    """Why a valid package of somebody else's cannot run here."""
+    mistake = Mistake(
+        file=label,
+        found=what,
+        expected="a package that Coven made: with a descriptor and sources to run",
+        remedy="a VNFM for it deploys it; Coven makes VNFs of its own packages only",
+    )
+    return Refused(mistake, title="a foreign package")
 
 
 # whatever PACKAGE on a command line is
@@ -256,6 +340,13 @@ def unpack_package(stream: IO[bytes], parent: Path, label: str) -> Path:
 
 def is_zip(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() not in (".yaml", ".yml")
+
+
+def operator_policy() -> Policy:
+    """What the operator of this machine wants of packages. Raises Refused when that cannot be read."""
+    from coven.base.operator import serve_config
+
+    return serve_config().packages
 
 
 @contextlib.contextmanager
@@ -272,7 +363,7 @@ def opened(path: str | Path) -> Iterator[Source]:
         try:
             os.chmod(parent, 0o755)  # VNFC hosts have a uid of their own
             with path.open("rb") as stream:
-                folder = unpack_package(stream, Path(parent), str(path))
+                folder = unpack_package(stream, Path(parent), str(path), operator_policy())
             yield Source(folder, DESCRIPTOR, f"{path}:{DESCRIPTOR}")
         finally:
             os.close(held)
@@ -335,26 +426,67 @@ def _files(source: Source) -> list[tuple[str, Path]]:
     return found
 
 
+@dataclass(frozen=True)
+class Member:
+    """A file of an archive that is made."""
+
+    data: bytes
+    executable: bool = False
+
+    @classmethod
+    def of(cls, file: Path) -> Member:
+        return cls(file.read_bytes(), bool(file.stat().st_mode & stat.S_IXUSR))
+
+
+def write_zip(members: Mapping[str, Member]) -> bytes:
+    """Equal members in equal order give equal bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, member in members.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.create_system = 3
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = (stat.S_IFREG | (0o755 if member.executable else 0o644)) << 16
+            archive.writestr(info, member.data)
+    return out.getvalue()
+
+
+def _check_made(data: bytes, label: str) -> bytes:
+    """What was made, if it would not be refused at upload."""
+    stream = io.BytesIO(data)
+    _check_directory(stream, label)
+    with zipfile.ZipFile(stream) as archive:
+        check_zip(archive, label)
+    return data
+
+
 def pack(path: str | Path) -> bytes:
-    """A folder, descriptor file or zip as the bytes of a zip; equal content gives equal bytes.
+    """A folder or descriptor file as the bytes of a plain zip, an archive as it is.
 
     Raises Refused when the descriptor is wrong or the package would be refused at upload.
     """
+    from coven.base.signatures import OFF, Policy
+
+    if is_zip(Path(path)):
+        with Path(path).open("rb") as stream, tempfile.TemporaryDirectory(prefix="coven-unpacked-") as parent:
+            # whoever receives it decides whom to trust
+            taken = take_in(stream, Path(parent), str(path), Policy(OFF))
+            if taken.csar is None or taken.csar.payload is not None:
+                load(taken.folder / DESCRIPTOR, f"{path}:{DESCRIPTOR}")
+        return Path(path).read_bytes()
     with opened(path) as source:
         source.load()
-        if is_zip(Path(path)):
-            return Path(path).read_bytes()
-        out = io.BytesIO()
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            for name, file in sorted(_files(source)):
-                info = zipfile.ZipInfo(name, _EPOCH)
-                info.create_system = 3
-                info.compress_type = zipfile.ZIP_DEFLATED
-                mode = 0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644
-                info.external_attr = (stat.S_IFREG | mode) << 16
-                archive.writestr(info, file.read_bytes())
-        out.seek(0)
-        _check_directory(out, str(path))
-        with zipfile.ZipFile(out) as archive:
-            check_zip(archive, len(out.getbuffer()), str(path))
-        return out.getvalue()
+        return _check_made(write_zip({name: Member.of(file) for name, file in sorted(_files(source))}), str(path))
+
+
+def pack_csar(path: str | Path, options: Options | None = None) -> bytes:
+    """A folder, descriptor file or archive as the bytes of a CSAR (docs/packages.md); equal content gives equal bytes
+    unless it is signed. Raises Refused like `pack`."""
+    from coven.package.csar.pack import Options, build
+
+    with opened(path) as source:
+        files = dict(_files(source))
+        # what was just unpacked is new; the archive that it came from is as old as its content
+        dated = [Path(path)] if is_zip(Path(path)) else list(files.values())
+        newest = max(file.stat().st_mtime for file in dated)
+        return _check_made(build(source.load(), files, newest, options or Options()), str(path))

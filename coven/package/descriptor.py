@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from coven.base.plain import faults
-from coven.base.reading import Reader
+from coven.base.reading import Reader, is_time
 from coven.base.yaml12 import MAX_BYTES, Node, read, show
 from coven.package import nsh_fields
 from coven.package.chains import Bypass, Chain, ChainReader, Drop, Graph, Way, read_target
@@ -62,6 +62,8 @@ _FIELDS = (
     "name",
     "version",
     "provider",
+    "product",
+    "released",
     "description",
     "license",
     "resources",
@@ -161,6 +163,12 @@ class _DescriptorReader(Reader):
             self.name(entries["name"], "name", result.name)
         result.version = self._matching(get("version"), "version", _VERSION, "letters, digits and . _ + ~ -")
         result.provider = self.string(get("provider"), "provider", "unknown", limit=128) or "unknown"
+        result.product = self.string(get("product"), "product", limit=128) or result.name
+        if "released" in entries:
+            result.released = self.string(get("released"), "released")
+            if isinstance(entries["released"].value, str) and not is_time(result.released):
+                expected = "a time of RFC 3339, such as 2026-01-31T12:00:00Z"
+                self.wrong(entries["released"], "released", show(result.released), expected)
         result.description = self.string(get("description"), "description")
         if "license" in entries and entries["license"].value is not None:
             result.license = self._matching(
@@ -426,3 +434,4 @@ class _DescriptorReader(Reader):
                 self.wrong(item, place, show(text), "VNFC.REQUEST", suggest(vnfc, result.vnfcs))
             else:
                 result.indicators.append(text)
+                result.indicator_lines.append(item.line)

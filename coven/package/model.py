@@ -106,6 +106,8 @@ class Descriptor:
     name: str
     version: str
     provider: str = "unknown"
+    product: str = ""  #: how the provider calls it; `name` unless stated
+    released: str | None = None  #: a time of RFC 3339
     description: str = ""
     license: str | None = None
     cpus: int = 1
@@ -118,6 +120,7 @@ class Descriptor:
     next_hops: list[NextHop] = field(default_factory=list)
     oam: str = "drop"  #: OAM packets at VNFCs that are not NSH-aware: drop | bypass
     indicators: list[str] = field(default_factory=list)
+    indicator_lines: list[int] = field(default_factory=list)  #: where each stands
 
     @property
     def vnfd_id(self) -> str:

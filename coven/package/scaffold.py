@@ -6,7 +6,9 @@ language brings. A further language is one more folder with one file.
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 import shutil
 import string
 import tempfile
@@ -27,6 +29,15 @@ def languages() -> dict[str, Path]:
     """The source that each language brings."""
     folders = sorted(each for each in TEMPLATES.iterdir() if each.is_dir() and each.name != COMMON)
     return {each.name: next(file for file in sorted(each.iterdir()) if file.is_file()) for each in folders}
+
+
+def provider() -> str:
+    """Whoever works here, as far as that can stand in a descriptor as it is."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = ""
+    return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name) else "example"
 
 
 def new(path: Path, language: str = DEFAULT) -> list[Path]:
@@ -59,8 +70,8 @@ def new(path: Path, language: str = DEFAULT) -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=path.parent) as scratch:
         made = Path(scratch) / name
-        _fill(made, {"name": name, "source": known[language].name, "stated": STATED.get(language, "")},
-              known[language])  # fmt: skip
+        _fill(made, {"name": name, "source": known[language].name, "stated": STATED.get(language, ""),
+                     "provider": provider()}, known[language])  # fmt: skip
         if path.exists():
             path.rmdir()
         os.rename(made, path)

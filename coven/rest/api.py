@@ -185,7 +185,7 @@ class Api(ServicePathsApi):
 
     # configuration
 
-    @route("GET", "/v1/vnfs/{name}/config", "The configuration of its VNFCs", reply="Config")
+    @route("GET", "/v1/vnfs/{name}/config", "The configuration of its VNFCs", reply="Config", errors=(422,))
     def get_config(self, name: str) -> Row:
         vnf = self.lifecycle.vnf(name)
         return self._masked(vnf, vnf["config"])

@@ -63,8 +63,15 @@ SCHEMAS: Schema = {
     "Agent": record({
         "version": TEXT, "state": TEXT, "pid": COUNT, "authentication": {"enum": ["token", "none"]}}),
     "Package": record({
-        "id": TEXT, "name": NAME, "version": TEXT, "provider": TEXT, "description": TEXT,
-        "vnfd_id": {"type": "string", "format": "uuid"}, "sha256": TEXT, "size": COUNT, "created": TIME,
+        "id": TEXT, "name": TEXT, "version": TEXT, "provider": TEXT, "description": TEXT,
+        "vnfd_id": TEXT, "sha256": TEXT, "size": COUNT, "created": TIME,
+        "csar": {"oneOf": [ref("Csar"), {"type": "null"}]},
+    }),
+    "Csar": record({
+        "kind": {"enum": ["VNF", "PNF"]}, "foreign": FLAG, "reading": {"enum": ["strict", "lenient"]},
+        "metadata": mapping(TEXT), "warnings": _ERRORS,
+        "signature": {"oneOf": [record({
+            "option": {"enum": [1, 2]}, "verified": FLAG, "signers": several(TEXT)}), {"type": "null"}]},
     }),
     "Packages": several(ref("Package")),
     "Binding": record({

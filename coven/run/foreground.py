@@ -51,7 +51,7 @@ STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing i
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("package", metavar="PACKAGE", help="folder, zip or descriptor file")
+    parser.add_argument("package", metavar="PACKAGE", help="folder, CSAR, zip or descriptor file")
     parser.add_argument(
         "--in", dest="into", metavar="X", help="interface of port in, or the capture that it reads, - for stdin"
     )

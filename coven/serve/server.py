@@ -30,6 +30,7 @@ from coven.agent.lifecycle import Lifecycle
 from coven.agent.store import Store
 from coven.base.control_addresses import Address
 from coven.base.places import Places, is_loopback
+from coven.base.signatures import Policy
 from coven.keeper.journal import Left
 from coven.keeper.main import recover
 from coven.package.archive import MAX_ARCHIVE
@@ -169,6 +170,7 @@ class Options:
     keeper: Sequence[str] = COMMAND
     recover: Callable[[Path], Left] = recover
     tls: tuple[str, str] | None = None  #: files of the certificate and its key
+    packages: Policy | None = None  #: what is wanted of packages
 
 
 class Agent:
@@ -195,7 +197,7 @@ class Agent:
             spool.mkdir(mode=0o700, exist_ok=True)
             tempfile.tempdir = str(spool)
             self.store = Store(self.places.database)
-            self.library = Library(self.places, self.store)
+            self.library = Library(self.places, self.store, options.packages)
         except OSError as error:
             raise Refused(
                 Mistake(

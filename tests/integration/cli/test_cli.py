@@ -153,7 +153,9 @@ def test_shells_complete_what_there_is() -> None:
 
 
 def test_pack_and_push(agent: Agent) -> None:
-    assert coven(agent, "pack", "package")[1].startswith("fw-1.0.zip: ")
+    assert coven(agent, "pack", "package", "--zip")[1].startswith("fw-1.0.zip: ")
+    status, _, err = coven(agent, "pack", "package")
+    assert status == 1 and "vnf.yaml: license" in err and "provider" not in err
     assert coven(agent, "push", "fw-1.0.zip", "--json")[0] == 0
     assert coven(agent, "push", "package")[0] == 0  # the same content
 

@@ -27,11 +27,13 @@ def written_by(file: Path, version: int, *changes: str) -> None:
 
 def test_an_older_version_is_brought_up(tmp_path: Path) -> None:
     file = tmp_path / "agent.db"
-    written_by(file, 1, "ALTER TABLE vnfs DROP COLUMN paths", "ALTER TABLE vnfs DROP COLUMN latency")
+    written_by(file, 1, "ALTER TABLE vnfs DROP COLUMN paths", "ALTER TABLE vnfs DROP COLUMN latency",
+               "ALTER TABLE packages DROP COLUMN csar")
     for _ in range(2):
         store = Store(file)
         row = store.vnf("fw")
         assert row is not None and row["paths"] is None and row["latency"] == "normal"
+        assert (package := store.package("p:1")) and package["csar"] is None
         store.close()
     store = Store(file)
     store.set_vnf("fw", paths=[{"spi": 1, "chain": "main"}])

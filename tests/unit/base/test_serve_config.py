@@ -76,3 +76,18 @@ def test_another_file_by_the_environment(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("COVEN_CONFIG", str(tmp_path / "other.yaml"))
     (tmp_path / "other.yaml").write_text("state: /srv/other\n")
     assert serve_config().state == "/srv/other"
+
+
+def test_what_packages_must_be() -> None:
+    text = b"package_signatures: required\ntrust_anchors: [/etc/coven/trust, /ca.pem]\npackage_reading: strict\n"
+    policy = parse(text, "c.yaml").packages
+    assert (policy.signatures, policy.anchors, policy.strict) == ("required", ("/etc/coven/trust", "/ca.pem"), True)
+    policy = parse(b"package_signatures: off\n", "c.yaml").packages
+    assert (policy.signatures, policy.anchors, policy.strict) == ("off", (), False)
+    assert parse(b"", "c.yaml").packages.signatures == "verify if signed"
+    with pytest.raises(Refused) as caught:
+        parse(b"package_signatures: true\ntrust_anchors: [ca.pem, 1]\npackage_reading: loose\n", "c.yaml")
+    assert {(m.line, m.field) for m in caught.value.mistakes} == {
+        (1, "package_signatures"), (2, "trust_anchors[0]"), (2, "trust_anchors[1]"),
+        (3, "package_reading"),
+    }  # fmt: skip
