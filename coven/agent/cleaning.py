@@ -8,11 +8,10 @@ import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from coven.agent.keepers import find_process, remove_directory
+from coven.base.folder_lock import Held, alone
 from coven.base.places import Places
-from coven.keeper.folder_lock import Held, alone
-from coven.keeper.journal import JOURNAL, Busy, Left
-from coven.keeper.main import recover
+from coven.keeper.client import find_process, remove_directory
+from coven.keeper.recovery import JOURNAL, Busy, Left, recover
 
 RUN_PREFIX = "run-"  #: folders of `coven run`
 

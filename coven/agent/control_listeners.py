@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from coven.agent.control_socket import Ask, Conversation, Handlers
-from coven.agent.keepers import Keeper
 from coven.base.control_addresses import Address
+from coven.keeper.client import Keeper
 from itf.mistakes import Mistake, Refused
 
 log = logging.getLogger("coven.agent")

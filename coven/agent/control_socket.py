@@ -13,8 +13,8 @@ import json
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from coven.agent.keepers import Unreachable
 from coven.base.yaml12 import read as read_yaml
+from coven.keeper.client import Unreachable
 from itf.mistakes import Kind, Refused
 
 BANNER = "Click::ControlSocket/1.3"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from coven.agent.keepers import CALL_SECONDS, REQUEST_SECONDS, Keeper, Unreachable
+from coven.keeper.client import CALL_SECONDS, REQUEST_SECONDS, Keeper, Unreachable
 from itf.mistakes import Kind, Mistake, Refused
 
 QUICK_SECONDS = 1.5  #: for what a keeper answers by itself

@@ -16,9 +16,9 @@ from typing import Any
 
 from coven.agent.keeper_line import QUICK_SECONDS, Lines, frozen, unavailable
 from coven.agent.keeper_watch import HUNG_SECONDS, LOOK_SECONDS
-from coven.agent.keepers import Keeper, Unreachable
 from coven.agent.store import Row, Store, conflict, missing
 from coven.base.places import Places
+from coven.keeper.client import Keeper, Unreachable
 from coven.keeper.forwarder.service_paths import without_figures
 from coven.package.archive import foreign
 from coven.package.descriptor import DESCRIPTOR, Descriptor, load

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from coven.agent.keeper_line import QUICK_SECONDS, Lines
-from coven.agent.keepers import Keeper, Unreachable
+from coven.keeper.client import Keeper, Unreachable
 from itf.mistakes import Refused
 
 log = logging.getLogger("coven.agent")

@@ -14,9 +14,10 @@ from typing import IO
 from coven.agent.store import Row, Store, conflict, missing, now
 from coven.base.places import Places
 from coven.base.signatures import Policy
-from coven.package.archive import MAX_ARCHIVE, Taken, full_disk, take_in
+from coven.package.archive import Taken, take_in
 from coven.package.csar.read import Csar
 from coven.package.descriptor import DESCRIPTOR, load
+from coven.package.zips import MAX_ARCHIVE, full_disk
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 

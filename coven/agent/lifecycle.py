@@ -20,14 +20,16 @@ from coven.agent.control_listeners import ControlSockets
 from coven.agent.keeper_line import QUICK_SECONDS
 from coven.agent.keeper_talk import KeeperTalk, as_map
 from coven.agent.keeper_watch import KeeperWatch
-from coven.agent.keepers import Keeper, Keepers, Unreachable, remove_directory
+from coven.agent.keepers import Keepers
+from coven.agent.listener import Listener
 from coven.agent.store import Row, Store, conflict
 from coven.base.control_addresses import Address
 from coven.base.places import Places
-from coven.keeper.events import Event, Listener
-from coven.keeper.journal import Busy, Left
-from coven.package.archive import NO_SPACE
+from coven.keeper.client import Keeper, Unreachable, remove_directory
+from coven.keeper.events import Event
+from coven.keeper.recovery import Busy, Left
 from coven.package.descriptor import DESCRIPTOR
+from coven.package.zips import NO_SPACE
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")

@@ -20,7 +20,7 @@ from coven.package.chains import Graph
 from coven.package.csar.advice import strict_mistakes
 from coven.package.descriptor import Descriptor, load
 from coven.package.filters import matches
-from coven.run.foreground import make_folder, remove_folder
+from coven.run.folder import make_folder, remove_folder
 from itf.mistakes import Mistake, Refused
 
 #: a broadcast question, which is how two hosts that never met begin

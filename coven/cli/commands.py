@@ -406,7 +406,7 @@ def test(given: Arguments) -> int:
 
 
 def run(given: Arguments) -> int:
-    from coven.run.foreground import main as run_here
+    from coven.run.command import main as run_here
 
     return int(run_here(given))
 

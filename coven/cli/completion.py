@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from coven.cli.main import parser
+from coven.cli.parser import parser
 
 SHELLS = ("bash", "zsh", "tcsh")
 FILES = {"PACKAGE", "FILE", "JSON", "X", "Y"}  #: metavars of what is a file or a folder

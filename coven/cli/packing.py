@@ -40,7 +40,7 @@ def pack(given: Arguments) -> int:
 
 def _write(output: Path, data: bytes) -> None:
     """All of it or nothing."""
-    from coven.package.archive import full_disk
+    from coven.package.zips import full_disk
 
     try:
         with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:

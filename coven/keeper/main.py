@@ -17,21 +17,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from coven.base.folder_lock import hold
 from coven.base.plain import parse
 from coven.keeper import hosting, journal
 from coven.keeper.events import Events
-from coven.keeper.folder_lock import hold
 from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
 from coven.keeper.journal import JOURNAL
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
-from coven.keeper.ports.opening import restore_entry
 from coven.keeper.vnf import PLATFORM, Vnf
-from coven.package.archive import NO_SPACE
+from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
-from pps.confine.memory_group import find_controller, sweep
 
 SOCKET, PLAN, LOG = "keeper.sock", "plan.json", "log"
 LINE_BYTES = 1 << 20
@@ -40,22 +38,6 @@ LOG_LINES, MOST_LOG_LINES = 100, 10_000
 LOG_ANSWER_BYTES = 768 << 10  #: of one answer; of what is more the oldest is left out
 
 Reply = Callable[[dict[str, Any]], None]
-
-
-def recover(directory: Path) -> journal.Left:
-    """Undo what a keeper that died in this folder left. Raises `journal.Busy` while it lives."""
-    left = journal.undo(directory / JOURNAL, _restore)
-    (directory / SOCKET).unlink(missing_ok=True)
-    return left
-
-
-def _restore(entry: dict[str, Any]) -> str | None:
-    if entry.get("act") == "memory_groups":
-        prefix = str(entry.get("prefix") or "")
-        if prefix.count(".") == 2:  # whole names of one keeper, never all there are
-            sweep(find_controller(), prefix)
-        return None
-    return restore_entry(entry)
 
 
 def refusal(mistakes: list[Mistake], kind: Kind = Kind.INVALID) -> dict[str, Any]:

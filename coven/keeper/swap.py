@@ -13,16 +13,13 @@ packets are dropped by name until the new one is ready.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from coven.keeper.forwarder.wiring import HopState
 from coven.keeper.hosts.process import HostPlan, HostProcess
 from coven.keeper.loop import Timer
+from coven.keeper.running import Running
 from itf.mistakes import Mistake, Refused
 from itf.segment import REASONS, C
-
-if TYPE_CHECKING:
-    from coven.keeper.vnf import Vnf
 
 FINISH_SECONDS = 3.0  #: how long a version that was swapped out may hold packets
 SHUTDOWN = next(number for number, reason in REASONS.items() if reason.name == "shutdown")
@@ -37,7 +34,7 @@ def same_reasons(old: Mapping[int, tuple[str, str]], new: Mapping[int, tuple[str
 class Swap:
     """One VNFC's change of processes; `answer` is called when the new one has taken over, or could not."""
 
-    def __init__(self, vnf: Vnf, old: HostProcess, plan: HostPlan, answer: Answer):
+    def __init__(self, vnf: Running, old: HostProcess, plan: HostPlan, answer: Answer):
         self.vnf = vnf
         self.old = old
         self.answer = answer

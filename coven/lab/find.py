@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coven.agent.keepers import remove_directory
 from coven.base.places import Places
 from coven.keeper import journal
-from coven.keeper.journal import JOURNAL
+from coven.keeper.client import remove_directory
+from coven.keeper.recovery import JOURNAL
 from coven.lab.network import HOLDS, NAME, PLACES, RUN, netns_of
 from pps.confine.memory_group import find_controller, sweep
 

@@ -19,7 +19,8 @@ from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan, PortPlan
 from coven.keeper.status import not_accounted
 from coven.package.descriptor import load
-from coven.run.foreground import Foreground, make_folder
+from coven.run.folder import make_folder
+from coven.run.foreground import Foreground
 from itf.mistakes import Mistake, Refused
 
 ROUNDS = 3  #: the quickest one counts: others are disturbed by what else the machine does

@@ -13,7 +13,7 @@ import bottle
 from coven.agent.store import Row
 from coven.base.plain import faults
 from coven.base.problem import STATUS, problem
-from coven.package.archive import MAX_ARCHIVE
+from coven.package.zips import MAX_ARCHIVE
 from coven.rest.routes import JSON, PROBLEM
 from itf.mistakes import Kind, Mistake, Refused, suggest
 

@@ -3,8 +3,9 @@
 import argparse
 import sys
 
-from coven.run import foreground
+from coven.run import command
+from coven.run.options import add_arguments
 
-parser = argparse.ArgumentParser(prog="coven run", description=foreground.__doc__)
-foreground.add_arguments(parser)
-sys.exit(foreground.main(parser.parse_args()))
+parser = argparse.ArgumentParser(prog="coven run", description=command.__doc__)
+add_arguments(parser)
+sys.exit(command.main(parser.parse_args()))

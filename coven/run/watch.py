@@ -23,7 +23,9 @@ from coven.keeper.loop import Loop, Timer
 from coven.keeper.plan import Plan
 from coven.keeper.vnf import Vnf
 from coven.package.descriptor import Descriptor, load
-from coven.run.foreground import FAILED, OK, Foreground, make_folder, run_once
+from coven.run.folder import make_folder
+from coven.run.foreground import Foreground
+from coven.run.once import FAILED, OK, run_once
 from itf.mistakes import Mistake, Refused
 
 QUIET_SECONDS = 0.1  #: an editor saves in several steps

@@ -31,9 +31,8 @@ from coven.agent.store import Store
 from coven.base.control_addresses import Address
 from coven.base.places import Places, is_loopback
 from coven.base.signatures import Policy
-from coven.keeper.journal import Left
-from coven.keeper.main import recover
-from coven.package.archive import MAX_ARCHIVE
+from coven.keeper.recovery import Left, recover
+from coven.package.zips import MAX_ARCHIVE
 from coven.rest import web
 from coven.rest.api import Api, application
 from coven.serve import tls

@@ -26,7 +26,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 
 from coven.base.problem import STATUS, problem
-from coven.package.archive import NO_SPACE, READ_ONLY
+from coven.package.zips import NO_SPACE, READ_ONLY
 from coven.rest.routes import PROBLEM
 from coven.rest.web import CHALLENGE
 from itf.mistakes import Mistake, Refused

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from coven.agent.keepers import connect
+from coven.keeper.client import connect
 from coven.keeper.journal import Busy
-from coven.keeper.main import recover
+from coven.keeper.recovery import recover
 from coven.lab.network import ADDRESS, IN, OUT
 from itf.mistakes import Kind, Refused
 from tests.rigs.keeper import KeeperRig, run_datagrams, wait_for
@@ -221,7 +221,7 @@ def test_a_killed_keeper_takes_everything_along(tmp_path: Path) -> None:
         left = rig.lab.appliance.run("sh", "-c", f"cat {ipv6.format(IN)} {ipv6.format(OUT)}").stdout.split()
         assert left == ["1", "1"], "what the dead keeper changed is still there"
         script = (
-            "import sys; from pathlib import Path; from coven.keeper.main import recover\n"
+            "import sys; from pathlib import Path; from coven.keeper.recovery import recover\n"
             "left = recover(Path(sys.argv[1])); print(left.started, len(left.failed))\n"
         )
         said = rig.lab.appliance.run(sys.executable, "-c", script, str(rig.folder)).stdout

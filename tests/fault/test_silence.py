@@ -17,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from coven.agent.health import reasons
-from coven.agent.keepers import Keeper
+from coven.keeper.client import Keeper
 from coven.lab.network import IN, OUT
 from coven.rest.openapi import document
 from itf.mistakes import Kind, Refused

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from coven.agent.keepers import find_process
+from coven.keeper.client import find_process
 from coven.rest.openapi import document
 
 ROOT = Path(__file__).resolve().parents[2]

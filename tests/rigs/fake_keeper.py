@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coven.agent.keepers import CALL_SECONDS
+from coven.keeper.client import CALL_SECONDS
 
 DIRECTORY = Path(sys.argv[sys.argv.index("--directory") + 1])
 PLAN = json.loads((DIRECTORY / "plan.json").read_text())

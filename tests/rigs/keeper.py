@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from coven.agent.keepers import Keeper
+from coven.keeper.client import Keeper
 from coven.lab.network import ADDRESS, IN, OUT, Lab
 from coven.run.foreground import run_captures
 from tests.rigs.packages import capture, datagram

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from coven.agent.keepers import Keeper
+from coven.keeper.client import Keeper
 from coven.lab.network import Lab, Place
 from tests.rigs.keeper import ROOT, KeeperRig
 

@@ -12,22 +12,20 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coven.keeper.forwarder.wiring import PortState
 from coven.keeper.loop import Timer
 from coven.keeper.ports import trouble as port_trouble
 from coven.keeper.ports.links import Links
 from coven.keeper.ports.opening import OpenPort, binding_mistakes, close_port, index_of, open_port, restore_entry
+from coven.keeper.running import Running
 from coven.keeper.status import PortFacts
 from itf.mistakes import Mistake
 from itf.segment import C
 from vns import rtnetlink
 from vns.interface import largest_mtu, present_name
 from vns.rtnetlink import Link
-
-if TYPE_CHECKING:
-    from coven.keeper.vnf import Vnf
 
 UP, DOWN, GONE = "up", "down", "gone"
 SETTLE_SECONDS = 0.5  #: after the last news of an interface that is new: its maker is done, with addresses too
@@ -55,7 +53,7 @@ class Bound:
 class PortWatch:
     """Opens and closes the ports of `vnf`, in `vnf.ports`, and keeps them in `vnf.wiring` as they are."""
 
-    def __init__(self, vnf: Vnf):
+    def __init__(self, vnf: Running):
         self.vnf = vnf
         self.facts: dict[str, PortFacts] = {}
         self._bound: dict[str, Bound] = {}

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from coven.package.archive import Member, write_zip
 from coven.package.csar import hot, manifest, meta, sign, vnfd
 from coven.package.csar.sign import Signer
 from coven.package.descriptor import DESCRIPTOR
 from coven.package.model import Descriptor
+from coven.package.zips import Member, write_zip
 from itf.mistakes import Mistake, Refused
 
 PAYLOAD = "Artifacts/coven"  #: the package as its author has it

@@ -17,8 +17,8 @@ import pytest
 from coven.agent import keeper_watch
 from coven.agent.keeper_line import LINE, Lines
 from coven.agent.keeper_watch import KeeperWatch
-from coven.agent.keepers import Keeper
-from coven.package.archive import full_disk
+from coven.keeper.client import Keeper
+from coven.package.zips import full_disk
 from itf.mistakes import Kind, Refused
 from tests.integration.agent.test_agent import PORTS, awaited, created, running, states
 from tests.rigs.agent import Agent

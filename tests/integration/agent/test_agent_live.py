@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from coven.agent.keepers import PLAN, find_process
+from coven.agent.keepers import PLAN
+from coven.keeper.client import find_process
 from tests.rigs.agent import ROOT
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")

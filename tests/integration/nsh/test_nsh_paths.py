@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from coven.agent.keepers import Keeper
+from coven.keeper.client import Keeper
 from coven.lab.demo.main import Api, DemoError, agent
 from coven.lab.network import IN, OUT, Lab
 from itf.mistakes import Refused

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from coven.agent.cleaning import sweep
-from coven.keeper.folder_lock import Held, alone, hold
+from coven.base.folder_lock import Held, alone, hold
 from coven.keeper.journal import Left
-from coven.keeper.main import recover
+from coven.keeper.recovery import recover
 from tests.rigs.keeper import ROOT
 
 PROCESSES, ROUNDS = 8, 60

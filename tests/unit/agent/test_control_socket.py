@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from coven.agent.control_listeners import CLIENTS, SOCKET, Listener, tcp_socket, unix_socket
-from coven.agent.keepers import Unreachable
 from coven.base.control_addresses import Address, read_address
+from coven.keeper.client import Unreachable
 from itf.mistakes import Kind, Mistake, Refused
 from tests.rigs.click import Running
 from tests.rigs.control_client import Client

@@ -1,0 +1,296 @@
+"""What the command line understands: `coven COMMAND ...`, options, help. What commands do is in `commands.py`.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 packets are unaccounted for, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from coven.base.version import VERSION
+from itf.mistakes import suggest
+
+FAILED, USAGE, UNACCOUNTED, INTERRUPTED = 1, 2, 3, 130
+BACKENDS = ("auto", "af_xdp", "af_packet", "af_xdp_generic")
+
+
+class Command(argparse.ArgumentParser):
+    """A parser whose errors say where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        if misspelt := re.fullmatch(r"argument (\w+): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            known = re.findall(r"[\w+-]+", misspelt[3])
+            self.exit(USAGE, f"{self.prog}: no {misspelt[1].lower()} {misspelt[2]}: {suggest(misspelt[2], known)}\n")
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: error: {message}\n    {self.prog} --help says more\n")
+
+
+def _address() -> Command:
+    """Options of every command that talks to the agent."""
+    parent = Command(add_help=False)
+    group = parent.add_argument_group("which agent")
+    group.add_argument(
+        "--state", metavar="DIR", help="the state folder of the agent (default: yours, else the system's)"
+    )
+    group.add_argument(
+        "--agent", metavar="URL",
+        help="its address (default: found through the state folder); its token is then in $COVEN_TOKEN",
+    )  # fmt: skip
+    group.add_argument(
+        "--ca", metavar="FILE", help="trust this CA, or this certificate, of an https agent (default: $COVEN_CA)"
+    )
+    return parent
+
+
+def _bindings(command: Command) -> None:
+    group = command.add_argument_group("ports")
+    group.add_argument("--in", dest="in_", metavar="IF", help="bind the port `in` (--port in=IF)")
+    group.add_argument("--out", metavar="IF", help="bind the port `out` (--port out=IF)")
+    group.add_argument("--port", action="append", default=[], metavar="NAME=IF", help="bind the port NAME")
+    group.add_argument("--backend", choices=BACKENDS, default="auto", help="of all ports (default: the best)")
+    group.add_argument(
+        "--take", action="store_true",
+        help="also interfaces that have addresses, carry the default route or are enslaved",
+    )  # fmt: skip
+    command.add_argument(
+        "--set", action="append", default=[], metavar="VNFC.KEY=VALUE", help="configure a VNFC (YAML)"
+    )
+    command.add_argument(
+        "--latency", choices=("low", "normal"), default="normal", help="low: everything on one core"
+    )
+
+
+class Parser:
+    """The parser, a command at a time."""
+
+    def __init__(self) -> None:
+        self.top = Command(
+            prog="coven", description="Turns this machine into a VNF: packages of VNFCs, chained and run.",
+            epilog="coven COMMAND --help shows an example of each. "
+                   "Exit status: 0 done, 1 failed, 2 wrong usage, 3 packets are unaccounted for.",
+        )  # fmt: skip
+        self.top.add_argument("--version", action="version", version=f"coven {VERSION}")
+        self.commands = self.top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+        self.address = _address()
+
+    def add(self, name: str, what: str, example: str, agent: bool = True) -> Command:
+        parents = [self.address] if agent else []
+        return self.commands.add_parser(
+            name, help=what, description=what[0].upper() + what[1:] + ".", parents=parents,
+            epilog="example:\n  " + example.replace("\n", "\n  "),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+
+    def on_vnf(self, name: str, what: str, example: str, json: bool = False) -> Command:
+        command = self.add(name, what, example)
+        command.add_argument(
+            "vnf", nargs="?", metavar="VNF", help="its name; may be left out when there is one"
+        )
+        if json:
+            command.add_argument("--json", action="store_true", help="as JSON")
+        return command
+
+
+def parser(whole: Sequence[str] = ("run", "lab")) -> argparse.ArgumentParser:
+    """`whole`: of which commands the options are asked that are slow to import."""
+    p = Parser()
+    _agent_commands(p)
+    _author_commands(p)
+    _package_commands(p)
+    _vnf_commands(p)
+    _local_commands(p, whole)
+    return p.top
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a number of seconds above 0")
+    return value
+
+
+def _agent_commands(p: Parser) -> None:
+    serve = p.add(
+        "serve",
+        "run the Management Agent, on loopback or with TLS",
+        "coven serve --listen 127.0.0.1:8080\n"
+        "coven serve --listen 0.0.0.0:8443 --tls-cert agent.pem --tls-key agent.key",
+        agent=False,
+    )
+    serve.add_argument(
+        "--listen", metavar="HOST:PORT", help="where (default 127.0.0.1:8080); beyond loopback only with TLS"
+    )
+    serve.add_argument("--tls-cert", metavar="FILE", help="speak TLS with this certificate, or chain, in PEM")
+    serve.add_argument("--tls-key", metavar="FILE", help="its private key")
+    serve.add_argument("--state", metavar="DIR", help="keep everything there, also what else is in /run")
+    serve.add_argument("--no-auth", action="store_true", help="ask nobody for the token; on loopback only")
+    serve.add_argument(
+        "--control-socket", action="append", default=[], metavar="VNF=HOST:PORT",
+        help="Click's ControlSocket protocol for that VNF on loopback TCP, without a token (docs/click.md)",
+    )  # fmt: skip
+    doctor = p.add(
+        "doctor", "say what this machine has, lacks, and how to mend it", "coven doctor", agent=False
+    )
+    doctor.add_argument("--json", action="store_true", help="as JSON")
+    clean = p.add("clean", "undo what dead keepers and runs left on interfaces", "coven clean", agent=False)
+    clean.add_argument("--state", metavar="DIR", help="the state folder (default: yours)")
+
+
+def _author_commands(p: Parser) -> None:
+    new = p.add(
+        "new", "make a package that runs at once, to change", "coven new my-firewall --language c", agent=False
+    )
+    new.add_argument("name", metavar="NAME", help="of the package: a folder to be made")
+    languages = "c, c++, click, exec, java, javascript or python (the default)"
+    new.add_argument("--language", default="python", help=f"of its VNFC: {languages}")
+    check = p.add(
+        "check",
+        "validate and compile a package, run nothing, say everything that is wrong",
+        "coven check my-firewall",
+        agent=False,
+    )
+    check.add_argument("package", metavar="PACKAGE", help="a folder, a CSAR, a zip, or a descriptor file")
+    check.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _package_commands(p: Parser) -> None:
+    what = "a folder, a CSAR, a zip, or a descriptor file"
+    pack = p.add(
+        "pack",
+        "make a CSAR (ETSI SOL004) of a package, or a plain zip",
+        "coven pack packages/l7-firewall -o l7-firewall.csar\n"
+        "coven pack packages/l7-firewall --sign --key me.key --cert me.pem\n"
+        "coven pack packages/l7-firewall --zip",
+        agent=False,
+    )
+    pack.add_argument("package", metavar="PACKAGE", help=what)
+    pack.add_argument("-o", "--output", metavar="FILE", help="default: NAME-VERSION.csar, or .zip")
+    pack.add_argument("--zip", action="store_true", help="a plain zip: the package and nothing else")
+    pack.add_argument("--image", metavar="FILE", help="the appliance's software image, to be described in the VNFD")
+    pack.add_argument("--hot", action="store_true", help="with BaseHOT/, for OpenStack-style VNFMs")
+    pack.add_argument("--agent-port", type=int, metavar="PORT", help="where a VNFM reaches the agent (default 8443)")
+    signing = pack.add_argument_group("signing")
+    signing.add_argument("--sign", action="store_true", help="sign the manifest (option 1)")
+    signing.add_argument("--outer", action="store_true", help="sign the package from outside (option 2): a zip of both")
+    signing.add_argument("--key", metavar="FILE", help="the private key, in PEM")
+    signing.add_argument("--cert", metavar="FILE", help="its certificate, in PEM; its chain may follow")
+    signing.add_argument(
+        "--cert-beside", action="store_true", help="put the certificate into a file of its own, not into the CMS"
+    )
+    verify = p.add(
+        "verify",
+        "say whether a CSAR is whole, whose it is, and what of SOL004 it breaks",
+        "coven verify l7-firewall-1.0.0.csar --trust ca.pem\ncoven verify x.csar --at 2026-01-31T12:00:00Z",
+        agent=False,
+    )
+    verify.add_argument("file", metavar="FILE", help="a CSAR, or a signed zip around one")
+    verify.add_argument(
+        "--trust", action="append", default=[], metavar="FILE",
+        help="a CA's certificate in PEM, or a folder of them, instead of the operator's trust_anchors",
+    )  # fmt: skip
+    verify.add_argument("--at", metavar="TIME", help="judge certificates by that time (RFC 3339), not by now")
+    verify.add_argument("--strict", action="store_true", help="refuse what only lenient reading takes")
+    verify.add_argument("--json", action="store_true", help="as JSON")
+    push = p.add("push", "give a package to the agent", "coven push packages/l7-firewall")
+    push.add_argument("package", metavar="PACKAGE", help=what)
+    push.add_argument("--json", action="store_true", help="as JSON")
+    deploy = p.add(
+        "deploy",
+        "push, create, instantiate and start",
+        "coven deploy packages/l7-firewall --name fw --in eth1 --out eth2",
+    )
+    deploy.add_argument("package", metavar="PACKAGE", help=what)
+    deploy.add_argument("--name", help="of the VNF (default: the package's)")
+    deploy.add_argument("--json", action="store_true", help="the VNF as JSON")
+    _bindings(deploy)
+
+
+def _vnf_commands(p: Parser) -> None:
+    instantiate = p.on_vnf(
+        "instantiate", "build a VNF and bind its ports", "coven instantiate fw --in eth1 --out eth2"
+    )
+    instantiate.add_argument("--start", action="store_true", help="and let packets pass")
+    _bindings(instantiate)
+    p.on_vnf("start", "let packets pass", "coven start fw")
+    p.on_vnf("stop", "let no packet pass", "coven stop fw")
+    p.on_vnf("terminate", "end a VNF and give its interfaces back", "coven terminate fw")
+    listing = p.add("list", "the VNFs and the packages", "coven list --json")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    delete = p.on_vnf(
+        "delete", "delete a VNF, or a package", "coven delete fw\ncoven delete --package l7-firewall:1.0.0"
+    )
+    delete.add_argument("--package", metavar="NAME[:VERSION]", help="delete this package")
+    p.on_vnf("status", "what a VNF does, hop by hop", "coven status fw", json=True)
+    stats = p.on_vnf("stats", "every figure and drop of a VNF, explained", "coven stats fw --watch", json=True)
+    stats.add_argument(
+        "--watch", nargs="?", type=_seconds, const=1.0, metavar="SECONDS", help="again and again (default: each second)"
+    )  # fmt: skip
+    config = p.add(
+        "config",
+        "show the configuration of a VNF, or change it live",
+        'coven config fw\ncoven config fw filter.block="[23, 25]"',
+    )
+    config.add_argument(
+        "words", nargs="*", metavar="VNF | VNFC.KEY=VALUE", help="the VNF, and what to change (YAML)"
+    )
+    config.add_argument("--replace", action="store_true", help="what is not stated gets its default back")
+    config.add_argument("--json", action="store_true", help="as JSON")
+    logs = p.on_vnf("logs", "what VNFCs and keeper said", "coven logs fw --vnfc filter --lines 20", json=True)
+    logs.add_argument("--vnfc", help="of this VNFC only")
+    logs.add_argument("--lines", type=int, default=100, help="the last so many (default 100)")
+    ask = p.add(
+        "ask",
+        "ask a VNFC an agent request; without one, list them",
+        "coven ask\ncoven ask filter hits\ncoven ask --vnf fw filter block 25",
+    )
+    ask.add_argument("vnfc", nargs="?", metavar="VNFC")
+    ask.add_argument("request", nargs="?", metavar="REQUEST")
+    ask.add_argument("args", nargs="*", metavar="ARGUMENT")
+    ask.add_argument("--vnf", metavar="NAME", help="the VNF; may be left out when there is one")
+    ask.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _local_commands(p: Parser, whole: Sequence[str]) -> None:
+    completion = p.add(
+        "completion", "a script that lets a shell complete our commands and options",
+        "coven completion bash > ~/.local/share/bash-completion/completions/coven", agent=False,
+    )  # fmt: skip
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh")
+    test = p.add(
+        "test",
+        "run the test cases of a package",
+        "coven test packages/l7-firewall --junit report.xml",
+        agent=False,
+    )
+    test.add_argument("package", metavar="PACKAGE", help="a folder, a CSAR, a zip, or a descriptor file")
+    test.add_argument("cases", nargs="*", metavar="CASE", help="only these")
+    test.add_argument("--junit", metavar="FILE", help="write a JUnit report")
+    run = p.add(
+        "run",
+        "run a package in the foreground, without an agent",
+        "coven run packages/l7-firewall --in eth1 --out eth2 --watch\n"
+        "coven run packages/l7-firewall --in in.pcap --out out.pcap --explain\n"
+        "coven run packages/l7-firewall --in in.pcap --out out.pcap --back back.pcap --json result.json",
+        agent=False,
+    )
+    lab = p.add(
+        "lab", "a network to try a package in, and the exercises of docs/labs",
+        "coven lab up packages/l7-firewall\ncoven lab exec client curl http://10.20.0.2/\ncoven lab down",
+        agent=False,
+    )  # fmt: skip
+    if "lab" in whole:
+        from coven.lab.commands import add_arguments as add_lab_arguments
+
+        add_lab_arguments(lab, BACKENDS)
+    if "run" in whole:
+        # the engine knows its own options; only who runs something waits for it to be imported
+        from coven.run.options import add_arguments
+
+        add_arguments(run)
