@@ -24,7 +24,9 @@ from coven.base.places import Places
 from coven.keeper.events import Event, Listener
 from coven.keeper.forwarder.service_paths import without_figures
 from coven.keeper.journal import Busy, Left
+from coven.keeper.plan import Plan, PortPlan
 from coven.package.descriptor import DESCRIPTOR, Descriptor, load
+from coven.package.languages import operator_libs, unavailable
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")
@@ -121,7 +123,7 @@ class Lifecycle:
         """Begin to instantiate. Raises Refused when the request is wrong or it is not the time."""
         vnf = self.vnf(name)
         descriptor = self.descriptor(vnf["package"])
-        mistakes = descriptor.unavailable()
+        mistakes = unavailable(descriptor)
         ports = read_ports(descriptor, request.get("ports"), mistakes)
         config = vnf["config"] or descriptor.config
         try:
@@ -241,24 +243,24 @@ class Lifecycle:
         build.mkdir(parents=True, exist_ok=True)
         directory = self.directory(name)
         self.recover_directory(directory)
-        wanted = {
-            "name": name, "instance": vnf["instance"], "package": package["folder"], "descriptor": DESCRIPTOR,
-            "build": str(build), "ports": request["ports"], "config": request["config"],
-            "latency": request["latency"], "frames": 8192, "debug": None, "seed": None,
-            "paths": vnf["paths"], "missing": operation["operation"] == "HEAL",
-        }  # fmt: skip
+        wanted = Plan(
+            name=name, instance=vnf["instance"], package=Path(package["folder"]), descriptor=DESCRIPTOR, build=build,
+            ports={port: PortPlan(**facts) for port, facts in request["ports"].items()}, config=request["config"],
+            latency=request["latency"], paths=vnf["paths"], missing=operation["operation"] == "HEAL",
+            libs=operator_libs(self.descriptor(vnf["package"])),
+        )  # fmt: skip
 
         def progress(text: str) -> None:
             self.store.set_operation(operation["id"], progress=text)
 
-        keeper = self.keepers.start(directory, wanted, progress)
+        keeper = self.keepers.start(directory, wanted.as_record(), progress)
         self.listener.follow(directory)
         if operation["operation"] == "INSTANTIATE":
             self.control.open(name)
         else:
             self._open_control(name)
         if start:
-            keeper.call("start", missing=wanted["missing"])
+            keeper.call("start", missing=wanted.missing)
         self.store.set_vnf(
             name, instantiation_state="INSTANTIATED", operational_state="STARTED" if start else "STOPPED",
             ports=request["ports"], config=request["config"], latency=request["latency"], errors=[],

@@ -32,9 +32,12 @@ from coven.keeper.plan import BACKENDS, Plan, PortPlan
 from coven.keeper.status import not_accounted
 from coven.keeper.vnf import Vnf
 from coven.package import archive as package
+from coven.package.descriptor import load
+from coven.package.languages import operator_libs
 from coven.package.settings import parse_settings
 from coven.run.tracing import Explanation
 from itf.mistakes import Mistake, Refused
+from pps.frameworks import FRAMEWORKS
 
 OK, FAILED, USAGE, UNACCOUNTED = 0, 1, 2, 3
 CAPTURES = (".pcap", ".pcapng")
@@ -156,9 +159,11 @@ class Foreground:
     """A VNF in this process. Leaves nothing behind: `with Foreground(plan, ...) as run: run.vnf...`."""
 
     def __init__(
-        self, plan: Plan, loop: Loop, *, echo: bool = False, progress: Callable[[str], None] = lambda _: None
-    ):
+        self, plan: Plan, loop: Loop, *, echo: bool = False, progress: Callable[[str], None] = lambda _: None,
+        builds: Builds | None = None,
+    ):  # fmt: skip
         self.plan = plan
+        self.builds = builds
         self.loop = loop
         self.folder = plan.build.parent
         self.journal = Journal(self.folder / JOURNAL)
@@ -173,7 +178,9 @@ class Foreground:
 
     def __enter__(self) -> Foreground:
         try:
-            self.vnf = hosting.instantiate(self.plan, self.loop, self.journal, self.logs, self._progress)
+            self.vnf = hosting.instantiate(
+                self.plan, self.loop, self.journal, self.logs, self._progress, self.builds
+            )
         except BaseException:
             self._forget()
             raise
@@ -248,6 +255,7 @@ def run_captures(
     ports: name -> {"read": FILE, "write": FILE}, either may be missing. set: {vnfc: {key: value}}. builds: what
     other runs of the package have built. Raises Refused with all mistakes.
     """
+    libs = operator_libs(load(descriptor))
     plan = Plan(
         name=descriptor.stem,
         package=descriptor.parent,
@@ -259,9 +267,9 @@ def run_captures(
         instance="test",
         config=dict(set),
         seed=seed,
-        builds=builds,
+        libs=libs,
     )
-    with Foreground(plan, Loop()) as run:
+    with Foreground(plan, Loop(), builds=builds) as run:
         run.forward(lambda: False)
         return {**run.status(), "logs": run.logs.tail(None, 1000)}
 
@@ -294,7 +302,7 @@ def main(arguments: argparse.Namespace) -> int:
             plan = Plan(
                 name=descriptor.name, package=source.folder, descriptor=source.descriptor_file,
                 build=make_folder() / "build", ports=ports, instance=uuid.uuid4().hex, config=settings,
-                latency=arguments.latency, debug=arguments.debug,
+                latency=arguments.latency, debug=arguments.debug, libs=operator_libs(descriptor),
             )  # fmt: skip
             loop = Loop()
             ending: list[bool] = []
@@ -342,7 +350,7 @@ def _debugged(run: Foreground, name: str) -> None:
     """Time to attach a debugger before the first packet: a Python VNFC stops where its source says breakpoint()."""
     host = run.vnf.hosts[name]
     print(f"{name} is process {host.pid}: gdb -p {host.pid}, strace -p {host.pid}", file=sys.stderr)
-    if host.plan.vnfc.language != "python" and sys.stdin.isatty():
+    if not FRAMEWORKS[host.plan.vnfc.language].stops_itself and sys.stdin.isatty():
         print("Enter lets packets come", end=" ", file=sys.stderr, flush=True)
         sys.stdin.readline()
 

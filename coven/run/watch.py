@@ -23,6 +23,7 @@ from coven.keeper.loop import Loop, Timer
 from coven.keeper.plan import Plan
 from coven.keeper.vnf import Vnf
 from coven.package.descriptor import Descriptor, load
+from coven.package.languages import operator_libs
 from coven.run.foreground import FAILED, OK, Foreground, make_folder, run_once
 from itf.mistakes import Mistake, Refused
 
@@ -127,6 +128,7 @@ class Session:
 
     def _take_up(self, plan: Plan, names: set[str]) -> None:
         descriptor = self.package.load(plan.package)
+        plan = replace(plan, libs=operator_libs(descriptor))
         confinement = hosting.confine()
         mistakes, ready, _ = hosting.check(plan, descriptor, confinement)
         if mistakes:
@@ -185,8 +187,8 @@ def watch(
             package.copy(folder / "package")
             told = False
             try:
-                package.load(folder / "package")
-                version = replace(plan, package=folder / "package")
+                descriptor = package.load(folder / "package")
+                version = replace(plan, package=folder / "package", libs=operator_libs(descriptor))
                 outcome = run_once(
                     version, arguments, loop, lambda: ending() or any(s.anew for s in sessions), ready
                 )

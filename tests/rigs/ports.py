@@ -177,7 +177,7 @@ def main() -> int:
     try:
         rig = Rig(parser.parse_args())
     except PortRefused as refused:
-        print(json.dumps({"refused": refused.mistakes}), flush=True)
+        print(json.dumps({"refused": [mistake.as_dict() for mistake in refused.mistakes]}), flush=True)
         return 1
     try:
         rig.start()

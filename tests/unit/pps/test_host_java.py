@@ -351,12 +351,12 @@ def test_a_thousand_exceptions_end_it_and_its_packets_are_back(tmp_path: Path) -
 def test_libs_are_refused_and_a_missing_jdk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BuildError) as refused:
         FRAMEWORK.build_command([], tmp_path, tmp_path / "x.jar", ["zlib"])
-    assert refused.value.errors[0]["field"] == "libs"
+    assert refused.value.mistakes[0].field == "libs"
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BuildError) as absent:
         FRAMEWORK.build_command([], tmp_path, tmp_path / "x.jar", [])
-    assert absent.value.errors[0]["found"] == "no javac"
+    assert absent.value.mistakes[0].found == "no javac"
 
 
 def test_vendor_jars(tmp_path: Path) -> None:

@@ -372,11 +372,11 @@ request("use", "", "", () => { emit(kept); return kept.len; });
 def test_libs_are_refused_and_a_missing_node_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BuildError) as refused:
         FRAMEWORK.build_command([], tmp_path, tmp_path / "x", ["zlib"])
-    assert refused.value.errors[0]["field"] == "libs"
+    assert refused.value.mistakes[0].field == "libs"
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BuildError) as absent:
         FRAMEWORK.build_command([], tmp_path, tmp_path / "x", [])
-    assert absent.value.errors[0]["found"] == "no node"
+    assert absent.value.mistakes[0].found == "no node"
 
 
 def test_modules_of_vendor(tmp_path: Path) -> None:
