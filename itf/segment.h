@@ -47,8 +47,9 @@ enum { FRAME_INDEX_MASK = 0x00ffffff, FRAME_POOL_SHIFT = 24 };
 
 /* Stage ids. Ports first, then hops, then the platform's own places. */
 enum {
-	STAGE_PORT = 0, /* + port number: that port's leaving side */
-	STAGE_HOP = 16, /* + hop number */
+	STAGE_PORT = 0,	   /* + port number: that port's leaving side */
+	STAGE_HOP = 16,	   /* + hop number */
+	STAGE_SINGLE = 48, /* from here on stages that there is one of */
 	STAGE_CLASSIFIER = 48,
 	STAGE_NSH = 49,
 	STAGE_FLOW = 50,
@@ -178,7 +179,8 @@ struct pool_header {
 /* One end's position in a ring, alone on its pair of cache lines. Positions run freely and are masked. */
 struct ring_cell {
 	uint32_t position;
-	uint32_t reserved[31];
+	uint32_t filled; /* F, to_vnfc_head: how far the ring is filled, published or not */
+	uint32_t reserved[30];
 };
 
 enum clock_mode { CLOCK_LIVE = 0, CLOCK_CAPTURE = 1 };
