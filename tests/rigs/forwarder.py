@@ -207,13 +207,17 @@ class Rig:
             went = row.forwarded + row.consumed + sum(row.dropped) + row.in_flight
             assert came == went, f"place {n}: {came} came, {went} went"
 
-    def close(self) -> None:
+    def close(self, status: int = 0) -> str:
+        """The forwarder must end with that status; what it wrote."""
         self.control.close()
-        assert self.process.wait(60) == 0, self.process.stderr and self.process.stderr.read()
+        ended = self.process.wait(60)
         assert self.process.stderr
+        said = self.process.stderr.read().decode()
         self.process.stderr.close()
+        assert ended == status, said
         for hop in self.hops:
             os.close(hop.bell)
             hop.object.close()
         for obj in (self.pool, self.forwarder, self.config):
             obj.close()
+        return said
