@@ -237,7 +237,7 @@ static void run(struct forwarder *fw)
 
 /* ---- beginning ---------------------------------------------------------------------------------- */
 
-static void *map_object(int fd, int protection, size_t least, size_t *size)
+static void *map_memory(int fd, int protection, size_t least, size_t *size)
 {
 	struct stat status;
 	if (fstat(fd, &status) < 0 || (size_t)status.st_size < least)
@@ -245,23 +245,28 @@ static void *map_object(int fd, int protection, size_t least, size_t *size)
 	void *at = mmap(NULL, status.st_size, protection, MAP_SHARED, fd, 0);
 	close(fd);
 	*size = status.st_size;
-	const uint32_t *head = at;
-	if (at == MAP_FAILED || head[0] != SEG_MAGIC || head[1] != SEG_ABI_MAJOR)
-		return NULL;
-	return at;
+	return at != MAP_FAILED ? at : NULL;
+}
+
+static void *map_object(int fd, int protection, size_t least)
+{
+	size_t size;
+	const uint32_t *head = map_memory(fd, protection, least, &size);
+	return head != NULL && head[0] == SEG_MAGIC && head[1] == SEG_ABI_MAJOR ? (void *)head : NULL;
 }
 
 static bool map_segment(struct forwarder *fw, const int fds[3])
 {
 	struct frames *f = &fw->fabric.frames;
 	size_t size;
-	struct pool_header *pool = map_object(fds[0], PROT_READ | PROT_WRITE, sizeof *pool, &size);
-	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own, &size);
-	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config, &size);
-	if (pool == NULL || own == NULL || config == NULL || own->frames != pool->frames ||
-	    pool->frames % 4 != 0)
+	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own);
+	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config);
+	if (own == NULL || config == NULL)
 		return false;
-	f->pool = (uint8_t *)pool;
+	const struct pool_geometry *pool = &own->pool;
+	f->pool = map_memory(fds[0], PROT_READ | PROT_WRITE, pool->size, &size);
+	if (f->pool == NULL || pool->frames == 0 || pool->frames % 4 != 0 || pool->data >= pool->size)
+		return false;
 	f->data = f->pool + pool->data;
 	f->count = pool->frames;
 	f->frame_size = pool->frame_size;

@@ -163,15 +163,17 @@ struct frame_saved {
 
 /* ---- pool ------------------------------------------------------------------------------------ */
 
-struct pool_header {
-	uint32_t magic, abi_major, abi_minor, pool_id;
-	uint32_t frames;     /* number of frames */
+/* The pool has no header, since every VNFC may write to it: what it is stands in the objects that each of its users
+ * has for itself. Written once by K. */
+struct pool_geometry {
+	uint32_t frames;     /* number of frames, a multiple of 4 */
 	uint32_t frame_size; /* bytes, a power of two: 2048 or 4096 */
-	uint64_t records;    /* offset of struct frame_record[frames] */
-	uint64_t nsh;	     /* offset of uint8_t[frames][FRAME_NSH_AREA] */
-	uint64_t data;	     /* offset of the frames, page aligned: the UMEM */
-	uint64_t size;	     /* of the object */
-	uint64_t reserved[2];
+	uint32_t id;
+	uint32_t reserved;
+	uint64_t records; /* offset of struct frame_record[frames] */
+	uint64_t nsh;	  /* offset of uint8_t[frames][FRAME_NSH_AREA] */
+	uint64_t data;	  /* offset of the frames, page aligned: the UMEM */
+	uint64_t size;	  /* of the object */
 };
 
 /* ---- hop-N ----------------------------------------------------------------------------------- */
@@ -221,7 +223,8 @@ struct hop_header {
 	uint64_t state; /* offset of HOP_STATE_BYTES of VNFC_STATE, carried over a restart by K */
 	uint64_t wall_minus_monotonic; /* ns: what makes wall() out of now() (capture mode: 0) */
 	char name[SEG_NAME];
-	uint32_t reserved_k[2];
+	struct pool_geometry pool;
+	uint32_t reserved_k[22]; /* the rings' cells begin on a pair of cache lines */
 
 	struct ring_cell to_vnfc_head;	 /* F */
 	struct ring_cell to_vnfc_tail;	 /* H */
@@ -300,7 +303,8 @@ enum forwarder_state {
 };
 
 struct forwarder_header {
-	uint32_t magic, abi_major, abi_minor, frames;
+	uint32_t magic, abi_major, abi_minor, reserved0;
+	struct pool_geometry pool;
 	uint64_t owners;   /* offset of uint16_t[frames] */
 	uint64_t privates; /* offset of struct frame_private[frames] */
 	uint64_t saved;	   /* offset of struct frame_saved[frames] */

@@ -164,7 +164,7 @@ def check(name: str, interface: str, pool: Pool, take: bool) -> int:
 
 def largest_mtu(pool: Pool) -> int:
     """The largest MTU whose packets its frames hold."""
-    return int(pool.head.frame_size - C.FRAME_HEADROOM - C.FRAME_TAILROOM - HEADERS)
+    return int(pool.geometry.frame_size - C.FRAME_HEADROOM - C.FRAME_TAILROOM - HEADERS)
 
 
 # ---- changes --------------------------------------------------------------------------------------

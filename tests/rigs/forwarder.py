@@ -29,7 +29,7 @@ class PlayedHop:
     def __init__(self, number: int, generation: int, quota: int = 512):
         self.number = number
         self.generation = generation
-        self.object = segment.Hop.make(f"hop{number}", number, generation, quota)
+        self.object = segment.Hop.make(f"hop{number}", number, generation, quota, segment.geometry(FRAMES, 2048))
         self.head = self.object.head
         self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.head.clock_mode = C.CLOCK_CAPTURE
@@ -75,9 +75,9 @@ class Rig:
 
     def __init__(self, hops: int = 1, frames: int = FRAMES, capture: bool = True):
         self.pool = segment.Pool.make(frames, 2048)
-        self.forwarder = segment.Forwarder.make(frames)
+        self.forwarder = segment.Forwarder.make(self.pool.geometry)
         self.config = segment.Config.make(C.CLOCK_CAPTURE if capture else C.CLOCK_LIVE)
-        self.records = self.pool.at("struct frame_record", self.pool.head.records)
+        self.records = self.pool.at("struct frame_record", self.pool.geometry.records)
         self.hops = [PlayedHop(n, 1) for n in range(hops)]
         self.control: socket.socket
         self.process: subprocess.Popen[bytes]

@@ -35,7 +35,7 @@ class Rig:
     def __init__(self, options: argparse.Namespace):
         self.journal = open(options.journal, "a") if options.journal else None
         self.pool = Pool.make(options.frames, 2048)
-        self.forwarder = Forwarder.make(options.frames)
+        self.forwarder = Forwarder.make(self.pool.geometry)
         self.config = Config.make(C.CLOCK_LIVE)
         self.ports: list[OpenPort] = []
         self.process: subprocess.Popen[bytes] | None = None

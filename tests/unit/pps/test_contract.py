@@ -9,6 +9,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
+from itf import segment
 from itf.segment import C
 from pps.mistakes import BuildError
 from tests.rigs.contract import LANGUAGES, Language
@@ -185,6 +186,24 @@ def test_many_packets_and_slow_ones(language: Language, tmp_path: Path) -> None:
             assert [b.frame for b in running.collect(400)] == frames
         running.send(*[tcp(payload=b"slowly")] * 20)
         assert len(running.collect(20)) == 20
+        assert running.finish() == ""
+
+
+@every("many")
+def test_a_pool_that_others_spoilt_keeps_no_host_from_starting(
+    language: Language, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = segment.Pool.make
+
+    def spoilt(frames: int, frame_size: int) -> segment.Pool:
+        pool = make(frames, frame_size)
+        segment.ffi.memmove(pool.base, b"\xff" * pool.size, pool.size)
+        return pool
+
+    monkeypatch.setattr(segment.Pool, "make", spoilt)
+    with language.host(tmp_path, "many") as running:
+        running.send(tcp(), tcp())
+        assert verdicts(running.collect(2)) == [FORWARD] * 2
         assert running.finish() == ""
 
 
