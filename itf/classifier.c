@@ -139,4 +139,9 @@ static void classifier_take(struct stage *s, const uint32_t *refs, unsigned n)
 		stage_hand(fabric, target, burst, burst_n);
 }
 
-const struct stage_ops classifier_stage = { .kind = "classifier", .take = classifier_take };
+const struct stage_ops classifier_stage = {
+	.name = "classifier",
+	.id = STAGE_CLASSIFIER,
+	.place = PLACE_CLASSIFIER,
+	.take = classifier_take,
+};

@@ -119,11 +119,8 @@ static bool stage_start(struct forwarder *fw, struct stage *s, struct pending *p
 
 static const struct stage_ops *backend(struct forwarder *fw, unsigned kind)
 {
-	static const char *const name[] = {
-		[PORT_AF_XDP] = "af_xdp", [PORT_AF_PACKET] = "af_packet", [PORT_PCAP] = "pcap"
-	};
-	for (unsigned i = 0; fw->ops[i] != NULL && kind < sizeof name / sizeof name[0] && name[kind]; i++)
-		if (strcmp(fw->ops[i]->kind, name[kind]) == 0)
+	for (unsigned i = 0; fw->ops[i] != NULL; i++)
+		if (fw->ops[i]->port == kind)
 			return fw->ops[i];
 	return NULL;
 }
@@ -235,7 +232,7 @@ void control_take_up(struct forwarder *fw)
 		take_up_hop(fw, n, &w->hop[n]);
 	for (unsigned n = 0; n < SEG_PORTS; n++) {
 		take_up_port(fw, n, &w->port[n]);
-		fw->ports[n].before = fabric->keeping ? fabric->keeping->leave : NULL;
+		fw->ports[n].tapped = fabric->taps > 0;
 		fw->line[n] = main_line(w, n);
 	}
 	cell_store(&fabric->header->epoch, epoch);
@@ -256,6 +253,9 @@ void control_close(struct forwarder *fw)
 		stage_stop(fw, &fw->hops[n]);
 		stage_stop(fw, &fw->previous[n]);
 	}
-	if (fw->fabric.stage[STAGE_NSH] != NULL)
-		fw->nsh.ops->close(&fw->nsh);
+	for (unsigned id = STAGE_SINGLE; id < STAGE_IDS; id++) {
+		struct stage *s = fw->fabric.stage[id];
+		if (s != NULL && s->ops->close)
+			s->ops->close(s);
+	}
 }

@@ -252,7 +252,7 @@ static void run(struct forwarder *fw)
 
 /* ---- beginning ---------------------------------------------------------------------------------- */
 
-static void *map_object(int fd, int protection, size_t least, size_t *size)
+static void *map_memory(int fd, int protection, size_t least, size_t *size)
 {
 	struct stat status;
 	if (fstat(fd, &status) < 0 || (size_t)status.st_size < least)
@@ -260,23 +260,28 @@ static void *map_object(int fd, int protection, size_t least, size_t *size)
 	void *at = mmap(NULL, status.st_size, protection, MAP_SHARED, fd, 0);
 	close(fd);
 	*size = status.st_size;
-	const uint32_t *head = at;
-	if (at == MAP_FAILED || head[0] != SEG_MAGIC || head[1] != SEG_ABI_MAJOR)
-		return NULL;
-	return at;
+	return at != MAP_FAILED ? at : NULL;
+}
+
+static void *map_object(int fd, int protection, size_t least)
+{
+	size_t size;
+	const uint32_t *head = map_memory(fd, protection, least, &size);
+	return head != NULL && head[0] == SEG_MAGIC && head[1] == SEG_ABI_MAJOR ? (void *)head : NULL;
 }
 
 static bool map_segment(struct forwarder *fw, const int fds[3])
 {
 	struct frames *f = &fw->fabric.frames;
 	size_t size;
-	struct pool_header *pool = map_object(fds[0], PROT_READ | PROT_WRITE, sizeof *pool, &size);
-	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own, &size);
-	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config, &size);
-	if (pool == NULL || own == NULL || config == NULL || own->frames != pool->frames ||
-	    pool->frames % 4 != 0)
+	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own);
+	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config);
+	if (own == NULL || config == NULL)
 		return false;
-	f->pool = (uint8_t *)pool;
+	const struct pool_geometry *pool = &own->pool;
+	f->pool = map_memory(fds[0], PROT_READ | PROT_WRITE, pool->size, &size);
+	if (f->pool == NULL || pool->frames == 0 || pool->frames % 4 != 0 || pool->data >= pool->size)
+		return false;
 	f->data = f->pool + pool->data;
 	f->count = pool->frames;
 	f->frame_size = pool->frame_size;
@@ -307,24 +312,37 @@ static void give_up_privileges(void)
 	syscall(SYS_capset, &header, none);
 }
 
-/* The NSH processor, if it is linked in. */
-static void prepare_nsh(struct forwarder *fw)
+/* A stage that there is one of. False with a line on stderr: it cannot be had, or its id is another's. */
+static bool prepare_single(struct forwarder *fw, const struct stage_ops *ops)
 {
-	char why[SEG_WHY];
-	for (unsigned i = 0; fw->ops[i] != NULL; i++) {
-		if (strcmp(fw->ops[i]->kind, "nsh") != 0)
-			continue;
-		fw->nsh = (struct stage){ .ops = fw->ops[i],
-					  .fabric = &fw->fabric,
-					  .id = STAGE_NSH,
-					  .in = &fw->fabric.frames.stats[PLACE_NSH],
-					  .watched = -1 };
-		if (fw->nsh.ops->open(&fw->nsh, NULL, 0, why, sizeof why) == 0)
-			fw->fabric.stage[STAGE_NSH] = &fw->nsh;
-	}
+	char why[SEG_WHY] = "its id is no free one";
+	if (ops->id < STAGE_SINGLE || ops->id >= STAGE_IDS || fw->fabric.stage[ops->id] != NULL)
+		goto failed;
+	struct stage *s = &fw->single[ops->id - STAGE_SINGLE];
+	*s = (struct stage){ .ops = ops,
+			     .fabric = &fw->fabric,
+			     .id = ops->id,
+			     .in = &fw->fabric.frames.stats[ops->place],
+			     .watched = -1 };
+	if (ops->open != NULL && ops->open(s, NULL, 0, why, sizeof why) < 0)
+		goto failed;
+	fw->fabric.stage[ops->id] = s;
+	return true;
+failed:
+	fprintf(stderr, "coven-forwarder: stage %s: %s\n", ops->name, why);
+	return false;
 }
 
-static void prepare(struct forwarder *fw)
+static bool prepare_singles(struct forwarder *fw)
+{
+	bool all = prepare_single(fw, &classifier_stage);
+	for (unsigned i = 0; fw->ops[i] != NULL; i++)
+		if (fw->ops[i]->id != 0)
+			all = prepare_single(fw, fw->ops[i]) && all;
+	return all;
+}
+
+static bool prepare(struct forwarder *fw)
 {
 	struct fabric *fabric = &fw->fabric;
 	bool again = fabric->header->state != FORWARDER_STARTING;
@@ -335,19 +353,15 @@ static void prepare(struct forwarder *fw)
 		fw->hops[n] = (struct stage){ .fabric = fabric, .number = n, .watched = -1 };
 	for (unsigned n = 0; n < SEG_PORTS; n++)
 		fw->ports[n] = (struct stage){ .fabric = fabric, .number = n, .watched = -1 };
-	fw->classifier = (struct stage){ .ops = &classifier_stage,
-					 .fabric = fabric,
-					 .id = STAGE_CLASSIFIER,
-					 .in = &fabric->frames.stats[PLACE_CLASSIFIER],
-					 .watched = -1 };
-	fabric->stage[STAGE_CLASSIFIER] = &fw->classifier;
-	prepare_nsh(fw);
+	if (!prepare_singles(fw))
+		return false;
 	fw->sleep_all = epoll_create1(EPOLL_CLOEXEC);
 	fw->sleep_hops = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = fw->control };
 	epoll_ctl(fw->sleep_all, EPOLL_CTL_ADD, fw->control, &event);
 	epoll_ctl(fw->sleep_hops, EPOLL_CTL_ADD, fw->control, &event);
 	cell_store(&fabric->header->state, FORWARDER_RUNNING);
+	return true;
 }
 
 int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops)
@@ -373,7 +387,8 @@ int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops)
 	}
 	fw->control = fds[3];
 	fw->ops = ops;
-	prepare(fw);
+	if (!prepare(fw))
+		return 1;
 	run(fw);
 	free(fw->fabric.frames.spare);
 	free(fw);

@@ -20,11 +20,12 @@ struct forwarder {
 	int sleep_all;			    /* epoll: control, ports, hops */
 	int sleep_hops;			    /* epoll: control and hops, when ports wait for a hop */
 	const struct stage_ops *const *ops; /* NULL-terminated: what is linked in */
-	struct stage hops[SEG_HOPS], ports[SEG_PORTS], classifier, nsh;
-	struct stage previous[SEG_HOPS]; /* generation 0: none */
-	uint32_t swapping;		 /* bit per hop that has one */
-	uint32_t orphans;		 /* hops whose predecessor an earlier forwarder may have had */
-	uint32_t swapped;		 /* of them, those that have given everything back */
+	struct stage hops[SEG_HOPS], ports[SEG_PORTS];
+	struct stage single[STAGE_IDS - STAGE_SINGLE]; /* by id: those that there is one of */
+	struct stage previous[SEG_HOPS];	       /* generation 0: none */
+	uint32_t swapping;			       /* bit per hop that has one */
+	uint32_t orphans; /* hops whose predecessor an earlier forwarder may have had */
+	uint32_t swapped; /* of them, those that have given everything back */
 	struct pending pending_hop[SEG_HOPS], pending_port[SEG_PORTS];
 	uint32_t line
 		[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */

@@ -15,10 +15,6 @@ enum { PREFETCH = 4 };
 
 static const uint64_t STALL_NS = 20000000; /* a hop that does not move holds ports up no longer than this */
 
-/* How far `to` is filled, published or not: a forwarder that is started again publishes the rest, or those
- * packets would stay with the hop for ever. */
-#define PUT(header) ((header)->to_vnfc_head.reserved[0])
-
 static const struct hop_wiring *wired(const struct stage *s)
 {
 	return &s->fabric->wiring[s->fabric->epoch & 1]->hop[s->number];
@@ -72,8 +68,9 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 	hop->bell = fds[1];
 	close(fds[0]);
 	ring_open(&hop->to, (uint32_t *)(base + h->to_vnfc), slots, &h->to_vnfc_head, &h->to_vnfc_tail);
-	if (PUT(h) - hop->to.mine <= slots) {
-		hop->to.mine = PUT(h);
+	if (h->to_vnfc_head.filled - hop->to.mine <= slots) {
+		/* a forwarder before us was about to publish it: those packets would stay with the hop for ever */
+		hop->to.mine = h->to_vnfc_head.filled;
 		ring_publish(&hop->to);
 		bell_wake(&h->host_asleep);
 	}
@@ -140,12 +137,12 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 			r->time_ns = f->priv[refs[i]].time_ns;
 		bytes += r->len;
 	}
-	if (w->aware && s->fabric->keeping)
-		s->fabric->keeping->show(s->fabric, refs, take);
+	if (w->aware)
+		taps_show(s->fabric, refs, take);
 	s->in->bytes_in += bytes;
 	hop->has += take;
 	ring_put(&hop->to, refs, take);
-	PUT(hop->header) = hop->to.mine;
+	hop->header->to_vnfc_head.filled = hop->to.mine;
 }
 
 /* Would packets overtake others that a predecessor has yet to give back? */
@@ -190,9 +187,9 @@ static bool adopt(struct stage *s, uint32_t ref, const struct frame_record *r)
 					.port = port,
 					.link = r->link <= LINK_OTHER ? r->link : LINK_OTHER };
 	uint32_t from = __atomic_load_n(&fabric->frames.record[ref].cloned_from, __ATOMIC_RELAXED) - 1;
-	if ((r->flags & FRAME_CLONED) && fabric->keeping && from < fabric->frames.count &&
+	if ((r->flags & FRAME_CLONED) && from < fabric->frames.count &&
 	    fabric->frames.owner[from] == OWNER_HOP + ((struct hop *)s->self)->tag)
-		fabric->keeping->clone(fabric, ref, from);
+		taps_clone(fabric, ref, from);
 	return graph < w->graphs;
 }
 
@@ -313,14 +310,14 @@ static unsigned hop_poll(struct stage *s, unsigned budget)
 	unsigned n = ring_take(&hop->from, refs, budget < SEG_HOST_BURST ? budget : SEG_HOST_BURST);
 	if (n == 0)
 		return 0;
-	const struct keeping_ops *keeping = wired(s)->aware ? s->fabric->keeping : NULL;
+	bool aware = wired(s)->aware;
 	for (unsigned i = 0; i < n; i++) {
 		if (i + PREFETCH < n && refs[i + PREFETCH] < f->count) {
 			__builtin_prefetch(&f->record[refs[i + PREFETCH]]);
 			__builtin_prefetch(&f->priv[refs[i + PREFETCH]]);
 		}
 		uint16_t to = hop_take_back(s, refs[i]);
-		if (to == STAGE_IDS || (keeping && !keeping->read_back(s->fabric, refs[i])))
+		if (to == STAGE_IDS || (aware && !taps_read_back(s->fabric, refs[i])))
 			continue;
 		if (burst_n == SEG_BURST || (burst_n > 0 && to != target)) {
 			stage_hand(s->fabric, target, burst, burst_n);
@@ -465,7 +462,7 @@ uint32_t hop_has(struct stage *s)
 }
 
 const struct stage_ops hop_stage = {
-	.kind = "hop",
+	.name = "hop",
 	.open = hop_open,
 	.poll = hop_poll,
 	.take = hop_take,

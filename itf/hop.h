@@ -25,7 +25,9 @@ struct hop_end {
 	int bell; /* eventfd; belongs to the caller */
 };
 
-static inline void *hop_map(int fd, size_t least, size_t *size, const char *what, char *why, size_t why_size)
+/* `headed`: it begins with a magic and an ABI. */
+static inline void *hop_map(int fd, size_t least, bool headed, size_t *size, const char *what, char *why,
+			    size_t why_size)
 {
 	struct stat status = { 0 };
 	errno = 0;
@@ -40,8 +42,8 @@ static inline void *hop_map(int fd, size_t least, size_t *size, const char *what
 		return NULL;
 	}
 	*size = (size_t)status.st_size;
-	const uint32_t *head = (const uint32_t *)at; /* magic, major and minor come first in every object */
-	if (head[0] != SEG_MAGIC || head[1] != SEG_ABI_MAJOR) {
+	const uint32_t *head = (const uint32_t *)at;
+	if (headed && (head[0] != SEG_MAGIC || head[1] != SEG_ABI_MAJOR)) {
 		snprintf(why, why_size, "%s: expected magic %x with ABI major %d, found %x with %u", what,
 			 (unsigned)SEG_MAGIC, (int)SEG_ABI_MAJOR, (unsigned)head[0], (unsigned)head[1]);
 		munmap(at, *size);
@@ -71,18 +73,17 @@ static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bel
 {
 	memset(e, 0, sizeof(*e));
 	e->bell = bell_fd;
-	e->pool =
-		(uint8_t *)hop_map(pool_fd, sizeof(struct pool_header), &e->pool_size, "pool", why, why_size);
+	e->pool = (uint8_t *)hop_map(pool_fd, 1, false, &e->pool_size, "pool", why, why_size);
 	if (!e->pool)
 		return -1;
-	e->head = (struct hop_header *)hop_map(hop_fd, sizeof(struct hop_header), &e->hop_size, "hop", why,
-					       why_size);
+	e->head = (struct hop_header *)hop_map(hop_fd, sizeof(struct hop_header), true, &e->hop_size, "hop",
+					       why, why_size);
 	if (!e->head) {
 		hop_detach(e);
 		return -1;
 	}
-	const struct pool_header *pool = (const struct pool_header *)e->pool;
 	struct hop_header *head = e->head;
+	const struct pool_geometry *pool = &head->pool;
 	uint64_t n = pool->frames, slots = head->ring_slots, ring = slots * sizeof(uint32_t);
 	if (n == 0 || n > FRAME_INDEX_MASK || pool->frame_size < 1024 ||
 	    (pool->frame_size & (pool->frame_size - 1)) ||
@@ -92,7 +93,7 @@ static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bel
 	    !hop_fits(head->to_vnfc, ring, e->hop_size) || !hop_fits(head->from_vnfc, ring, e->hop_size) ||
 	    !hop_fits(head->spare, ring, e->hop_size) ||
 	    !hop_fits(head->state, HOP_STATE_BYTES, e->hop_size)) {
-		snprintf(why, why_size, "the sizes in the pool's or the hop's header do not fit its object");
+		snprintf(why, why_size, "the sizes in the hop's header do not fit its object or the pool");
 		hop_detach(e);
 		return -1;
 	}
@@ -104,7 +105,7 @@ static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bel
 	e->frames = pool->frames;
 	e->frame_size = pool->frame_size;
 	e->frame_shift = (uint32_t)__builtin_ctz(pool->frame_size);
-	e->pool_bits = pool->pool_id << FRAME_POOL_SHIFT;
+	e->pool_bits = pool->id << FRAME_POOL_SHIFT;
 	ring_open(&e->to, (uint32_t *)(base + head->to_vnfc), head->ring_slots, &head->to_vnfc_tail,
 		  &head->to_vnfc_head);
 	ring_open(&e->from, (uint32_t *)(base + head->from_vnfc), head->ring_slots, &head->from_vnfc_head,

@@ -47,8 +47,9 @@ enum { FRAME_INDEX_MASK = 0x00ffffff, FRAME_POOL_SHIFT = 24 };
 
 /* Stage ids. Ports first, then hops, then the platform's own places. */
 enum {
-	STAGE_PORT = 0, /* + port number: that port's leaving side */
-	STAGE_HOP = 16, /* + hop number */
+	STAGE_PORT = 0,	   /* + port number: that port's leaving side */
+	STAGE_HOP = 16,	   /* + hop number */
+	STAGE_SINGLE = 48, /* from here on stages that there is one of */
 	STAGE_CLASSIFIER = 48,
 	STAGE_NSH = 49,
 	STAGE_FLOW = 50,
@@ -162,15 +163,17 @@ struct frame_saved {
 
 /* ---- pool ------------------------------------------------------------------------------------ */
 
-struct pool_header {
-	uint32_t magic, abi_major, abi_minor, pool_id;
-	uint32_t frames;     /* number of frames */
+/* The pool has no header, since every VNFC may write to it: what it is stands in the objects that each of its users
+ * has for itself. Written once by K. */
+struct pool_geometry {
+	uint32_t frames;     /* number of frames, a multiple of 4 */
 	uint32_t frame_size; /* bytes, a power of two: 2048 or 4096 */
-	uint64_t records;    /* offset of struct frame_record[frames] */
-	uint64_t nsh;	     /* offset of uint8_t[frames][FRAME_NSH_AREA] */
-	uint64_t data;	     /* offset of the frames, page aligned: the UMEM */
-	uint64_t size;	     /* of the object */
-	uint64_t reserved[2];
+	uint32_t id;
+	uint32_t reserved;
+	uint64_t records; /* offset of struct frame_record[frames] */
+	uint64_t nsh;	  /* offset of uint8_t[frames][FRAME_NSH_AREA] */
+	uint64_t data;	  /* offset of the frames, page aligned: the UMEM */
+	uint64_t size;	  /* of the object */
 };
 
 /* ---- hop-N ----------------------------------------------------------------------------------- */
@@ -178,7 +181,8 @@ struct pool_header {
 /* One end's position in a ring, alone on its pair of cache lines. Positions run freely and are masked. */
 struct ring_cell {
 	uint32_t position;
-	uint32_t reserved[31];
+	uint32_t filled; /* F, to_vnfc_head: how far the ring is filled, published or not */
+	uint32_t reserved[30];
 };
 
 enum clock_mode { CLOCK_LIVE = 0, CLOCK_CAPTURE = 1 };
@@ -219,7 +223,8 @@ struct hop_header {
 	uint64_t state; /* offset of HOP_STATE_BYTES of VNFC_STATE, carried over a restart by K */
 	uint64_t wall_minus_monotonic; /* ns: what makes wall() out of now() (capture mode: 0) */
 	char name[SEG_NAME];
-	uint32_t reserved_k[2];
+	struct pool_geometry pool;
+	uint32_t reserved_k[22]; /* the rings' cells begin on a pair of cache lines */
 
 	struct ring_cell to_vnfc_head;	 /* F */
 	struct ring_cell to_vnfc_tail;	 /* H */
@@ -298,7 +303,8 @@ enum forwarder_state {
 };
 
 struct forwarder_header {
-	uint32_t magic, abi_major, abi_minor, frames;
+	uint32_t magic, abi_major, abi_minor, reserved0;
+	struct pool_geometry pool;
 	uint64_t owners;   /* offset of uint16_t[frames] */
 	uint64_t privates; /* offset of struct frame_private[frames] */
 	uint64_t saved;	   /* offset of struct frame_saved[frames] */

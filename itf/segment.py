@@ -108,21 +108,28 @@ def _header(obj: SegmentObject, ctype: str) -> Any:
 
 
 class Pool(SegmentObject):
-    """The packet pool. `frames` and `frame_size` (2048 or 4096) as asked for."""
+    """The packet pool: `frames` and `frame_size` (2048 or 4096) as asked for. VNFCs may write to all of it, so what it
+    is (struct pool_geometry) is not in it."""
 
-    head: Any
+    geometry: Any
 
     @classmethod
     def make(cls, frames: int, frame_size: int) -> Pool:
-        records = page_up(ffi.sizeof("struct pool_header"))
-        nsh = records + frames * ffi.sizeof("struct frame_record")
-        data = page_up(nsh + frames * C.FRAME_NSH_AREA)
-        obj = cls.create("pool", data + frames * frame_size)
+        shape = geometry(frames, frame_size)
+        obj = cls.create("pool", shape.size)
         assert isinstance(obj, Pool)
-        obj.head = head = _header(obj, "struct pool_header")
-        head.frames, head.frame_size = frames, frame_size
-        head.records, head.nsh, head.data = records, nsh, data
+        obj.geometry = shape
         return obj
+
+
+def geometry(frames: int, frame_size: int) -> Any:
+    """The struct pool_geometry of a pool."""
+    shape = ffi.new("struct pool_geometry *")
+    shape.frames, shape.frame_size = frames, frame_size
+    shape.nsh = frames * ffi.sizeof("struct frame_record")  # records come first
+    shape.data = page_up(shape.nsh + frames * C.FRAME_NSH_AREA)
+    shape.size = page_up(shape.data + frames * frame_size)
+    return shape
 
 
 class Hop(SegmentObject):
@@ -131,7 +138,8 @@ class Hop(SegmentObject):
     head: Any
 
     @classmethod
-    def make(cls, name: str, number: int, generation: int, quota: int, **fields: int) -> Hop:
+    def make(cls, name: str, number: int, generation: int, quota: int, pool: Any, **fields: int) -> Hop:
+        """`pool`: the struct pool_geometry of its packets' pool."""
         slots = 1
         while slots < quota + SPARES:
             slots *= 2
@@ -143,6 +151,7 @@ class Hop(SegmentObject):
         head.number, head.generation, head.ring_slots = number, generation, slots
         head.to_vnfc, head.from_vnfc, head.spare = to_vnfc, to_vnfc + 4 * slots, to_vnfc + 8 * slots
         head.state = state
+        head.pool = pool[0]
         head.deadline = NEVER
         put_text(head.name, name)
         for key, value in fields.items():
@@ -156,14 +165,16 @@ class Forwarder(SegmentObject):
     head: Any
 
     @classmethod
-    def make(cls, frames: int) -> Forwarder:
+    def make(cls, pool: Any) -> Forwarder:
+        """`pool`: a struct pool_geometry."""
+        frames = pool.frames
         owners = page_up(ffi.sizeof("struct forwarder_header"))
         privates = page_up(owners + 2 * frames)
         saved = page_up(privates + frames * ffi.sizeof("struct frame_private"))
         obj = cls.create("forwarder", saved + frames * ffi.sizeof("struct frame_saved"))
         assert isinstance(obj, Forwarder)
         obj.head = head = _header(obj, "struct forwarder_header")
-        head.frames = frames
+        head.pool = pool[0]
         head.owners, head.privates, head.saved = owners, privates, saved
         return obj
 

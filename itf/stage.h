@@ -16,11 +16,12 @@ struct stage;
 struct flow_entry;
 struct fabric;
 
-/* What a stage offers that keeps headers of packets beside them while VNFCs have them (NSH). */
-struct keeping_ops {
-	/* Stands before a port that such packets may leave by: takes a burst as the port's own `take` does. */
+/* What sees packets beside the stages on their way (headers kept beside them, later the flow table): several at once,
+ * each registers itself by fabric_tap() when it begins. A hook may be NULL. */
+struct tap_ops {
+	/* Stands before a port: takes a burst as the port's own `take` does, and hands on by port_take(). */
 	void (*leave)(struct stage *port, const uint32_t *refs, unsigned n);
-	/* A VNFC that wants to see the headers is about to get these packets. */
+	/* A VNFC that wants to see headers is about to get these packets. */
 	void (*show)(struct fabric *fabric, const uint32_t *refs, unsigned n);
 	/* It gave one back. False: what it made of the headers cannot be, the packet was dropped. */
 	bool (*read_back)(struct fabric *fabric, uint32_t ref);
@@ -28,14 +29,17 @@ struct keeping_ops {
 	void (*clone)(struct fabric *fabric, uint32_t ref, uint32_t from);
 };
 
+enum { TAPS = 4 };
+
 /* What the stages of one forwarder share. */
 struct fabric {
 	struct frames frames;
 	const struct config_header *config;
 	const struct wiring *wiring[2]; /* by the low bit of a packet's epoch */
 	struct forwarder_header *header;
-	struct stage *stage[STAGE_IDS];	   /* NULL: not there */
-	const struct keeping_ops *keeping; /* NULL: nobody keeps headers */
+	struct stage *stage[STAGE_IDS]; /* NULL: not there */
+	const struct tap_ops *tap[TAPS];
+	unsigned taps;
 	uint32_t epoch;
 	bool capture;		/* time is the captures' */
 	uint64_t capture_until; /* capture mode: a port hands on packets up to this time, no further */
@@ -45,7 +49,11 @@ struct fabric {
 };
 
 struct stage_ops {
-	const char *kind;
+	/* What it is. Its drop reasons are rows of reasons.h, since VNFC hosts keep their names free, too. */
+	const char *name;
+	uint32_t port;	/* enum port_kind of a port's backend, else PORT_NONE */
+	uint16_t id;	/* STAGE_* of a stage that there is one of, from the start; 0: a port or a hop */
+	uint16_t place; /* PLACE_* of the figures of one with an id */
 	/* Start with the descriptors that the keeper sent (the stage owns and closes them). 0, or -1 with a
 	 * reason in why. A stage that is opened again after a forwarder's restart finds its memory in
 	 * fabric->header->memory[]. */
@@ -81,10 +89,9 @@ struct stage {
 	struct place_stats *in;	 /* a port's arriving side; a hop's or other stage's only figures */
 	struct place_stats *out; /* a port's leaving side */
 	bool touched;		 /* was handed something since the last flush */
-	/* a port: what is handed to it goes here instead, NULL mostly */
-	void (*before)(struct stage *s, const uint32_t *refs, unsigned n);
-	int watched; /* descriptor in the epoll set, -1 none */
-	void *self;  /* the stage's own memory */
+	bool tapped;		 /* a port: taps stand before it */
+	int watched;		 /* descriptor in the epoll set, -1 none */
+	void *self;		 /* the stage's own memory */
 };
 
 /* Where a way leads that no stage is at the end of: a port that is not open, or nowhere. */
@@ -98,6 +105,62 @@ static inline void stage_missing(struct fabric *fabric, uint16_t id, const uint3
 	fabric->frames.stats[place].received += n;
 }
 
+/* Register a tap. False: there are TAPS already. */
+static inline bool fabric_tap(struct fabric *fabric, const struct tap_ops *tap)
+{
+	if (fabric->taps == TAPS)
+		return false;
+	fabric->tap[fabric->taps++] = tap;
+	return true;
+}
+
+static inline void fabric_untap(struct fabric *fabric, const struct tap_ops *tap)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < fabric->taps; i++)
+		if (fabric->tap[i] != tap)
+			fabric->tap[kept++] = fabric->tap[i];
+	fabric->taps = kept;
+}
+
+static inline void taps_show(struct fabric *fabric, const uint32_t *refs, unsigned n)
+{
+	for (unsigned i = 0; i < fabric->taps; i++)
+		if (fabric->tap[i]->show != NULL)
+			fabric->tap[i]->show(fabric, refs, n);
+}
+
+/* False: one of them has dropped it. */
+static inline bool taps_read_back(struct fabric *fabric, uint32_t ref)
+{
+	for (unsigned i = 0; i < fabric->taps; i++)
+		if (fabric->tap[i]->read_back != NULL && !fabric->tap[i]->read_back(fabric, ref))
+			return false;
+	return true;
+}
+
+static inline void taps_clone(struct fabric *fabric, uint32_t ref, uint32_t from)
+{
+	for (unsigned i = 0; i < fabric->taps; i++)
+		if (fabric->tap[i]->clone != NULL)
+			fabric->tap[i]->clone(fabric, ref, from);
+}
+
+/* Hand packets to a port through the taps that come after `past` (NULL: through all of them). */
+static inline void port_take(struct stage *port, const struct tap_ops *past, const uint32_t *refs, unsigned n)
+{
+	const struct fabric *fabric = port->fabric;
+	for (unsigned i = 0; i < fabric->taps; i++) {
+		if (past == NULL && fabric->tap[i]->leave != NULL) {
+			fabric->tap[i]->leave(port, refs, n);
+			return;
+		}
+		if (fabric->tap[i] == past)
+			past = NULL;
+	}
+	port->ops->take(port, refs, n);
+}
+
 static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t *refs, unsigned n)
 {
 	struct stage *s = id < STAGE_IDS ? fabric->stage[id] : NULL;
@@ -108,8 +171,8 @@ static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t
 		return;
 	}
 	s->touched = true;
-	if (__builtin_expect(s->before != NULL, 0))
-		s->before(s, refs, n);
+	if (__builtin_expect(s->tapped, 0))
+		port_take(s, NULL, refs, n);
 	else
 		s->ops->take(s, refs, n);
 }
@@ -120,5 +183,5 @@ static inline const struct wiring *packet_wiring(const struct fabric *fabric, ui
 	return fabric->wiring[fabric->frames.priv[ref].epoch & 1];
 }
 
-extern const struct stage_ops af_xdp_stage, af_packet_stage, pcap_stage, hop_stage, classifier_stage;
+extern const struct stage_ops hop_stage, classifier_stage;
 #endif

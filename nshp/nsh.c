@@ -305,6 +305,8 @@ static void nsh_take(struct stage *s, const uint32_t *refs, unsigned n)
 	s->in->bursts += seen > 0;
 }
 
+static const struct tap_ops keeping;
+
 /* Packets that leave by a port: those that came with a header, or that a rule gave one, get it now. */
 static void nsh_leave(struct stage *port, const uint32_t *refs, unsigned n)
 {
@@ -318,7 +320,7 @@ static void nsh_leave(struct stage *port, const uint32_t *refs, unsigned n)
 	while (none < n && f->priv[refs[none]].nsh_len == 0 && f->priv[refs[none]].encap == 0)
 		none++;
 	if (none == n) {
-		port->ops->take(port, refs, n);
+		port_take(port, &keeping, refs, n);
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -338,7 +340,7 @@ static void nsh_leave(struct stage *port, const uint32_t *refs, unsigned n)
 		}
 		if (burst_n > 0 && to != out) {
 			out->touched = true;
-			out->ops->take(out, burst, burst_n);
+			port_take(out, &keeping, burst, burst_n);
 			burst_n = 0;
 		}
 		out = to;
@@ -346,13 +348,13 @@ static void nsh_leave(struct stage *port, const uint32_t *refs, unsigned n)
 	}
 	if (burst_n > 0) {
 		out->touched = true;
-		out->ops->take(out, burst, burst_n);
+		port_take(out, &keeping, burst, burst_n);
 	}
 	stats->received += received;
 	stats->forwarded += forwarded;
 }
 
-static const struct keeping_ops keeping = {
+static const struct tap_ops keeping = {
 	.leave = nsh_leave,
 	.show = proxy_show,
 	.read_back = proxy_read_back,
@@ -367,15 +369,25 @@ static int nsh_open(struct stage *s, const int *fds, unsigned count, char *why, 
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
-	s->fabric->keeping = &keeping;
+	if (!fabric_tap(s->fabric, &keeping)) {
+		snprintf(why, why_size, "too many taps");
+		return -1;
+	}
 	return 0;
 }
 
 static void nsh_close(struct stage *s)
 {
-	s->fabric->keeping = NULL;
+	fabric_untap(s->fabric, &keeping);
 	free(s->self);
 	s->self = NULL;
 }
 
-const struct stage_ops nsh_stage = { .kind = "nsh", .open = nsh_open, .take = nsh_take, .close = nsh_close };
+const struct stage_ops nsh_stage = {
+	.name = "nsh",
+	.id = STAGE_NSH,
+	.place = PLACE_NSH,
+	.open = nsh_open,
+	.take = nsh_take,
+	.close = nsh_close,
+};

@@ -68,7 +68,7 @@ void transport_finish(uint8_t *data, uint32_t len, const struct outer *o);
 /* Take outer and NSH header (checked, at offset `at`) off, and what lies behind `end`. */
 void proxy_strip(struct fabric *fabric, uint32_t ref, uint32_t at, uint8_t ip, uint32_t end);
 
-/* The hooks of struct keeping_ops. */
+/* The hooks of struct tap_ops. */
 void proxy_show(struct fabric *fabric, const uint32_t *refs, unsigned n);
 bool proxy_read_back(struct fabric *fabric, uint32_t ref);
 void proxy_clone(struct fabric *fabric, uint32_t ref, uint32_t from);

@@ -1,45 +1,24 @@
-"""The languages that VNFCs can be written in: one line a language.
-
-A framework says how sources become an artifact (`build_command`, run in confinement; `parse_errors` reads
-what it wrote), how the host of an artifact is started (`host_command`), and what both must be able to read
-(`visible`). One with a heap of its own also says how it is bounded (`limit_heap`), one that
-knows several engines takes the descriptor's choice (`choose_engine`).
-"""
+"""The languages that VNFCs can be written in: one line a language."""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from pathlib import PurePosixPath
 
+from itf.mistakes import Mistake
 from pps.c.framework import CFramework
 from pps.click.framework import ClickFramework
 from pps.exec.framework import ExecFramework
+from pps.framework import Framework
 from pps.java.framework import JavaFramework
 from pps.javascript.framework import JavascriptFramework
 from pps.python.framework import PythonFramework
 
-
-class Framework(Protocol):
-    name: str
-    suffixes: Any  #: of file names, a tuple
-
-    def artifact_name(self, vnfc: str) -> str: ...
-    def build_command(
-        self, sources: list[Path], include: Path, output: Path, libs: list[str]
-    ) -> list[str]: ...
-    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]: ...
-    def host_command(self, artifact: Path, name: str) -> list[str]: ...
-    def visible(self) -> list[Path]: ...
-
-
 FRAMEWORKS: dict[str, type[Framework]] = {
-    "c": CFramework,
-    "click": ClickFramework,
-    "exec": ExecFramework,
-    "java": JavaFramework,
-    "javascript": JavascriptFramework,
-    "python": PythonFramework,
-}
+    framework.name: framework
+    for framework in (
+        CFramework, PythonFramework, ClickFramework, JavaFramework, JavascriptFramework, ExecFramework,
+    )
+}  # fmt: skip
 
 SUFFIXES = {suffix: name for name, framework in FRAMEWORKS.items() for suffix in framework.suffixes}
 
@@ -49,10 +28,6 @@ def language_of(source: str) -> str | None:
     return SUFFIXES.get(PurePosixPath(source).suffix)
 
 
-def missing(language: str, engine: str = "auto") -> tuple[str, str, str] | None:
-    """(found, expected, remedy) if what runs this language, by that engine, is not on this machine; None if it is."""
-    framework = FRAMEWORKS[language]
-    if engine != "auto" and (by_engine := getattr(framework, "missing_engine", None)) is not None:
-        return by_engine(engine)
-    look = getattr(framework, "missing", None)
-    return look() if look is not None else None
+def missing(language: str, engine: str = "auto") -> Mistake | None:
+    """What runs this language, by that engine, and is not on this machine; None if it is."""
+    return FRAMEWORKS[language].missing(engine)

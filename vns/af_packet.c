@@ -449,7 +449,8 @@ static int packet_open(struct stage *s, const int *fds, unsigned count, char *wh
 }
 
 const struct stage_ops af_packet_stage = {
-	.kind = "af_packet",
+	.name = "af_packet",
+	.port = PORT_AF_PACKET,
 	.open = packet_open,
 	.poll = packet_poll,
 	.take = packet_take,

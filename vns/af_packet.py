@@ -80,7 +80,7 @@ def _open(port: OpenPort, interface: Interface, pool: Pool) -> None:
     interface.silence()
     interface.bring_up()
     segments, how = _who_cuts(port, interface)
-    slot = pool.head.frame_size
+    slot = pool.geometry.frame_size
     tx = _packet_socket(port)
     rx = _packet_socket(port)
     tx.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)

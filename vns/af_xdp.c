@@ -471,7 +471,8 @@ static int xdp_open(struct stage *s, const int *fds, unsigned count, char *why, 
 }
 
 const struct stage_ops af_xdp_stage = {
-	.kind = "af_xdp",
+	.name = "af_xdp",
+	.port = PORT_AF_XDP,
 	.open = xdp_open,
 	.poll = xdp_poll,
 	.take = xdp_take,

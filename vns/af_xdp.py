@@ -88,12 +88,12 @@ def _open(port: OpenPort, interface: Interface, pool: Pool, generic: bool) -> No
     interface.promiscuous()
     if driver != "veth":  # no driver but veth's gives a tag back that it took out: leave it in the data
         interface.switch_off("rx-vlan-hw-parse")
-    lent = min(LEND, pool.head.frames // 4)
+    lent = min(LEND, pool.geometry.frames // 4)
     port.parameters = [RINGS, max(LEND_LEAST, lent // port.queues)]
     for queue in range(port.queues):
         fd = native.open_socket(
-            pool.base + pool.head.data, pool.head.frames * pool.head.frame_size,
-            chunk=pool.head.frame_size, headroom=C.FRAME_HEADROOM - XDP_HEADROOM, entries=RINGS,
+            pool.base + pool.geometry.data, pool.geometry.frames * pool.geometry.frame_size,
+            chunk=pool.geometry.frame_size, headroom=C.FRAME_HEADROOM - XDP_HEADROOM, entries=RINGS,
             ifindex=port.ifindex, queue=queue, first=port.fds[0] if queue else -1,
             bind_flags=native.NEED_WAKEUP | (native.COPY if generic else 0),
         )  # fmt: skip

@@ -23,7 +23,7 @@ def open(name: str, interface: str, pool: Pool, journal: Journal, *, take: bool 
         try:
             return af_xdp.open(name, interface, pool, journal, take=take)
         except PortRefused as refused:
-            why = str(refused)
+            why = refused.why
     port = af_packet.open(name, interface, pool, journal, take=take)
     port.why += f"; not af_xdp: {why}"
     return port

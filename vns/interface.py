@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from itf.mistakes import Mistake
 from itf.segment import C, Pool
 from vns import ethtool
 from vns.port import Journal, OpenPort, PortRefused, mistake, refuse
@@ -119,7 +120,7 @@ def tree(interface: str) -> dict[str, str | None]:
     return found
 
 
-def objections(name: str, interface: str) -> list[dict[str, Any]]:
+def objections(name: str, interface: str) -> list[Mistake]:
     """Why the host should keep this interface, all reasons: what it has itself, and what lives above it (VLANs,
     macvlans, bridges, bonds, VRFs, tunnels). `take` overrides them."""
     found = []
@@ -163,7 +164,7 @@ def check(name: str, interface: str, pool: Pool, take: bool) -> int:
 
 def largest_mtu(pool: Pool) -> int:
     """The largest MTU whose packets its frames hold."""
-    return int(pool.head.frame_size - C.FRAME_HEADROOM - C.FRAME_TAILROOM - HEADERS)
+    return int(pool.geometry.frame_size - C.FRAME_HEADROOM - C.FRAME_TAILROOM - HEADERS)
 
 
 # ---- changes --------------------------------------------------------------------------------------

@@ -296,7 +296,8 @@ static void pcap_close_port(struct stage *s)
 }
 
 const struct stage_ops pcap_stage = {
-	.kind = "pcap",
+	.name = "pcap",
+	.port = PORT_PCAP,
 	.open = pcap_open_port,
 	.poll = pcap_poll,
 	.take = pcap_take,

@@ -15,6 +15,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from itf.mistakes import Mistake
 from itf.segment import C
 from vns.port import OpenPort, PortRefused
 
@@ -81,7 +82,7 @@ def open(name: str, read: str | Path | None = None, write: str | Path | None = N
     """
     port = CapturePort(name)
     port.why = _why(read, write)
-    mistakes: list[dict[str, Any]] = []
+    mistakes: list[Mistake] = []
     for path, opener, verb in ((read, _open_read, "read"), (write, _open_write, "write")):
         if path is None:
             continue
@@ -121,11 +122,10 @@ def _why(read: str | Path | None, write: str | Path | None) -> str:
     return " and ".join(parts) if parts else "no capture: nothing comes in, what leaves is gone"
 
 
-def _mistake(name: str, verb: str, path: str | Path, wrong: _Wrong) -> dict[str, Any]:
-    return {
-        "file": str(path), "line": None, "column": None, "field": f"ports.{name}.{verb}",
-        "found": wrong.found, "expected": wrong.expected, "remedy": wrong.remedy,
-    }  # fmt: skip
+def _mistake(name: str, verb: str, path: str | Path, wrong: _Wrong) -> Mistake:
+    return Mistake(
+        file=str(path), field=f"ports.{name}.{verb}", found=wrong.found, expected=wrong.expected, remedy=wrong.remedy
+    )
 
 
 def _explain(error: OSError, path: Path, verb: str) -> _Wrong:

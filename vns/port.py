@@ -8,30 +8,30 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from itf.mistakes import Mistake, Refused
 from itf.segment import C
 
 #: Writes one entry to the keeper's journal; called before the change that the entry describes.
 Journal = Callable[[Mapping[str, Any]], None]
 
 
-class PortRefused(Exception):
-    """A port cannot be opened. `mistakes`: {field, found, expected, remedy}, everything that is wrong."""
+class PortRefused(Refused):
+    """A port cannot be opened: everything that is wrong."""
 
-    def __init__(self, mistakes: list[dict[str, Any]]):
-        self.mistakes = mistakes
-        super().__init__("; ".join(str(m["found"]) for m in mistakes))
+    @property
+    def why(self) -> str:
+        """In one line."""
+        return "; ".join(str(mistake.found) for mistake in self.mistakes)
 
 
 def refuse(name: str, found: str, expected: str, remedy: str | None = None) -> PortRefused:
     """A refusal with one reason."""
-    return PortRefused([mistake(name, found, expected, remedy)])
+    return PortRefused(mistake(name, found, expected, remedy))
 
 
-def mistake(name: str, found: str, expected: str, remedy: str | None = None) -> dict[str, Any]:
-    return {
-        "file": None, "line": None, "column": None, "field": f"ports.{name}.interface",
-        "found": found, "expected": expected, "remedy": remedy,
-    }  # fmt: skip
+def mistake(name: str, found: str, expected: str, remedy: str | None = None) -> Mistake:
+    """One reason why an interface cannot be port `name`."""
+    return Mistake(field=f"ports.{name}.interface", found=found, expected=expected, remedy=remedy)
 
 
 class OpenPort:

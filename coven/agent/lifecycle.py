@@ -27,8 +27,10 @@ from coven.base.control_addresses import Address
 from coven.base.places import Places
 from coven.keeper.client import Keeper, Unreachable, remove_directory
 from coven.keeper.events import Event
+from coven.keeper.plan import Plan, PortPlan
 from coven.keeper.recovery import Busy, Left
 from coven.package.descriptor import DESCRIPTOR
+from coven.package.languages import operator_libs, unavailable
 from coven.package.zips import NO_SPACE
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
@@ -94,7 +96,7 @@ class Lifecycle(KeeperTalk):
         """Begin to instantiate. Raises Refused when the request is wrong or it is not the time."""
         vnf = self.vnf(name)
         descriptor = self.descriptor(vnf["package"])
-        mistakes = descriptor.unavailable()
+        mistakes = unavailable(descriptor)
         ports = read_ports(descriptor, request.get("ports"), mistakes)
         config = vnf["config"] or descriptor.config
         try:
@@ -252,24 +254,24 @@ class Lifecycle(KeeperTalk):
         build.mkdir(parents=True, exist_ok=True)
         directory = self.directory(name)
         self.recover_directory(directory)
-        wanted = {
-            "name": name, "instance": vnf["instance"], "package": package["folder"], "descriptor": DESCRIPTOR,
-            "build": str(build), "ports": request["ports"], "config": request["config"],
-            "latency": request["latency"], "frames": 8192, "debug": None, "seed": None,
-            "paths": vnf["paths"], "missing": operation["operation"] == "HEAL",
-        }  # fmt: skip
+        wanted = Plan(
+            name=name, instance=vnf["instance"], package=Path(package["folder"]), descriptor=DESCRIPTOR, build=build,
+            ports={port: PortPlan(**facts) for port, facts in request["ports"].items()}, config=request["config"],
+            latency=request["latency"], paths=vnf["paths"], missing=operation["operation"] == "HEAL",
+            libs=operator_libs(self.descriptor(vnf["package"])),
+        )  # fmt: skip
 
         def progress(text: str) -> None:
             self._tell(operation, progress=text)
 
-        keeper = self.keepers.start(directory, wanted, progress)
+        keeper = self.keepers.start(directory, wanted.as_record(), progress)
         self.listener.follow(directory)
         if operation["operation"] == "INSTANTIATE":
             self.control.open(name)
         else:
             self._open_control(name)
         if start:
-            keeper.call("start", missing=wanted["missing"])
+            keeper.call("start", missing=wanted.missing)
         self.store.set_vnf(
             name, instantiation_state="INSTANTIATED", operational_state="STARTED" if start else "STOPPED",
             ports=request["ports"], config=request["config"], latency=request["latency"], errors=[],

@@ -20,6 +20,7 @@ from coven.package.chains import Graph
 from coven.package.csar.advice import strict_mistakes
 from coven.package.descriptor import Descriptor, load
 from coven.package.filters import matches
+from coven.package.languages import operator_libs
 from coven.run.folder import make_folder, remove_folder
 from itf.mistakes import Mistake, Refused
 
@@ -72,14 +73,15 @@ def _check(root: Path, package: Path, label: str) -> Checked:
             result.descriptors.append(file.name)
             try:
                 descriptor = load(file, f"{label}{file.name}" if label else str(file))
+                libs = operator_libs(descriptor)
             except Refused as refused:
                 found += refused.mistakes
                 continue
             plan = Plan(
                 name=descriptor.name, package=file.parent.resolve(), descriptor=file.name,
-                build=folder / "build", ports={}, builds=builds,
+                build=folder / "build", ports={}, libs=libs,
             )  # fmt: skip
-            mistakes, ready, _ = hosting.check(plan, descriptor, confinement)
+            mistakes, ready, _ = hosting.check(plan, descriptor, confinement, builds)
             found += mistakes
             result.warnings += [warning for built in ready.values() for warning in built.warnings]
             if arp_enters(descriptor):

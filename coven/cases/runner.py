@@ -39,6 +39,7 @@ from coven.cases.packets import Packet, generate, read_capture, write_captures
 from coven.cases.report import Result, difference, dissect, junit, report
 from coven.package.archive import is_descriptor, is_zip, opened
 from coven.package.descriptor import Descriptor, load
+from coven.package.languages import unavailable
 from itf.mistakes import Mistake, Refused, suggest
 from itf.segment import REASONS
 
@@ -356,7 +357,7 @@ def _test(
 
 def _runs_here(descriptor: Descriptor) -> bool:
     """A descriptor of several whose languages this machine lacks (a JDK, Node.js) is passed over aloud."""
-    absent = descriptor.unavailable()
+    absent = unavailable(descriptor)
     if absent:
         print(f"skip   {Path(descriptor.file).name}: {absent[0].found} ({absent[0].remedy})")
     return not absent

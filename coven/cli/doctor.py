@@ -52,7 +52,7 @@ _NEEDED = {"gcc", "bwrap", "ip"}
 
 
 def native_build() -> Path:
-    from pps.c.framework import build_folder
+    from pps.framework import build_folder
 
     return build_folder()
 
@@ -186,19 +186,19 @@ def _languages() -> Iterator[Finding]:
     from pps.frameworks import FRAMEWORKS, missing
 
     for language in sorted(FRAMEWORKS):
-        if not hasattr(FRAMEWORKS[language], "missing"):
-            continue  # needs nothing but Coven itself
+        if not FRAMEWORKS[language].needs:
+            continue  # nothing but Coven itself
         absent = missing(language)
         if absent is None:
             yield Finding("ok", f"VNFCs in {language}", "can be run")
         else:
-            yield Finding("note", f"VNFCs in {language}", absent[0], absent[2])
+            yield Finding("note", f"VNFCs in {language}", str(absent.found), absent.remedy)
     absent = missing("click", "click")
     if absent is None:
         yield Finding("ok", "Click processes", "the Modular Router's click is on PATH")
     else:
-        found = f"{absent[0]}: Click VNFCs are compiled, `engine: click` is refused"
-        yield Finding("note", "Click processes", found, absent[2])
+        found = f"{absent.found}: Click VNFCs are compiled, `engine: click` is refused"
+        yield Finding("note", "Click processes", found, absent.remedy)
 
 
 def _confinement() -> Iterator[Finding]:
@@ -254,7 +254,7 @@ def _interfaces() -> Iterator[Finding]:
         try:
             facts = f"{ethtool.driver(name)}, {ethtool.receive_queues(name)} queues, MTU {ethtool.mtu(name)}"
             ethernet = ethtool.hardware(name)[0] == ethtool.ARPHRD_ETHER
-            reasons = [str(entry["found"]) for entry in objections(name, name)]
+            reasons = [str(mistake.found) for mistake in objections(name, name)]
         except OSError as error:
             yield Finding("note", name, f"cannot be looked at: {error.strerror or error}")
             continue

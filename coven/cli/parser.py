@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from coven.base.version import VERSION
+from coven.package import scaffold
 from itf.mistakes import suggest
 
 FAILED, USAGE, UNACCOUNTED, INTERRUPTED = 1, 2, 3, 130
@@ -148,8 +149,8 @@ def _author_commands(p: Parser) -> None:
         "new", "make a package that runs at once, to change", "coven new my-firewall --language c", agent=False
     )
     new.add_argument("name", metavar="NAME", help="of the package: a folder to be made")
-    languages = "c, c++, click, exec, java, javascript or python (the default)"
-    new.add_argument("--language", default="python", help=f"of its VNFC: {languages}")
+    languages = ", ".join(scaffold.languages())
+    new.add_argument("--language", default=scaffold.DEFAULT, help=f"of its VNFC: {languages} (default: %(default)s)")
     check = p.add(
         "check",
         "validate and compile a package, run nothing, say everything that is wrong",

@@ -23,11 +23,13 @@ from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
 from coven.keeper.vnf import Vnf
 from coven.package.descriptor import Descriptor, Vnfc, load
+from coven.package.languages import unavailable
 from itf.mistakes import Mistake, Refused, suggest
-from pps.c.framework import build_folder
 from pps.confine.confinement import ConfineError, Confinement, Prepared, detect, inner_pid
 from pps.confine.memory_group import sweep
 from pps.confine.uids import UidLease
+from pps.framework import build_folder
+from pps.frameworks import FRAMEWORKS
 
 #: native products, built by `make native`
 NATIVE = build_folder()
@@ -36,14 +38,15 @@ Progress = Callable[[str], None]
 
 
 def instantiate(
-    plan: Plan, loop: Loop, journal: Journal, logs: Logs, progress: Progress = lambda _: None
-) -> Vnf:
+    plan: Plan, loop: Loop, journal: Journal, logs: Logs, progress: Progress = lambda _: None,
+    builds: build.Builds | None = None,
+) -> Vnf:  # fmt: skip
     """Bring a VNF up to where `start` makes it forward. Raises Refused with all mistakes, all undone."""
     descriptor = load(plan.package / plan.descriptor)
     confinement = confine()
     placement = Placement(plan.latency)
     progress("building")
-    mistakes, ready, wiring = check(plan, descriptor, confinement)
+    mistakes, ready, wiring = check(plan, descriptor, confinement, builds)
     vnf = Vnf(plan, descriptor, loop, journal, logs, NATIVE / "coven-forwarder", placement)
     try:
         if wiring is not None:
@@ -99,14 +102,14 @@ def confine() -> Confinement:
 
 
 def check(
-    plan: Plan, descriptor: Descriptor, confinement: Confinement
+    plan: Plan, descriptor: Descriptor, confinement: Confinement, builds: build.Builds | None = None
 ) -> tuple[list[Mistake], dict[str, build.Ready], Wiring | None]:
     """What can be known before anything runs: languages, sources, configuration, rules."""
-    mistakes = descriptor.unavailable()
+    mistakes = unavailable(descriptor)
     ready: dict[str, build.Ready] = {}
     wiring = None
     if not mistakes:
-        ready, found = build.build_all(descriptor, plan, confinement)
+        ready, found = build.build_all(descriptor, plan, confinement, builds)
         mistakes += found
     try:
         descriptor.configured(plan.config)
@@ -148,13 +151,6 @@ class Started:
             self.lease.release()
 
 
-def _engine(vnfc: Vnfc, command: list[str]) -> str | None:
-    """What `auto` came to: bridges are told by `--engine`."""
-    if "--engine" in command:
-        return command[command.index("--engine") + 1]
-    return "compiled" if vnfc.language == "click" else None
-
-
 def host(
     plan: Plan, vnfc: Vnfc, confinement: Confinement, vnf: Vnf, ready: build.Ready, config: dict[str, object],
     version: str = "",
@@ -169,7 +165,7 @@ def host(
         config=config,
         ports=vnf.port_messages(),
         confinement=confinement.level.name,
-        engine=_engine(vnfc, ready.command),
+        engine=ready.engine,
         memory_limit=confinement.memory_limit_kind,
         capture=plan.capture,
         seed=plan.seed + vnfc.number if plan.seed is not None else secrets.randbits(32),
@@ -181,6 +177,8 @@ def _launcher(
     plan: Plan, vnfc: Vnfc, confinement: Confinement, placement: Placement, ready: build.Ready, prefix: str,
     debug: bool, logs: Logs,
 ) -> Launch:  # fmt: skip
+    framework = FRAMEWORKS[vnfc.language]
+
     def launch(fds: tuple[int, int, int, int]) -> Started:
         lease = UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
         uid = lease.uid if lease else None
@@ -197,9 +195,9 @@ def _launcher(
                 env={**ready.env, **(cores.environment if cores else {})},
                 group=prefix + vnfc.name,
                 debug=debug,
-                tcp=vnfc.language == "exec",
+                tcp=framework.tcp,
             )
-            with placement.on(placement.host(vnfc.language)):
+            with placement.on(placement.host(framework.light)):
                 if debug:
                     return Started(prepared.popen(), prepared, lease, cores)
                 pipe = subprocess.PIPE

@@ -1,17 +1,14 @@
-"""`plan.json`: what a keeper is to run."""
+"""`plan.json`: what a keeper is to run. One record, written by the agent: a keeper reads no settings of its own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from itf.mistakes import Mistake, Refused
-
-if TYPE_CHECKING:
-    from coven.keeper.hosts.build import Builds
 
 FRAMES = 8192
 BACKENDS = ("auto", "af_xdp", "af_packet", "pcap", "af_xdp_generic")
@@ -47,7 +44,7 @@ class Plan:
     seed: int | None = None  #: fixes random numbers
     missing: bool = False  #: interfaces that are not there are no mistake: they are taken when they come
     paths: list[Any] | None = None  #: the table of service paths, instead of the descriptor's
-    builds: Builds | None = None  #: instead of `build`, shared with other runs of the package
+    libs: list[str] | None = None  #: what the operator lets VNFCs link; None: the usual ones
 
     @property
     def capture(self) -> bool:
@@ -90,7 +87,12 @@ class Plan:
             seed=record.get("seed"),
             missing=bool(record.get("missing")),
             paths=record.get("paths"),
+            libs=record.get("libs"),
         )
+
+    def as_record(self) -> dict[str, Any]:
+        """What `from_record` reads, fit for JSON."""
+        return {**asdict(self), "package": str(self.package), "build": str(self.build)}
 
 
 def _wrong(path: Path, found: str) -> Refused:

@@ -40,7 +40,7 @@ class Swap:
         self.answer = answer
         self.ended = False
         self._timer: Timer | None = None
-        self.new = HostProcess(plan, vnf.pool.fd, vnf.loop, vnf.journal, vnf.logs, self)
+        self.new = HostProcess(plan, vnf.pool, vnf.loop, vnf.journal, vnf.logs, self)
         self.running = old.state == "running"
         if not self.running:  # it crashed: nothing starts it again while its successor gets ready
             old.stop()

@@ -83,7 +83,7 @@ class Vnf:
         """Make the segment and open the ports; the mistakes of all ports together."""
         self.wiring = wiring
         self.pool = Pool.make(self.plan.frames, frame_size(self.plan))
-        self.segment = Forwarder.make(self.plan.frames)
+        self.segment = Forwarder.make(self.pool.geometry)
         self.config = Config.make(C.CLOCK_CAPTURE if self.capture else C.CLOCK_LIVE)
         self.epochs = Epochs(wiring, self.config, self.segment, self.loop, self._kick)
         self.process = ForwarderProcess(
@@ -122,7 +122,7 @@ class Vnf:
             mistake = Mistake.of(problem, file=str(self.program), expected="a program", remedy=remedy)
             raise Refused(mistake, title="not instantiated") from None
         for name, plan in hosts.items():
-            self.hosts[name] = HostProcess(plan, self.pool.fd, self.loop, self.journal, self.logs, self)
+            self.hosts[name] = HostProcess(plan, self.pool, self.loop, self.journal, self.logs, self)
         for host in self.hosts.values():
             try:
                 host.start()

@@ -19,6 +19,7 @@ from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan, PortPlan
 from coven.keeper.status import not_accounted
 from coven.package.descriptor import load
+from coven.package.languages import operator_libs
 from coven.run.folder import make_folder
 from coven.run.foreground import Foreground
 from itf.mistakes import Mistake, Refused
@@ -89,13 +90,14 @@ def traffic(count: int) -> list[Packet]:
 
 def _seconds(descriptor: Path, capture: Path, packets: int) -> float | None:
     """How long a capture takes, at best; None if packets are unaccounted for."""
-    names = list(load(descriptor).ports)
+    loaded = load(descriptor)
+    names, libs = list(loaded.ports), operator_libs(loaded)
     best = float("inf")
     for _ in range(ROUNDS):
         ports = {name: PortPlan("pcap", None, str(capture) if name == names[0] else None) for name in names}
         plan = Unpaced(
             name=descriptor.stem, package=descriptor.parent.resolve(), descriptor=descriptor.name,
-            build=make_folder() / "build", ports=ports, instance="measure",
+            build=make_folder() / "build", ports=ports, instance="measure", libs=libs,
         )  # fmt: skip
         loop = Loop()
         with Foreground(plan, loop) as run:

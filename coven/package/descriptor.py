@@ -16,11 +16,13 @@ from coven.base.yaml12 import MAX_BYTES, Node, read, show
 from coven.package import nsh_fields
 from coven.package.chains import Bypass, Chain, ChainReader, Drop, Graph, Way, read_target
 from coven.package.filters import compile_match
+from coven.package.languages import LANGUAGES, WITH_LIBS, engines
 from coven.package.model import Descriptor, Encap, NextHop, Port, Rule, ServicePath, Vnfc
 from coven.package.schemas import load_schema, schema_mistakes
 from coven.package.settings import Config
 from itf.mistakes import Mistake, Refused, suggest
 from itf.segment import C
+from pps.frameworks import language_of
 
 __all__ = [
     "Bypass",
@@ -40,20 +42,6 @@ __all__ = [
 
 DESCRIPTOR = "vnf.yaml"
 
-_SUFFIXES = {
-    ".c": "c",
-    ".cc": "c",
-    ".cpp": "c",
-    ".cxx": "c",
-    ".py": "python",
-    ".click": "click",
-    ".java": "java",
-    ".jar": "java",
-    ".js": "javascript",
-    ".mjs": "javascript",
-}
-_ENGINES = {"click": ("auto", "compiled", "click"), "exec": ("auto", "framed", "coven-socket")}
-LANGUAGES = ("c", "python", "click", "java", "javascript", "exec")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+~-]{0,63}")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*( (AND|OR|WITH) [A-Za-z0-9][A-Za-z0-9.+-]*)*")
 _LIB = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}")
@@ -220,10 +208,11 @@ class _DescriptorReader(Reader):
         get = entries.get
         sources = self._sources(get("source"), place, node if entries else at)
         language = self._language(get("language"), place, sources, at)
-        engine = self.choice(get("engine"), f"{place}.engine", "auto", _ENGINES.get(language, ("auto",)))
+        engine = self.choice(get("engine"), f"{place}.engine", "auto", engines(language))
         libs = self._strings(get("libs"), f"{place}.libs", _LIB, "a pkg-config name")
-        if libs and language not in ("c", ""):
-            self.wrong(entries["libs"], f"{place}.libs", f"libs of a {language} VNFC", "libs for C only")
+        if libs and language not in (*WITH_LIBS, ""):
+            expected = f"libs of VNFCs in {', '.join(WITH_LIBS)} only"
+            self.wrong(entries["libs"], f"{place}.libs", f"libs of a {language} VNFC", expected)
         config_node = get("config") or Node(None, *at, {})
         config = {key: value.plain() for key, value in self.map(config_node, f"{place}.config").items()}
         for wrong in faults(config):
@@ -294,7 +283,7 @@ class _DescriptorReader(Reader):
     def _language(self, node: Node | None, place: str, sources: list[str], at: tuple[int, int]) -> str:
         if node is not None:
             return self.choice(node, f"{place}.language", "", LANGUAGES)
-        known = {_SUFFIXES[suffix] for s in sources if (suffix := PurePosixPath(s).suffix) in _SUFFIXES}
+        known = {language for source in sources if (language := language_of(source)) is not None}
         if len(known) == 1:
             return known.pop()
         if sources:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 import uuid
 from collections.abc import Mapping
@@ -176,24 +175,6 @@ class Descriptor:
         if mistakes:
             raise Refused(mistakes, title="configuration refused")
         return result
-
-    def unavailable(self) -> list[Mistake]:
-        """The VNFCs whose language this version, or this machine, cannot run."""
-        mistakes = []
-        frameworks = importlib.import_module("pps.frameworks")
-        for vnfc in self.vnfcs.values():
-            absent = None
-            if vnfc.language not in frameworks.FRAMEWORKS:
-                known = " or ".join(sorted(frameworks.FRAMEWORKS))
-                absent = vnfc.language, known, f"{vnfc.language} is not available in this version"
-            absent = absent or frameworks.missing(vnfc.language, vnfc.engine)
-            if absent is not None:
-                place = f"vnfcs.{vnfc.name}.{'engine' if vnfc.language == 'click' else 'language'}"
-                found, expected, remedy = absent
-                mistakes.append(Mistake(
-                    file=self.file, line=vnfc.line, field=place, found=found, expected=expected, remedy=remedy
-                ))
-        return mistakes
 
 
 def _typed(field: str, found: str | None, expected: str | None, remedy: str | None) -> Mistake:

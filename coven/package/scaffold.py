@@ -14,7 +14,6 @@ import string
 import tempfile
 from pathlib import Path
 
-from coven.base.reading import NAME
 from itf.mistakes import Mistake, Refused, suggest
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -45,6 +44,8 @@ def new(path: Path, language: str = DEFAULT) -> list[Path]:
 
     Nothing is ever written over, and a failure leaves nothing. Raises Refused.
     """
+    from coven.base.reading import NAME  # heavy, and help asks for the languages
+
     known = languages()
     language = ALIASES.get(language, language)
     name = path.absolute().name

@@ -17,6 +17,7 @@ from coven.keeper.loop import Loop
 from coven.keeper.main import on_signals
 from coven.keeper.plan import Plan
 from coven.package import archive as package
+from coven.package.languages import operator_libs
 from coven.package.settings import parse_settings
 from coven.run.folder import make_folder
 from coven.run.once import FAILED, USAGE, check_writable, run_once
@@ -52,7 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
                 plan = Plan(
                     name=descriptor.name, package=source.folder, descriptor=source.descriptor_file,
                     build=make_folder() / "build", ports=ports, instance=uuid.uuid4().hex, config=settings,
-                    latency=arguments.latency, debug=arguments.debug,
+                    latency=arguments.latency, debug=arguments.debug, libs=operator_libs(descriptor),
                 )  # fmt: skip
                 loop = Loop()
                 ending: list[bool] = []

@@ -20,6 +20,8 @@ from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan, PortPlan
 from coven.keeper.vnf import Vnf
+from coven.package.descriptor import load
+from coven.package.languages import operator_libs
 from coven.run.folder import make_folder, remove_folder
 from itf.mistakes import Mistake, Refused
 
@@ -32,9 +34,11 @@ class Foreground:
     """A VNF in this process. Leaves nothing behind: `with Foreground(plan, ...) as run: run.vnf...`."""
 
     def __init__(
-        self, plan: Plan, loop: Loop, *, echo: bool = False, progress: Callable[[str], None] = lambda _: None
-    ):
+        self, plan: Plan, loop: Loop, *, echo: bool = False, progress: Callable[[str], None] = lambda _: None,
+        builds: Builds | None = None,
+    ):  # fmt: skip
         self.plan = plan
+        self.builds = builds
         self.loop = loop
         self.folder = plan.build.parent
         self.journal = Journal(self.folder / JOURNAL)
@@ -49,7 +53,9 @@ class Foreground:
 
     def __enter__(self) -> Foreground:
         try:
-            self.vnf = hosting.instantiate(self.plan, self.loop, self.journal, self.logs, self._progress)
+            self.vnf = hosting.instantiate(
+                self.plan, self.loop, self.journal, self.logs, self._progress, self.builds
+            )
         except BaseException:
             self._forget()
             raise
@@ -110,6 +116,7 @@ def run_captures(
     ports: name -> {"read": FILE, "write": FILE}, either may be missing. set: {vnfc: {key: value}}. builds: what
     other runs of the package have built. Raises Refused with all mistakes.
     """
+    libs = operator_libs(load(descriptor))
     plan = Plan(
         name=descriptor.stem,
         package=descriptor.parent,
@@ -121,9 +128,9 @@ def run_captures(
         instance="test",
         config=dict(set),
         seed=seed,
-        builds=builds,
+        libs=libs,
     )
-    with Foreground(plan, Loop()) as run:
+    with Foreground(plan, Loop(), builds=builds) as run:
         run.forward(lambda: False)
         return {**run.status(), "logs": run.logs.tail(None, 1000)}
 

@@ -20,6 +20,7 @@ from coven.run.foreground import Foreground
 from coven.run.options import EXPLAINED
 from coven.run.tracing import Explanation
 from itf.mistakes import Mistake, Refused
+from pps.frameworks import FRAMEWORKS
 
 OK, FAILED, USAGE, UNACCOUNTED = 0, 1, 2, 3
 SMALL_PACKET = 65536  #: bytes in a capture that a packet takes at most, by and large
@@ -57,7 +58,7 @@ def _debugged(run: Foreground, name: str) -> None:
     """Time to attach a debugger before the first packet: a Python VNFC stops where its source says breakpoint()."""
     host = run.vnf.hosts[name]
     print(f"{name} is process {host.pid}: gdb -p {host.pid}, strace -p {host.pid}", file=sys.stderr)
-    if host.plan.vnfc.language != "python" and sys.stdin.isatty():
+    if not FRAMEWORKS[host.plan.vnfc.language].stops_itself and sys.stdin.isatty():
         print("Enter lets packets come", end=" ", file=sys.stderr, flush=True)
         sys.stdin.readline()
 

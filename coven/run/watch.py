@@ -23,6 +23,7 @@ from coven.keeper.loop import Loop, Timer
 from coven.keeper.plan import Plan
 from coven.keeper.vnf import Vnf
 from coven.package.descriptor import Descriptor, load
+from coven.package.languages import operator_libs
 from coven.run.folder import make_folder
 from coven.run.foreground import Foreground
 from coven.run.once import FAILED, OK, run_once
@@ -129,6 +130,7 @@ class Session:
 
     def _take_up(self, plan: Plan, names: set[str]) -> None:
         descriptor = self.package.load(plan.package)
+        plan = replace(plan, libs=operator_libs(descriptor))
         confinement = hosting.confine()
         mistakes, ready, _ = hosting.check(plan, descriptor, confinement)
         if mistakes:
@@ -187,8 +189,8 @@ def watch(
             package.copy(folder / "package")
             told = False
             try:
-                package.load(folder / "package")
-                version = replace(plan, package=folder / "package")
+                descriptor = package.load(folder / "package")
+                version = replace(plan, package=folder / "package", libs=operator_libs(descriptor))
                 outcome = run_once(
                     version, arguments, loop, lambda: ending() or any(s.anew for s in sessions), ready
                 )

@@ -10,35 +10,33 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pps.mistakes import BuildError, mistake
+from itf.mistakes import Mistake
+from pps.framework import PPS, ROOT, Framework, build_folder
+from pps.mistakes import SOURCE, BuildError, last_line
 from pps.sources import text_of
 
-HERE = Path(__file__).resolve().parents[1]
-ROOT = HERE.parent
-INCLUDE = HERE / "sdk" / "include"
+INCLUDE = PPS / "sdk" / "include"
 #: pkg-config names that a descriptor's `libs` may hold unless the operator says otherwise
 ALLOWED_LIBS = frozenset({"zlib", "libpcre2-8", "liblz4", "libzstd", "libcrypto", "jansson", "libcjson"})
 TOOL_SECONDS = 10  #: for what only looks something up
 ASK_OPERATOR = "the operator may allow it: `libs` in /etc/coven/coven.yaml"
 
 
-def build_folder() -> Path:
-    """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
-
-
 #: g++ reads what is beside such a source as C++, too
 CPP_SUFFIXES = (".cc", ".cpp", ".cxx")
 
 
-class CFramework:
+class CFramework(Framework):
     """The framework for C and C++. `allowed_libs` is the operator's list of pkg-config names."""
 
     name = "c"
     suffixes = (".c", *CPP_SUFFIXES)
+    own_libs = True
+    light = True
 
     def __init__(self, allowed_libs: Iterable[str] = ALLOWED_LIBS):
         self.allow(allowed_libs)
@@ -76,15 +74,16 @@ class CFramework:
         ]  # fmt: skip
 
     def _library_flags(self, libs: list[str]) -> list[str]:
-        errors: list[dict[str, Any]] = []
+        errors: list[Mistake] = []
         for number, lib in enumerate(libs):
             field = f"libs[{number}]"
             if lib not in self.allowed_libs:
                 allowed = ", ".join(sorted(self.allowed_libs))
                 expected = f"a library that the operator allows: {allowed or 'there is none'}"
-                errors.append(mistake(field, lib, expected, ASK_OPERATOR))
+                errors.append(Mistake(field=field, found=lib, expected=expected, remedy=ASK_OPERATOR))
             elif subprocess.run(["pkg-config", "--exists", "--", lib], check=False, timeout=TOOL_SECONDS).returncode:
-                errors.append(mistake(field, lib, "an installed library", "install its development package"))
+                expected, remedy = "an installed library", "install its development package"
+                errors.append(Mistake(field=field, found=lib, expected=expected, remedy=remedy))
         if errors:
             raise BuildError(errors)
         if not libs:
@@ -95,31 +94,28 @@ class CFramework:
         )
         return shlex.split(done.stdout)
 
-    def parse_warnings(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+    def parse_warnings(self, output: str, root: Path) -> list[Mistake]:
         """What gcc warned of; `expected` is the option that turns the warning off."""
         warnings = []
-        for line in stderr.splitlines():
+        for line in output.splitlines():
             for each in _diagnostics(line):
                 if each.get("kind") == "warning":
                     option = f"nothing to warn of ({each['option']})" if each.get("option") else None
-                    warnings.append({**_compiler_error(each, root), "expected": option})
+                    warnings.append(replace(_compiler_error(each, root), expected=option))
         return warnings
 
-    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+    def parse_errors(self, stderr: str, root: Path) -> list[Mistake]:
         """The errors in what gcc wrote to stderr, files relative to the package's root."""
-        errors: list[dict[str, Any]] = []
+        errors: list[Mistake] = []
         for line in stderr.splitlines():
             if line.startswith("["):
                 errors += [_compiler_error(each, root) for d in _diagnostics(line) for each in _errors(d)]
             else:
                 errors += _linker_error(line, root)
         # names that no author wrote follow from mistakes in front of VNFC_HANDLE, lost returns from those in it
-        plain = [e for e in errors if not any(word in str(e["found"]) for word in CONSEQUENCES)]
-        errors = plain or errors
-        if not errors and stderr.strip():
-            last = [line for line in stderr.splitlines() if not line.startswith("[]")][-1:]
-            errors = [mistake("source", line.strip(), "a source that compiles", "") for line in last]
-        return errors
+        plain = [e for e in errors if not any(word in str(e.found) for word in CONSEQUENCES)]
+        said = "\n".join(line for line in stderr.splitlines() if not line.startswith("[]"))
+        return plain or errors or last_line(said, "a source that compiles")
 
 
 def _errors(diagnostic: dict[str, Any]) -> list[dict[str, Any]]:
@@ -144,8 +140,8 @@ def _compiler(sources: list[Path]) -> list[str]:
     if not cpp:
         return ["gcc", "-std=gnu11", "-Werror=implicit-function-declaration"]
     if shutil.which("g++") is None:
-        found = f"{cpp[0].name}, and no C++ compiler"
-        raise BuildError([mistake("source", found, "g++", "install g++, or write the VNFC in C")])
+        found, remedy = f"{cpp[0].name}, and no C++ compiler", "install g++, or write the VNFC in C"
+        raise BuildError(Mistake(field=SOURCE, found=found, expected="g++", remedy=remedy))
     return ["g++", "-std=gnu++17"]
 
 
@@ -214,7 +210,7 @@ def _misspelt_macro(caret: dict[str, Any], root: Path) -> tuple[str, str, dict[s
     return None
 
 
-def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
+def _compiler_error(diagnostic: dict[str, Any], root: Path) -> Mistake:
     carets = _carets(diagnostic)
     # an error in a macro of the SDK is the author's at the place where it is used
     inside = [c for c in carets if Path(os.path.normpath(c["file"])).is_relative_to(root)]
@@ -230,18 +226,26 @@ def _compiler_error(diagnostic: dict[str, Any], root: Path) -> dict[str, Any]:
     if SEPARATOR.search(diagnostic["message"]) and (misspelt := _misspelt_macro(caret, root)):
         found, better, place = misspelt
         expected = "a macro of the SDK"
-    return mistake("source", found, expected or f"{language} that compiles", better or remedy, file=file, **place)
+    return Mistake(
+        file=file, **place, field=SOURCE, found=found, expected=expected or f"{language} that compiles",
+        remedy=better or remedy or None,
+    )  # fmt: skip
 
 
 LINK_PLACE = re.compile(r"^(?:\S*ld: )?(?P<file>[^:\s]+):(?P<line>\d+): (?P<what>.*(?:undefined|multiple).*)")
 LINK_NO_PLACE = re.compile(r"^(?:\S*ld: |gcc: (?:fatal )?error: )(?P<what>(?!.*in function|.*warning:).+)$")
 
 
-def _linker_error(line: str, root: Path) -> list[dict[str, Any]]:
-    remedy = "define it, or name its library in `libs`" if "undefined reference" in line else ""
-    if found := LINK_PLACE.match(line):
-        place = {"file": _relative(found["file"], root), "line": int(found["line"])}
-        return [mistake("source", found["what"], "sources that link", remedy, **place)]
-    if found := LINK_NO_PLACE.match(line):
-        return [mistake("source", found["what"], "sources that link", remedy)]
-    return []
+def _linker_error(line: str, root: Path) -> list[Mistake]:
+    remedy = "define it, or name its library in `libs`" if "undefined reference" in line else None
+    found = LINK_PLACE.match(line) or LINK_NO_PLACE.match(line)
+    if found is None:
+        return []
+    said = found.groupdict()
+    file = _relative(said["file"], root) if "file" in said else None
+    number = int(said["line"]) if "line" in said else None
+    return [
+        Mistake(
+            file=file, line=number, field=SOURCE, found=said["what"], expected="sources that link", remedy=remedy
+        )
+    ]

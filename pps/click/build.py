@@ -17,7 +17,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pps.click.mistakes import Mistake, Place
+    from itf.mistakes import Mistake
+    from pps.click.mistakes import Place
 
 
 def main(arguments: list[str]) -> int:
@@ -46,8 +47,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _import_from(project: Path) -> None:
-    """Make `pps.click` importable. Without namespaces only its own folder may be listed, and so found things in."""
-    for name, folder in (("pps", project / "pps"), ("pps.click", project / "pps" / "click")):
+    """Make `pps.click` and `itf` importable. Without namespaces only these folders may be listed, and so found things
+    in."""
+    for name, folder in (("itf", project / "itf"), ("pps", project / "pps"), ("pps.click", project / "pps" / "click")):
         package = ModuleType(name)
         package.__path__ = [str(folder)]
         sys.modules[name] = package
@@ -55,11 +57,12 @@ def _import_from(project: Path) -> None:
 
 def _with_hint(mistakes: Sequence[Mistake], engine: str) -> Iterable[str]:
     """The mistakes; with `auto`, what else there is for an element that nothing here comes near to."""
+    from pps.click.mistakes import as_line
     from pps.click.modular import UNKNOWN_CLASS
 
     hint = "Click's own can run it: put the Modular Router's click on PATH" if engine == "auto" else ""
     return [
-        str(replace(each, remedy=each.remedy or hint) if each.found.startswith(UNKNOWN_CLASS) else each)
+        as_line(replace(each, remedy=each.remedy or hint) if str(each.found).startswith(UNKNOWN_CLASS) else each)
         for each in mistakes
     ]
 
@@ -74,14 +77,15 @@ def _process(
     sources: list[Path], package: Path, generated: Path, click: str, why: str, compiler_found: Sequence[Mistake]
 ) -> int:
     from pps.click.compiler import read
+    from pps.click.mistakes import as_line
     from pps.click.modular import UNKNOWN_CLASS, judge, prepare
 
     process, mistakes = prepare(read(sources, package), sources[0].parent)
     mistakes = mistakes or judge(process, Path(click), package)
-    if compiler_found and any(UNKNOWN_CLASS in mistake.found for mistake in mistakes):
+    if compiler_found and any(UNKNOWN_CLASS in str(mistake.found) for mistake in mistakes):
         mistakes = list(compiler_found)  # nobody knows that element: these have its column, and what it may have meant
     if mistakes:
-        return _refuse(map(str, mistakes))
+        return _refuse(map(as_line, mistakes))
     process.write(generated.with_suffix(".json"), Path(click), why)
     return 0
 

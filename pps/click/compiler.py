@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from itf.mistakes import Mistake
 from pps.click.elaborate import Expansion, FlatGraph
 from pps.click.elements import load
 from pps.click.generate import generate
 from pps.click.graph import Graph
-from pps.click.mistakes import Mistake, Mistakes, Place
+from pps.click.mistakes import Mistakes, Place
 from pps.click.parser import Parser
 from pps.click.scope import Scope
 
@@ -59,7 +60,7 @@ def check(
     if not graph.elements and not mistakes.found:
         place = Place(sources[0][0], 1, 1)
         mistakes.add(place, "no element", "a configuration", "write FromDevice(in) -> ToDevice(out);")
-    return graph, sorted(mistakes.found, key=lambda m: (m.place.file, m.place.line, m.place.column))
+    return graph, sorted(mistakes.found, key=lambda m: (m.file or "", m.line or 0, m.column or 0))
 
 
 def read(sources: Sequence[Path], package: Path) -> list[tuple[str, str]]:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from pps.c.framework import CFramework, build_folder
+from itf.mistakes import Mistake
+from pps.c.framework import CFramework
 from pps.click import router
-from pps.mistakes import BuildError, mistake, no_libs
+from pps.exec.framework import bridged
+from pps.framework import ROOT, Framework, build_folder
+from pps.mistakes import BuildError, check_lines, no_libs
 from pps.python.framework import INTERPRETER_OPTIONS, interpreter
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-MISTAKE = re.compile(
-    r"^(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<found>.*) \| (?P<expected>.*) \| (?P<remedy>.*)$"
-)
 LACKS = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+):(?P<column>\d+): note: (?P<why>.*)$", re.MULTILINE)
 
 
-class ClickFramework:
+class ClickFramework(Framework):
     """The framework for Click configurations."""
 
     name = "click"
     suffixes = (".click",)
+    engines = ("compiled", "click")
+    light = True
 
     def __init__(self) -> None:
         self.c = CFramework()
@@ -34,9 +35,8 @@ class ClickFramework:
         """`compiled`, `click` (a Click process), or `auto`: a Click process only for what the compiler lacks."""
         self.engine = engine
 
-    @staticmethod
-    def missing_engine(engine: str) -> tuple[str, str, str] | None:
-        """What `engine` needs and this machine does not have."""
+    @classmethod
+    def missing(cls, engine: str = "auto") -> Mistake | None:
         return router.absent() if engine == "click" and router.find() is None else None
 
     def artifact_name(self, vnfc: str) -> str:
@@ -59,28 +59,30 @@ class ClickFramework:
 
         Raises BuildError.
         """
-        if (absent := self.missing_engine(self.engine)) is not None:
-            raise BuildError([mistake("engine", *absent)])
+        if (absent := self.missing(self.engine)) is not None:
+            raise BuildError(absent)
         no_libs(libs, "a Click configuration has none")
         generated = output.with_suffix(".c")
         compiler = self.c.build_command([generated], HERE / "runtime", output, [])
         python = [str(interpreter()), *INTERPRETER_OPTIONS, str(HERE / "build.py"), self.engine, str(self.click or "")]
         return [*python, str(ROOT), str(include), str(generated), *map(str, sources), "--", *compiler]
 
-    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+    def parse_errors(self, stderr: str, root: Path) -> list[Mistake]:
         """The mistakes in what the build wrote; files are relative to the package's root already."""
-        errors: list[dict[str, Any]] = []
-        for line in stderr.splitlines():
-            if found := MISTAKE.match(line):
-                place = {"file": found["file"], "line": int(found["line"]), "column": int(found["column"])}
-                errors.append({**mistake("source", found["found"], found["expected"], found["remedy"]), **place})
-        return errors or self.c.parse_errors(stderr, root)
+        return check_lines(stderr) or self.c.parse_errors(stderr, root)
 
-    def parse_warnings(self, output: str, root: Path) -> list[dict[str, Any]]:
+    def parse_warnings(self, output: str, root: Path) -> list[Mistake]:
         """Whether `auto` has chosen a Click process, and why."""
         lacks = LACKS.search(output)
         if lacks is None:
             return []
-        found = f"it runs in a Click process: {lacks['why']}"
-        error = mistake("engine", found, "elements that are compiled", "packets are copied: see docs/click.md")
-        return [{**error, "file": lacks["file"], "line": int(lacks["line"]), "column": int(lacks["column"])}]
+        return [
+            Mistake(
+                file=lacks["file"], line=int(lacks["line"]), column=int(lacks["column"]), field="engine",
+                found=f"it runs in a Click process: {lacks['why']}", expected="elements that are compiled",
+                remedy="packets are copied: see docs/click.md",
+            )
+        ]  # fmt: skip
+
+    def engine_of(self, command: Sequence[str]) -> str | None:
+        return bridged(command) or "compiled"

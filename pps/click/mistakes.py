@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from itf.mistakes import Mistake
+
 
 @dataclass(frozen=True)
 class Place:
@@ -18,17 +20,19 @@ class Place:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    def mistake(self, found: str, expected: str, remedy: str = "") -> Mistake:
+        """What is wrong here."""
+        return Mistake(
+            file=self.file, line=self.line, column=self.column, field="source", found=found, expected=expected,
+            remedy=remedy or None,
+        )  # fmt: skip
 
-@dataclass(frozen=True)
-class Mistake:
-    place: Place
-    found: str
-    expected: str
-    remedy: str = ""
 
-    def __str__(self) -> str:
-        parts = (" ".join(part.split()).replace(" | ", " / ") for part in (self.found, self.expected, self.remedy))
-        return f"{self.place}: " + " | ".join(parts)
+def as_line(mistake: Mistake) -> str:
+    """As `pps.mistakes` reads it: FILE:LINE:COLUMN: FOUND | EXPECTED | REMEDY."""
+    texts = (mistake.found or "", mistake.expected or "", mistake.remedy or "")
+    parts = (" ".join(text.split()).replace(" | ", " / ") for text in texts)
+    return f"{mistake.place()}: " + " | ".join(parts)
 
 
 @dataclass
@@ -38,7 +42,7 @@ class Mistakes:
     found: list[Mistake] = field(default_factory=list)
 
     def add(self, place: Place, found: str, expected: str, remedy: str = "") -> None:
-        mistake = Mistake(place, found, expected, remedy)
+        mistake = place.mistake(found, expected, remedy)
         if mistake not in self.found:
             self.found.append(mistake)
 
@@ -48,7 +52,7 @@ class SyntaxMistake(Exception):
 
     def __init__(self, place: Place, found: str, expected: str):
         super().__init__(f"{place}: {found}: expected {expected}")
-        self.mistake = Mistake(place, found, expected)
+        self.mistake = place.mistake(found, expected)
 
 
 def close_to(word: str, known: Iterable[str]) -> str:

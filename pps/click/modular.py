@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from itf.mistakes import Mistake
 from pps.click.arguments import unquote, words
 from pps.click.compiler import flatten
 from pps.click.elaborate import Flat, FlatGraph
-from pps.click.mistakes import Mistake, Place
+from pps.click.mistakes import Place
 
 #: what a datagram begins with: these two bytes, or "Cb" if it is a mark of how far Click has come; then a number
 PREFIX, MARK, NUMBER = "Cv", "Cb", 4
@@ -97,12 +98,12 @@ def _devices(flat: FlatGraph, klass: str, mistakes: list[Mistake], once: bool) -
         name = _device(element)
         if not DEVICE.fullmatch(name):
             found = f"{element.name} :: {klass}: '{name}'"
-            mistakes.append(Mistake(element.place, found, "the name of a port or an output"))
+            mistakes.append(element.place.mistake(found, "the name of a port or an output"))
         elif name not in names:
             names.append(name)
         elif once:
             found = f"{element.name} :: {klass}: {name} for a second time"
-            mistakes.append(Mistake(element.place, found, "each port once"))
+            mistakes.append(element.place.mistake(found, "each port once"))
     return names
 
 
@@ -112,11 +113,11 @@ def prepare(sources: Sequence[tuple[str, str]], folder: Path | None) -> tuple[Pr
     for element in flat.elements.values():
         if element.klass in OWN:
             found = f"{element.name} :: {element.klass}, an element of Coven's own"
-            mistakes.append(Mistake(element.place, found, "elements of Click", "only `engine: compiled` has it"))
+            mistakes.append(element.place.mistake(found, "elements of Click", "only `engine: compiled` has it"))
     process = Process(DEVICES, _devices(flat, "FromDevice", mistakes, True))
     process.ends = _devices(flat, "ToDevice", mistakes, False)
     if not process.sources and not process.ends and not mistakes:
-        mistakes.append(Mistake(Place(sources[0][0], 1, 1), "no device", "FromDevice(in) or ToDevice(out)"))
+        mistakes.append(Place(sources[0][0], 1, 1).mistake("no device", "FromDevice(in) or ToDevice(out)"))
     for name, text in sources:
         process.configuration += f'# 1 "{name}"\n{text}\n'
     process.configuration += BEGIN
@@ -133,7 +134,7 @@ def judge(process: Process, click: Path, package: Path) -> list[Mistake]:
             done = subprocess.run(command, capture_output=True, check=False, timeout=CHECK_S, cwd=package)
         except subprocess.TimeoutExpired:
             place = Place(file.name, 1, 1)
-            return [Mistake(place, f"not initialized after {CHECK_S:g} s", "a configuration that Click can start")]
+            return [place.mistake(f"not initialized after {CHECK_S:g} s", "a configuration that Click can start")]
         said = done.stderr.decode("latin-1").replace(str(file), "the devices")
     return _read(said, done.returncode) if done.returncode != 0 else []
 
@@ -151,14 +152,14 @@ def _read(said: str, status: int) -> list[Mistake]:
                 continue
             mistakes.append(_mistake(place, at["what"]))
         elif line.startswith("  ") and heading:
-            mistakes.append(Mistake(place, f"{heading}: {line.strip()}", "what Click takes"))
+            mistakes.append(place.mistake(f"{heading}: {line.strip()}", "what Click takes"))
     if not mistakes:
         last = said.strip().splitlines()[-1:] or [f"exit status {status}"]
-        mistakes.append(Mistake(Place("click", 1, 1), last[0], "a configuration that Click can start"))
+        mistakes.append(Place("click", 1, 1).mistake(last[0], "a configuration that Click can start"))
     return mistakes
 
 
 def _mistake(place: Place, what: str) -> Mistake:
     if unknown := UNKNOWN.search(what):
-        return Mistake(place, f"{UNKNOWN_CLASS} {unknown['name']}", "a class of that Click or an elementclass")
-    return Mistake(place, what, "what Click takes")
+        return place.mistake(f"{UNKNOWN_CLASS} {unknown['name']}", "a class of that Click or an elementclass")
+    return place.mistake(what, "what Click takes")

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from itf.limits import reached
+from itf.mistakes import Mistake
 
 HOW = "build Click from its sources (github.com/kohler/click) and put its `click` on PATH"
 
@@ -35,8 +36,8 @@ def find() -> Path | None:
     return found if _is_modular_router(str(found), found.stat().st_mtime_ns) else None
 
 
-def absent() -> tuple[str, str, str]:
-    """(found, expected, remedy) when there is none."""
+def absent() -> Mistake:
+    """What to say when there is none."""
     other = shutil.which("click")
     found = f"{other}, which is another program of that name" if other else "no click"
-    return found, "the Click Modular Router's click on PATH", HOW
+    return Mistake(field="engine", found=found, expected="the Click Modular Router's click on PATH", remedy=HOW)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from pps.c.framework import build_folder
+from itf.mistakes import Mistake
+from pps.framework import Framework, build_folder
+from pps.mistakes import last_line
 
-ENGINES = ("framed", "coven-socket")
 
-
-class ExecFramework:
+class ExecFramework(Framework):
     """The framework for executables. A build copies the first source to where it may be executed: a zip has
     no such bit."""
 
     name = "exec"
-    suffixes = ()
+    engines = ("framed", "coven-socket")
+    tcp = True
 
     def __init__(self) -> None:
-        self.engine = ENGINES[0]
+        self.engine = self.engines[0]
 
     def choose_engine(self, engine: str) -> None:
-        """How packets are carried: one of ENGINES, or `auto`, which is the first."""
-        self.engine = ENGINES[0] if engine == "auto" else engine
+        """How packets are carried: one of `engines`, or `auto`, which is the first."""
+        self.engine = self.engines[0] if engine == "auto" else engine
 
     def artifact_name(self, vnfc: str) -> str:
         return vnfc
@@ -40,12 +41,14 @@ class ExecFramework:
         """The command that puts the executable into place, to be run inside the confinement."""
         return ["install", "-m", "0755", str(sources[0]), str(output)]
 
-    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+    def parse_errors(self, stderr: str, root: Path) -> list[Mistake]:
         """What `install` had to say."""
-        return [
-            {
-                "file": None, "line": None, "column": None, "field": "source", "found": line.strip(),
-                "expected": "a file that can be copied", "remedy": "",
-            }
-            for line in stderr.splitlines()[-1:]
-        ]  # fmt: skip
+        return last_line(stderr, "a file that can be copied")
+
+    def engine_of(self, command: Sequence[str]) -> str | None:
+        return bridged(command)
+
+
+def bridged(command: Sequence[str]) -> str | None:
+    """The engine that a bridge's command names; None for another program's."""
+    return command[command.index("--engine") + 1] if "--engine" in command else None

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
-from pps.mistakes import BuildError, mistake, no_libs, read_lines, read_warnings
+from itf.mistakes import Mistake
+from pps.framework import Framework, build_folder
+from pps.mistakes import BuildError, no_libs, read_lines, read_warnings
 
-HERE = Path(__file__).resolve().parents[1]
-ROOT = HERE.parent
 #: quick to start, small, and nothing in /tmp that other programs could read (hsperfdata)
 MACHINE_OPTIONS = (
     "-XX:+UseSerialGC",
@@ -25,11 +24,6 @@ COMPILER_HEAP = "-Xmx512m"
 PACKAGE = "default-jdk-headless"
 
 
-def build_folder() -> Path:
-    """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
-
-
 def jdk() -> Path | None:
     """The JDK's own folder, behind all links of PATH and alternatives; None without javac."""
     home = os.environ.get("JAVA_HOME")
@@ -38,23 +32,25 @@ def jdk() -> Path | None:
     return Path(compiler).resolve().parents[1] if compiler else None
 
 
-def missing() -> tuple[str, str, str] | None:
-    """(found, expected, remedy) if Java VNFCs cannot be had here; None if they can."""
-    if jdk() is None:
-        remedy = f"make setup-languages; or apt install {PACKAGE}, then `make native`"
-        return "no javac", "a JDK of version 17 or later", remedy
-    absent = [name for name in ("libcoven-java.so", "coven-java.jar") if not (build_folder() / name).exists()]
-    if absent:
-        return f"{', '.join(absent)} is not built", "the native build with a JDK", "make native"
-    return None
-
-
-class JavaFramework:
+class JavaFramework(Framework):
     """The framework for Java. The artifact of a build is a jar of the component's classes."""
 
     name = "java"
     suffixes = (".java",)
-    missing = staticmethod(missing)
+    needs = True
+
+    @classmethod
+    def missing(cls, engine: str = "auto") -> Mistake | None:
+        if jdk() is None:
+            expected, remedy = "a JDK of version 17 or later", (
+                f"make setup-languages; or apt install {PACKAGE}, then `make native`"
+            )
+            return Mistake(field="language", found="no javac", expected=expected, remedy=remedy)
+        absent = [name for name in ("libcoven-java.so", "coven-java.jar") if not (build_folder() / name).exists()]
+        if absent:
+            found, expected = f"{', '.join(absent)} is not built", "the native build with a JDK"
+            return Mistake(field="language", found=found, expected=expected, remedy="make native")
+        return None
 
     def artifact_name(self, vnfc: str) -> str:
         return f"{vnfc}.jar"
@@ -93,19 +89,18 @@ class JavaFramework:
         compiler += ["-cp", str(build_folder() / "coven-java.jar"), "coven.Build"]
         return [*compiler, str(include), str(output), *map(str, sources)]
 
-    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+    def parse_errors(self, stderr: str, root: Path) -> list[Mistake]:
         """The errors in what the compiler wrote; files are relative to the package's root already."""
         return read_lines(stderr, "a source that compiles")
 
-    def parse_warnings(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+    def parse_warnings(self, output: str, root: Path) -> list[Mistake]:
         """What javac warned of."""
-        return read_warnings(stderr)
+        return read_warnings(output)
 
 
 def _jdk() -> Path:
-    absent = missing()
-    if absent is not None:
-        raise BuildError([mistake("language", *absent)])
+    if (absent := JavaFramework.missing()) is not None:
+        raise BuildError(absent)
     home = jdk()
     assert home is not None
     return home

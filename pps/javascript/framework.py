@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from itf.limits import reached
-from pps.mistakes import BuildError, mistake, no_libs, read_lines
+from itf.mistakes import Mistake
+from pps.framework import PPS, Framework, build_folder
+from pps.mistakes import BuildError, no_libs, read_lines
 
-HERE = Path(__file__).resolve().parents[1]
-ROOT = HERE.parent
-SDK = HERE / "sdk" / "javascript"
+SDK = PPS / "sdk" / "javascript"
 OLDEST = 18
 #: quiet, few threads, for nothing waits here, and no settings of TLS, which need not be readable
 ENGINE_OPTIONS = ("--no-warnings", "--v8-pool-size=1", "--single-threaded-gc", "--openssl-config=/dev/null")
-
-
-def build_folder() -> Path:
-    """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
 
 
 def node() -> Path | None:
@@ -47,29 +40,28 @@ def major(program: Path) -> int:
     return int(version[1]) if version else 0
 
 
-def missing() -> tuple[str, str, str] | None:
-    """(found, expected, remedy) if JavaScript VNFCs cannot be had here; None if they can."""
-    program = node()
-    expected = f"Node.js {OLDEST} or later"
-    if program is None:
-        return "no node", expected, "make setup-languages; or apt install nodejs libnode-dev, then `make native`"
-    if major(program) < OLDEST:
-        return f"{program} of version {major(program)}", expected, "apt install nodejs"
-    if not (build_folder() / "coven_javascript.node").exists():
-        return (
-            "coven_javascript.node is not built",
-            "the native build with Node.js' headers",
-            "make setup-languages",
-        )
-    return None
-
-
-class JavascriptFramework:
+class JavascriptFramework(Framework):
     """The framework for JavaScript. The artifact of a build is a note of where source and package lie."""
 
     name = "javascript"
     suffixes = (".js", ".cjs")
-    missing = staticmethod(missing)
+    needs = True
+
+    @classmethod
+    def missing(cls, engine: str = "auto") -> Mistake | None:
+        program = node()
+        expected = f"Node.js {OLDEST} or later"
+        found = "no node" if program is None else None
+        if program is None:
+            remedy = "make setup-languages; or apt install nodejs libnode-dev, then `make native`"
+        elif major(program) < OLDEST:
+            found, remedy = f"{program} of version {major(program)}", "apt install nodejs"
+        elif not (build_folder() / "coven_javascript.node").exists():
+            found, expected = "coven_javascript.node is not built", "the native build with Node.js' headers"
+            remedy = "make setup-languages"
+        if found is None:
+            return None
+        return Mistake(field="language", found=found, expected=expected, remedy=remedy)
 
     def artifact_name(self, vnfc: str) -> str:
         return f"{vnfc}.javascript.json"
@@ -102,15 +94,14 @@ class JavascriptFramework:
         check = [str(_node()), *ENGINE_OPTIONS, str(SDK / "check.js")]
         return [*check, str(include), str(output), *map(str, sources)]
 
-    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+    def parse_errors(self, stderr: str, root: Path) -> list[Mistake]:
         """The errors in what the check wrote; files are relative to the package's root already."""
         return read_lines(stderr, "a source that can be checked")
 
 
 def _node() -> Path:
-    absent = missing()
-    if absent is not None:
-        raise BuildError([mistake("language", *absent)])
+    if (absent := JavascriptFramework.missing()) is not None:
+        raise BuildError(absent)
     program = node()
     assert program is not None
     return program

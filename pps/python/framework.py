@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sys
 from pathlib import Path
-from typing import Any
 
-from pps.mistakes import mistake, no_libs
+from itf.mistakes import Mistake
+from pps.framework import PPS, Framework, build_folder
+from pps.mistakes import no_libs, read_lines
 
-HERE = Path(__file__).resolve().parents[1]
-ROOT = HERE.parent
-SDK = HERE / "sdk" / "python"
+SDK = PPS / "sdk" / "python"
 #: what a component may import beside the standard library
 PACKAGES = ("numpy", "scapy")
 #: isolated from environment and user, no site, no bytecode written: sys.path holds what the host puts there
 INTERPRETER_OPTIONS = ("-I", "-S", "-B")
-
-MISTAKE = re.compile(
-    r"^(?P<file>[^:]+):(?P<line>\d+):(?P<column>\d+): (?P<found>.*) \| (?P<expected>.*) \| (?P<remedy>.*)$"
-)
-
-
-def build_folder() -> Path:
-    """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
 
 
 def interpreter() -> Path:
@@ -48,11 +37,12 @@ def library_folders() -> list[Path]:
     return [folder for folder in beside if folder.is_dir()]
 
 
-class PythonFramework:
+class PythonFramework(Framework):
     """The framework for Python. The artifact of a build is a note of where source and package lie."""
 
     name = "python"
     suffixes = (".py",)
+    stops_itself = True
 
     def artifact_name(self, vnfc: str) -> str:
         return f"{vnfc}.python.json"
@@ -81,14 +71,6 @@ class PythonFramework:
         check = [str(interpreter()), *INTERPRETER_OPTIONS, str(SDK / "vnfc_check.py")]
         return [*check, str(include), str(output), *map(str, sources)]
 
-    def parse_errors(self, stderr: str, root: Path) -> list[dict[str, Any]]:
+    def parse_errors(self, stderr: str, root: Path) -> list[Mistake]:
         """The errors in what the check wrote; files are relative to the package's root already."""
-        errors: list[dict[str, Any]] = []
-        for text in stderr.splitlines():
-            if found := MISTAKE.match(text):
-                place = {"line": int(found["line"]) or None, "column": int(found["column"]) or None}
-                texts = found["found"], found["expected"], found["remedy"]
-                errors.append({**mistake("source", *texts, file=found["file"]), **place})
-        if not errors and stderr.strip():
-            errors = [mistake("source", stderr.strip().splitlines()[-1], "a source that can be checked", "")]
-        return errors
+        return read_lines(stderr, "a source that can be checked")

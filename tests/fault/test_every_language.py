@@ -137,7 +137,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(folder: Path, language: Language, what: str) -> dict[str, Any]:
     """The figures of a capture through one VNFC; accounted for, whatever it did."""
     if (lacking := missing(language.name)) is not None:
-        pytest.skip(lacking[0])
+        pytest.skip(str(lacking.found))
     more = f", {language.more}" if language.more else ""
     one = f"{{source: {language.source}, language: {language.name}{more}}}"
     pkg = package(folder / "p", f"vnfcs: {{one: {one}}}\nchain: in -> one -> out\n")

@@ -62,13 +62,13 @@ static void handle(struct bed *b, uint32_t ref, const uint8_t *choice)
 static bool see(struct bed *b, uint32_t ref, const uint8_t *choice)
 {
 	struct frames *f = &b->fabric.frames;
-	b->fabric.keeping->show(&b->fabric, &ref, 1);
+	taps_show(&b->fabric, &ref, 1);
 	uint8_t *area = f->nsh + (uint64_t)ref * FRAME_NSH_AREA;
 	if (choice[0] & CHANGE) {
 		area[choice[4]] ^= choice[5];
 		f->record[ref].nsh_len = (uint16_t)(f->record[ref].nsh_len + (int8_t)choice[6]);
 	}
-	return b->fabric.keeping->read_back(&b->fabric, ref);
+	return taps_read_back(&b->fabric, ref);
 }
 
 /* A proxy's whole promise: everything as it came, SI one less. A checksum that a local peer left to its device to
@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			f->record[copy] = f->record[ref];
 			f->priv[copy] = (struct frame_private){ .link = f->priv[ref].link };
 			memcpy(frame_bytes(f, copy), frame_bytes(f, ref), f->record[ref].len);
-			b->fabric.keeping->clone(&b->fabric, copy, ref);
+			taps_clone(&b->fabric, copy, ref);
 			stage_hand(&b->fabric, STAGE_PORT + 1, &copy, 1);
 		}
 		if (choice[0] & ENCAP)

@@ -10,6 +10,7 @@ from itf.segment import C
 from pps.click.compiler import check
 from pps.click.framework import ClickFramework
 from pps.click.graph import Graph
+from pps.click.mistakes import as_line
 from tests.rigs.fake_forwarder import Back, FakeForwarder
 
 SECOND = 10**9
@@ -17,7 +18,7 @@ SECOND = 10**9
 
 def mistakes(text: str, folder: Path | None = None) -> list[str]:
     """The mistakes in a configuration, each as LINE:COLUMN and what was found and expected."""
-    return [str(m).partition(":")[2] for m in check([("x.click", text)], folder)[1]]
+    return [as_line(m).partition(":")[2] for m in check([("x.click", text)], folder)[1]]
 
 
 def graph(text: str, folder: Path | None = None) -> Graph:

@@ -85,10 +85,11 @@ class FakeForwarder:
         self.outputs = outputs
         self.pool = segment.Pool.make(frames, frame_size)
         self.hop = segment.Hop.make(
-            name, 0, 1, quota, hold_max=hold_max, clock_mode=clock_mode, seed=seed, outputs=len(outputs)
-        )
+            name, 0, 1, quota, self.pool.geometry,
+            hold_max=hold_max, clock_mode=clock_mode, seed=seed, outputs=len(outputs),
+        )  # fmt: skip
         self.head = self.hop.head
-        self.records = self.pool.at("struct frame_record", self.pool.head.records)
+        self.records = self.pool.at("struct frame_record", self.pool.geometry.records)
         self.frame_size = frame_size
         self.free = list(range(frames))
         self.at_host: set[int] = set()
@@ -127,9 +128,8 @@ class FakeForwarder:
             self.control.close()
             os.close(self.bell)
             self.bell = -1
-            del self.records, self.head
+            del self.records, self.head, self.hop.head
             for obj in (self.pool, self.hop):
-                del obj.head
                 obj.close()
         return self.log
 
@@ -200,7 +200,7 @@ class FakeForwarder:
 
     def bytes_of(self, frame: int) -> Any:
         """The frame's first byte."""
-        return self.pool.base + self.pool.head.data + frame * self.frame_size
+        return self.pool.base + self.pool.geometry.data + frame * self.frame_size
 
     def fill(
         self,

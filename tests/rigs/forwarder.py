@@ -29,7 +29,7 @@ class PlayedHop:
     def __init__(self, number: int, generation: int, quota: int = 512):
         self.number = number
         self.generation = generation
-        self.object = segment.Hop.make(f"hop{number}", number, generation, quota)
+        self.object = segment.Hop.make(f"hop{number}", number, generation, quota, segment.geometry(FRAMES, 2048))
         self.head = self.object.head
         self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.head.clock_mode = C.CLOCK_CAPTURE
@@ -75,9 +75,9 @@ class Rig:
 
     def __init__(self, hops: int = 1, frames: int = FRAMES, capture: bool = True):
         self.pool = segment.Pool.make(frames, 2048)
-        self.forwarder = segment.Forwarder.make(frames)
+        self.forwarder = segment.Forwarder.make(self.pool.geometry)
         self.config = segment.Config.make(C.CLOCK_CAPTURE if capture else C.CLOCK_LIVE)
-        self.records = self.pool.at("struct frame_record", self.pool.head.records)
+        self.records = self.pool.at("struct frame_record", self.pool.geometry.records)
         self.hops = [PlayedHop(n, 1) for n in range(hops)]
         self.control: socket.socket
         self.process: subprocess.Popen[bytes]
@@ -207,13 +207,17 @@ class Rig:
             went = row.forwarded + row.consumed + sum(row.dropped) + row.in_flight
             assert came == went, f"place {n}: {came} came, {went} went"
 
-    def close(self) -> None:
+    def close(self, status: int = 0) -> str:
+        """The forwarder must end with that status; what it wrote."""
         self.control.close()
-        assert self.process.wait(60) == 0, self.process.stderr and self.process.stderr.read()
+        ended = self.process.wait(60)
         assert self.process.stderr
+        said = self.process.stderr.read().decode()
         self.process.stderr.close()
+        assert ended == status, said
         for hop in self.hops:
             os.close(hop.bell)
             hop.object.close()
         for obj in (self.pool, self.forwarder, self.config):
             obj.close()
+        return said

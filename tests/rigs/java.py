@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pps.java.framework import JavaFramework, missing
+from pps.java.framework import JavaFramework
 from tests.rigs.python_host import Host
 
 FRAMEWORK = JavaFramework()
-MISSING = missing()
-WHY = f"Java: {MISSING[0]} ({MISSING[2]})" if MISSING else ""
+MISSING = FRAMEWORK.missing()
+WHY = f"Java: {MISSING.found} ({MISSING.remedy})" if MISSING else ""
 
 
 def component(body: str, name: str = "Component") -> str:
@@ -31,7 +31,7 @@ def build(root: Path, text: str, name: str = "Component") -> tuple[Path, list[di
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return artifact, []
-    return artifact, FRAMEWORK.parse_errors(done.stderr, root)
+    return artifact, [each.as_dict() for each in FRAMEWORK.parse_errors(done.stderr, root)]
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pps.javascript.framework import JavascriptFramework, missing
+from pps.javascript.framework import JavascriptFramework
 from tests.rigs.python_host import Host
 
 FRAMEWORK = JavascriptFramework()
-MISSING = missing()
-WHY = f"JavaScript: {MISSING[0]} ({MISSING[2]})" if MISSING else ""
+MISSING = FRAMEWORK.missing()
+WHY = f"JavaScript: {MISSING.found} ({MISSING.remedy})" if MISSING else ""
 EVERYTHING = (
     "after back bool cancel config consume counter drop emit every float forward gauge histogram hold int "
     "log newPacket now ports random reason release request state text wall"
@@ -30,7 +30,7 @@ def check(root: Path, text: str) -> list[dict[str, Any]]:
     source.write_text(text)
     command = FRAMEWORK.build_command([source], root, root / "note.json", [])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return [] if done.returncode == 0 else FRAMEWORK.parse_errors(done.stderr, root)
+    return [each.as_dict() for each in FRAMEWORK.parse_errors(done.stderr, root)] if done.returncode else []
 
 
 @contextmanager

@@ -27,7 +27,7 @@ static void bed_take(struct stage *s, const uint32_t *refs, unsigned n)
 		sink->refs[sink->n++] = refs[i];
 }
 
-static const struct stage_ops bed_sink_ops = { .kind = "sink", .take = bed_take };
+static const struct stage_ops bed_sink_ops = { .name = "sink", .take = bed_take };
 
 static struct bed *bed_new(void)
 {
@@ -62,7 +62,7 @@ static struct bed *bed_new(void)
 		b->port[n] = (struct stage){ .ops = &bed_sink_ops,
 					     .fabric = &b->fabric,
 					     .number = (uint16_t)n,
-					     .before = b->fabric.keeping->leave,
+					     .tapped = true,
 					     .self = &b->sink[n] };
 		b->fabric.stage[STAGE_PORT + n] = &b->port[n];
 		w->port[n] = (struct port_wiring){ .kind = PORT_AF_XDP,

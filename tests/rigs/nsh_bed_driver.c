@@ -9,6 +9,9 @@ void driver_clear(void);
 int driver_packet(uint32_t sink, uint32_t n, uint8_t *out);
 struct place_stats *driver_figures(void);
 uint32_t driver_frames_lost(void);
+int driver_tap(void);
+uint32_t driver_tapped(void);
+void driver_untap(void);
 
 static struct bed *bed;
 
@@ -71,4 +74,40 @@ struct place_stats *driver_figures(void)
 uint32_t driver_frames_lost(void)
 {
 	return BED_FRAMES - bed->fabric.frames.spares - bed->sink[0].n - bed->sink[1].n - bed->sink[2].n;
+}
+
+/* Another tap, after the NSH processor's: packets that leave, as it sees them. */
+static uint32_t tapped;
+static void tap_leave(struct stage *port, const uint32_t *refs, unsigned n);
+static const struct tap_ops watching = { .leave = tap_leave }, silent = { .leave = NULL };
+
+static void tap_leave(struct stage *port, const uint32_t *refs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		tapped += port->fabric->frames.record[refs[i]].len;
+	port_take(port, &watching, refs, n);
+}
+
+/* How many more could be registered. */
+int driver_tap(void)
+{
+	int free = 0;
+	tapped = 0;
+	if (!fabric_tap(&bed->fabric, &watching))
+		return -1;
+	while (fabric_tap(&bed->fabric, &silent))
+		free++;
+	fabric_untap(&bed->fabric, &silent);
+	return free;
+}
+
+/* Bytes that it saw leave. */
+uint32_t driver_tapped(void)
+{
+	return tapped;
+}
+
+void driver_untap(void)
+{
+	fabric_untap(&bed->fabric, &watching);
 }

@@ -53,7 +53,8 @@ static void relay_take(struct stage *s, const uint32_t *refs, unsigned n)
 	}
 }
 
-static const struct stage_ops relay = { .kind = "relay", .take = relay_take };
+extern const struct stage_ops pcap_stage;
+static const struct stage_ops relay = { .name = "relay", .take = relay_take };
 
 static void make_fabric(uint32_t count, uint32_t frame_size, bool capture)
 {

@@ -35,7 +35,7 @@ class Rig:
     def __init__(self, options: argparse.Namespace):
         self.journal = open(options.journal, "a") if options.journal else None
         self.pool = Pool.make(options.frames, 2048)
-        self.forwarder = Forwarder.make(options.frames)
+        self.forwarder = Forwarder.make(self.pool.geometry)
         self.config = Config.make(C.CLOCK_LIVE)
         self.ports: list[OpenPort] = []
         self.process: subprocess.Popen[bytes] | None = None
@@ -177,7 +177,7 @@ def main() -> int:
     try:
         rig = Rig(parser.parse_args())
     except PortRefused as refused:
-        print(json.dumps({"refused": refused.mistakes}), flush=True)
+        print(json.dumps({"refused": [mistake.as_dict() for mistake in refused.mistakes]}), flush=True)
         return 1
     try:
         rig.start()

@@ -8,11 +8,9 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from coven.base.operator import serve_config
 from coven.base.places import SYSTEM_RUN
 from coven.keeper.plan import Plan
 from coven.package.descriptor import Descriptor, Vnfc
@@ -21,6 +19,7 @@ from itf.mistakes import Mistake, Refused
 from pps.confine.confinement import Bind, Built, ConfineError, Confinement
 from pps.confine.uids import UidLease
 from pps.frameworks import FRAMEWORKS
+from pps.mistakes import SOURCE, BuildError
 
 MOST_WARNINGS = 50  #: of one VNFC that are told
 
@@ -33,6 +32,7 @@ class Ready:
     artifact: Path  #: what was made of the sources
     binds: list[Bind] = field(default_factory=list)  #: what its host sees, read-only, beside the package
     env: dict[str, str] = field(default_factory=dict)
+    engine: str | None = None  #: how it runs, where there is a choice
     warnings: list[Mistake] = field(default_factory=list)  #: of its compiler
 
 
@@ -54,9 +54,9 @@ class Builds:
 
 
 def build_all(
-    descriptor: Descriptor, plan: Plan, confinement: Confinement
+    descriptor: Descriptor, plan: Plan, confinement: Confinement, builds: Builds | None
 ) -> tuple[dict[str, Ready], list[Mistake]]:
-    """Every VNFC's Ready, and the mistakes in all their sources."""
+    """Every VNFC's Ready, and the mistakes in all their sources. `builds`: shared with other runs of the package."""
     plan.build.mkdir(mode=0o755, parents=True, exist_ok=True)
     ready: dict[str, Ready] = {}
     mistakes: list[Mistake] = []
@@ -64,7 +64,7 @@ def build_all(
     if not vnfcs:
         return ready, mistakes
     with ThreadPoolExecutor(min(len(vnfcs), len(os.sched_getaffinity(0)))) as workers:
-        for vnfc, done in [(vnfc, workers.submit(_build, vnfc, plan, confinement)) for vnfc in vnfcs]:
+        for vnfc, done in [(vnfc, workers.submit(_build, vnfc, plan, confinement, builds)) for vnfc in vnfcs]:
             try:
                 ready[vnfc.name] = done.result()
             except Refused as refused:
@@ -77,42 +77,36 @@ def build_all(
     return ready, mistakes
 
 
-def _build(vnfc: Vnfc, plan: Plan, confinement: Confinement) -> Ready:
-    if plan.builds is not None:
-        return plan.builds.of(vnfc, plan, lambda folder: _build_in(folder, vnfc, plan, confinement))
+def _build(vnfc: Vnfc, plan: Plan, confinement: Confinement, builds: Builds | None) -> Ready:
+    if builds is not None:
+        return builds.of(vnfc, plan, lambda folder: _build_in(folder, vnfc, plan, confinement))
     return _build_in(plan.build / vnfc.name, vnfc, plan, confinement)
 
 
 def _build_in(folder: Path, vnfc: Vnfc, plan: Plan, confinement: Confinement) -> Ready:
     framework = FRAMEWORKS[vnfc.language]()
-    if (choose := getattr(framework, "choose_engine", None)) is not None:
-        choose(vnfc.engine)
-    if vnfc.libs and (libs := serve_config().libs) is not None and (allow := getattr(framework, "allow", None)):
-        allow(libs)
+    framework.choose_engine(vnfc.engine)
+    if plan.libs is not None:
+        framework.allow(plan.libs)
     sources = [plan.package / source for source in vnfc.sources]
     shutil.rmtree(folder, ignore_errors=True)
     artifact = folder / framework.artifact_name(vnfc.name)
     visible = list(framework.visible())
     try:
         command = framework.build_command(sources, plan.package, artifact, list(vnfc.libs))
-    except Exception as problem:
-        errors = getattr(problem, "errors", None)
-        if errors is None:
-            raise
-        raise Refused(_mistakes(vnfc, plan, errors, in_descriptor=True), title="not built") from None
+    except BuildError as error:
+        raise Refused([_in_descriptor(vnfc, plan, each) for each in error.mistakes], title="not built") from None
     built = _run(command, plan.package, folder, visible, confinement)
     if built.ended or built.returncode != 0:
-        errors = framework.parse_errors(built.output, plan.package)
-        raise Refused(_failure(vnfc, plan, built, errors), title="not built")
-    command = framework.host_command(artifact, vnfc.name)
-    if (limit := getattr(framework, "limit_heap", None)) is not None:
-        command = limit(command, vnfc.memory_mb)
-    parse = getattr(framework, "parse_warnings", None)
-    found = parse(built.output, plan.package) if parse is not None else []
-    warnings = _mistakes(vnfc, plan, found[:MOST_WARNINGS], in_descriptor=False)
+        raise Refused(_failure(vnfc, built, framework.parse_errors(built.output, plan.package)), title="not built")
+    command = framework.limit_heap(framework.host_command(artifact, vnfc.name), vnfc.memory_mb)
+    found = framework.parse_warnings(built.output, plan.package)
+    warnings = [_named(vnfc, each) for each in found[:MOST_WARNINGS]]
     if more := len(found) - len(warnings):
-        warnings.append(Mistake(file=vnfc.sources[0], field=f"vnfcs.{vnfc.name}.source", found=f"{more} warnings more"))
-    return Ready(command, artifact, [*visible, folder], warnings=warnings)
+        warnings.append(_of_source(vnfc, f"{more} warnings more"))
+    return Ready(
+        command, artifact, [*visible, folder], engine=framework.engine_of(command), warnings=warnings
+    )
 
 
 def _run(
@@ -128,32 +122,29 @@ def _run(
             lease.release()
 
 
-def _failure(vnfc: Vnfc, plan: Plan, built: Built, errors: list[dict[str, Any]]) -> list[Mistake]:
+def _failure(vnfc: Vnfc, built: Built, found: list[Mistake]) -> list[Mistake]:
     if built.ended:
-        return [
-            Mistake(
-                file=vnfc.sources[0], field=f"vnfcs.{vnfc.name}.source", found=built.ended,
-                expected="a build within its limits"
-            )
-        ]
+        return [replace(_of_source(vnfc, built.ended), expected="a build within its limits")]
     if (limit := limits.in_output(built.output)) is not None:
         return [Mistake(field=f"vnfcs.{vnfc.name}", found=limit[0], expected="more", remedy=limit[1])]
-    found = _mistakes(vnfc, plan, errors, in_descriptor=False)
     if found:
-        return found
+        return [_named(vnfc, each) for each in found]
     lines = built.output.strip().splitlines()[-3:] or [f"the compiler ended with status {built.returncode}"]
-    return [Mistake(file=vnfc.sources[0], field=f"vnfcs.{vnfc.name}.source", found=" / ".join(lines))]
+    return [_of_source(vnfc, " / ".join(lines))]
 
 
-def _mistakes(vnfc: Vnfc, plan: Plan, errors: list[dict[str, Any]], *, in_descriptor: bool) -> list[Mistake]:
-    """What a framework found, with fields in the words of the descriptor."""
-    mistakes = []
-    for error in errors:
-        place = dict(error)
-        place["field"] = f"vnfcs.{vnfc.name}.{error.get('field') or 'source'}"
-        if in_descriptor and not place.get("file"):
-            place["file"], place["line"] = plan.descriptor, vnfc.line
-            if (lib := re.fullmatch(r"libs\[(\d+)\]", str(error.get("field")))) and vnfc.lib_places:
-                place["line"], place["column"] = vnfc.lib_places[int(lib[1])]
-        mistakes.append(Mistake.from_dict({key: value or None for key, value in place.items()}))
-    return mistakes
+def _of_source(vnfc: Vnfc, found: str) -> Mistake:
+    return Mistake(file=vnfc.sources[0], field=f"vnfcs.{vnfc.name}.{SOURCE}", found=found)
+
+
+def _named(vnfc: Vnfc, mistake: Mistake) -> Mistake:
+    """What a framework found, with its field in the words of the descriptor."""
+    return replace(mistake, field=f"vnfcs.{vnfc.name}.{mistake.field}")
+
+
+def _in_descriptor(vnfc: Vnfc, plan: Plan, mistake: Mistake) -> Mistake:
+    """The same for what is wrong in the descriptor, where it is stated there."""
+    line, column = vnfc.line, None
+    if (lib := re.fullmatch(r"libs\[(\d+)\]", mistake.field or "")) and vnfc.lib_places:
+        line, column = vnfc.lib_places[int(lib[1])]
+    return replace(_named(vnfc, mistake), file=plan.descriptor, line=line, column=column)

@@ -11,8 +11,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LIGHT = frozenset({"c", "click"})  #: languages whose hosts share the forwarder's core
-
 
 class Placement:
     """Taken once, when the keeper starts."""
@@ -22,8 +20,8 @@ class Placement:
         self.forwarder = {max(self.mask)}
         self.latency = latency
 
-    def host(self, language: str) -> set[int]:
-        return self.forwarder if language in LIGHT or self.latency == "low" else self.mask
+    def host(self, light: bool) -> set[int]:
+        return self.forwarder if light or self.latency == "low" else self.mask
 
     @contextmanager
     def on(self, cores: set[int]) -> Iterator[None]:

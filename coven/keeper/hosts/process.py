@@ -36,7 +36,7 @@ from coven.keeper.logs import Logs, printable
 from coven.keeper.loop import Loop, Timer
 from coven.package.descriptor import Vnfc
 from itf.mistakes import Mistake
-from itf.segment import REASONS, C, Hop, ffi
+from itf.segment import REASONS, C, Hop, Pool, ffi
 
 INIT_SECONDS = 10.0  #: init and configure may take this long
 WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
@@ -97,12 +97,12 @@ class Past:
 
 class HostProcess:
     def __init__(
-        self, plan: HostPlan, pool_fd: int, loop: Loop, journal: Journal, logs: Logs, observer: Observer
+        self, plan: HostPlan, pool: Pool, loop: Loop, journal: Journal, logs: Logs, observer: Observer
     ):
         self.plan = plan
         self.name = plan.vnfc.name
         self.number = plan.vnfc.number
-        self.pool_fd = pool_fd
+        self.pool = pool
         self.loop = loop
         self.journal = journal
         self.logs = logs
@@ -151,7 +151,7 @@ class HostProcess:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         try:
             assert self.hop is not None
-            self._launched = self.plan.launch((self.pool_fd, self.hop.fd, self.bell, theirs.fileno()))
+            self._launched = self.plan.launch((self.pool.fd, self.hop.fd, self.bell, theirs.fileno()))
         except BaseException:
             ours.close()
             raise
@@ -175,7 +175,7 @@ class HostProcess:
         self.generation += 1
         live = not self.plan.capture
         self.hop = Hop.make(
-            self.name, self.number, self.generation, self.plan.quota,
+            self.name, self.number, self.generation, self.plan.quota, self.pool.geometry,
             hold_max=self.plan.vnfc.hold_max,
             clock_mode=C.CLOCK_LIVE if live else C.CLOCK_CAPTURE,
             outputs=len(self.plan.vnfc.outputs),

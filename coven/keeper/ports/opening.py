@@ -12,7 +12,7 @@ from coven.keeper.journal import Journal
 from coven.keeper.plan import Plan, PortPlan
 from coven.keeper.ports import lease as port_lease
 from coven.package.descriptor import Descriptor
-from itf.mistakes import Mistake, suggest
+from itf.mistakes import Mistake, Refused, suggest
 from itf.segment import C, Pool
 from vns import ethtool
 
@@ -135,9 +135,8 @@ def first_name(interface: str) -> str:
 
 def refusal(problem: Exception, name: str, port: PortPlan) -> list[Mistake] | None:
     """What a backend's exception says to the user; None if it is not one that was meant to."""
-    records = getattr(problem, "mistakes", None)
-    if isinstance(records, list):
-        return [record if isinstance(record, Mistake) else Mistake.from_dict(record) for record in records]
+    if isinstance(problem, Refused):
+        return problem.mistakes
     if isinstance(problem, OSError):
         where = port.interface or port.read or port.write
         return [Mistake.of(problem, file=where, field=f"ports.{name}")]

@@ -177,7 +177,7 @@ def needed(language: str) -> str | None:
     if language == "c++":
         return None if shutil.which("g++") else "no g++"
     absent = missing(language)
-    return absent[0] if absent else None
+    return absent.found if absent else None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -217,7 +217,7 @@ def test_what_aware_vnfcs_change_is_what_leaves(tmp_path: Path, language: str) -
 
 def test_click_sees_paths_and_tlvs(tmp_path: Path) -> None:
     if absent := missing("click"):
-        pytest.skip(absent[0])
+        pytest.skip(str(absent.found))
     text = """
         out :: ToDevice(next);
         FromDevice(in) -> s :: ServicePathSwitch(42, 43);

@@ -17,7 +17,8 @@ from coven.run.foreground import run_captures
 from itf.segment import C
 from pps.confine import confinement as confine
 from pps.confine import uids
-from pps.frameworks import FRAMEWORKS, Framework
+from pps.framework import Framework
+from pps.frameworks import FRAMEWORKS
 from tests.rigs import java as java_rig
 from tests.rigs import javascript as javascript_rig
 from tests.rigs.fake_forwarder import FakeForwarder
@@ -79,8 +80,7 @@ def confinement(request: pytest.FixtureRequest) -> confine.Confinement:
 
 def started(framework: Framework, artifact: Path) -> list[str]:
     command = framework.host_command(artifact, "component")
-    limited: list[str] = framework.limit_heap(command, 256)  # type: ignore[attr-defined]
-    return limited
+    return framework.limit_heap(command, 256)
 
 
 def test_click_is_compiled_at_every_level(folder: Path, confinement: confine.Confinement) -> None:

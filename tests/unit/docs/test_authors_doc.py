@@ -106,7 +106,7 @@ def test_the_smallest_with_a_capture(fence: str, tmp_path: Path, monkeypatch: py
     source, language = SMALLEST[fence]
     lacking = missing(language)
     if lacking is not None or (fence == "cpp" and not shutil.which("g++")):
-        pytest.skip(lacking[0] if lacking is not None else "needs g++")
+        pytest.skip(str(lacking.found) if lacking is not None else "needs g++")
     block = re.search(rf"```{fence}\n(.*?)```", TEXT, re.S)
     assert block is not None
     descriptor = f"vnfcs: {{block: {{source: {source}, language: {language}}}}}\nchain: in -> block -> out\n"

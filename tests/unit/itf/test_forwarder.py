@@ -144,8 +144,8 @@ def test_a_lying_vnfc_loses_nothing_but_its_own_packets(
         kept.extend(hop.take_spares(dice.randrange(4)))
         back: list[int] = []
         for _ in range(dice.randrange(1, 8)):
-            ref = dice.choice([dice.randrange(2**32), dice.randrange(rig.pool.head.frames)] + kept)
-            if ref < rig.pool.head.frames:
+            ref = dice.choice([dice.randrange(2**32), dice.randrange(rig.pool.geometry.frames)] + kept)
+            if ref < rig.pool.geometry.frames:
                 record = rig.records[ref]
                 verdict(rig, ref, dice.randrange(256) if dice.random() < 0.3 else C.VERDICT_FORWARD, dice.randrange(3))
                 if dice.random() < 0.3:
@@ -197,6 +197,26 @@ def test_a_hop_that_is_down_drops_or_is_bypassed(rigs: list[Rig], capture: Path,
         assert totals["forwarded"] == 300 - dropped and totals["unaccounted"] == 0
 
 
+def kill(rig: Rig) -> None:
+    rig.process.kill()
+    rig.process.wait()
+    rig.control.close()
+    assert rig.process.stderr
+    rig.process.stderr.close()
+
+
+def test_a_spoilt_pool_keeps_no_forwarder_from_starting(rigs: list[Rig], capture: Path, tmp_path: Path) -> None:
+    """Every VNFC may write to all of the pool: whoever starts anew trusts nothing in it."""
+    rig = Rig()
+    rigs.append(rig)
+    kill(rig)
+    segment.ffi.memmove(rig.pool.base, b"\xff" * rig.pool.size, rig.pool.size)
+    rig.start_forwarder()
+    rig.wire(capture, tmp_path / "out.pcap")
+    totals = play(rig, lambda hop, refs: [verdict(rig, ref, C.VERDICT_FORWARD) for ref in refs])
+    assert totals["received"] == totals["forwarded"] == 300 and totals["unaccounted"] == 0
+
+
 def test_a_killed_forwarder_is_replaced_and_the_loss_written_off(
     rigs: list[Rig], capture: Path, tmp_path: Path
 ) -> None:
@@ -206,11 +226,7 @@ def test_a_killed_forwarder_is_replaced_and_the_loss_written_off(
     had: list[int] = []
     while not had:
         had = rig.hops[0].take()
-    rig.process.kill()
-    rig.process.wait()
-    rig.control.close()
-    assert rig.process.stderr
-    rig.process.stderr.close()
+    kill(rig)
 
     def send_everything() -> None:
         rig.send_hop(rig.hops[0])

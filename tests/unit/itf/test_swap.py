@@ -94,7 +94,7 @@ def test_nothing_is_lost_and_nothing_overtakes(rig: Rig, tmp_path: Path) -> None
 
 def place_frames(rig: Rig, owner: int) -> list[bool]:
     owners = rig.forwarder.at("uint16_t", rig.forwarder.head.owners)
-    return [owners[i] == owner for i in range(rig.forwarder.head.frames)]
+    return [owners[i] == owner for i in range(rig.forwarder.head.pool.frames)]
 
 
 def test_what_the_old_one_never_gives_back_is_counted_when_it_has_ended(rig: Rig, tmp_path: Path) -> None:
@@ -129,6 +129,6 @@ def test_a_forwarder_that_dies_in_between_leaves_no_frame_behind(rig: Rig, tmp_p
         pass  # its ports did not come along: of no interest here
     rig.change(forget_ports_too)
     owners = rig.forwarder.at("uint16_t", rig.forwarder.head.owners)
-    tags = {owners[i] & 0xFF for i in range(rig.forwarder.head.frames) if owners[i] >= C.OWNER_SPARE}
+    tags = {owners[i] & 0xFF for i in range(rig.forwarder.head.pool.frames) if owners[i] >= C.OWNER_SPARE}
     assert not any(tag >= C.HOP_PREVIOUS for tag in tags)
     assert rig.totals()["unaccounted"] == 0

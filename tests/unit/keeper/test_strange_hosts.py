@@ -72,7 +72,7 @@ class Watching:
         self.pool = Pool.make(1024, 4096)
         self.journal = Journal(tmp_path / "journal")
         plan = HostPlan(vnfc, 512, launch, {}, {}, debug=False)
-        self.host = HostProcess(plan, self.pool.fd, self.loop, self.journal, self.logs, self)
+        self.host = HostProcess(plan, self.pool, self.loop, self.journal, self.logs, self)
         self.host.start()
 
     def host_ready(self, host: HostProcess) -> None:

@@ -272,3 +272,16 @@ def test_a_port_that_has_no_nsh_answers_too(bed: Bed) -> None:
     payload = on_ethernet(md1(), datagram())
     bed.arrive(ether(arp(), 0x0806, dst=ALL), payload, wire.vxlan_gpe(md1(), datagram()))
     assert len(bed.at(PORT0)) == 1 and bed.at(CLASSIFIER)[0] == payload
+
+
+def test_several_taps_each_see_what_leaves(bed: Bed) -> None:
+    """The one after the processor's sees packets with their headers; the port gets them once, from the last."""
+    packet = ether(datagram(7))
+    assert bed.driver.driver_tap() == 2  # the processor's and this one of four
+    bed.encapsulated(packet)
+    (left,) = bed.at(PORT1)
+    assert len(left) > len(packet) and bed.driver.driver_tapped() == len(left)
+    bed.driver.driver_clear()
+    bed.driver.driver_untap()
+    bed.encapsulated(packet)
+    assert bed.at(PORT1) == [left] and bed.driver.driver_tapped() == len(left)

@@ -11,9 +11,10 @@ import pytest
 
 from coven.package.chains import Bypass, Drop, Graph
 from coven.package.descriptor import Descriptor, load
+from coven.package.languages import unavailable
 from coven.package.settings import parse_settings
 from itf.mistakes import Mistake, Refused
-from pps.frameworks import FRAMEWORKS
+from pps.click import router
 
 HEAD = 'name: fw\nversion: "1.0"\n'
 AB = "vnfcs: {a: {source: a.py}, b: {source: b.c}}\n"
@@ -235,9 +236,11 @@ def test_languages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "r.click").touch()
     d = read(folder, HEAD + "vnfcs: {a: {source: r.click, engine: compiled}}\nchain: in -> a -> out\n")
     assert d.vnfcs["a"].language == "click"
-    assert d.unavailable() == []
-    monkeypatch.delitem(FRAMEWORKS, "click")
-    assert [m.line for m in d.unavailable()] == [3]
+    assert unavailable(d) == []
+    monkeypatch.setattr(router, "find", lambda: None)
+    assert unavailable(d) == []
+    asked = read(folder, HEAD + "vnfcs: {a: {source: r.click, engine: click}}\nchain: in -> a -> out\n")
+    assert [(m.line, m.field) for m in unavailable(asked)] == [(3, "vnfcs.a.engine")]
     text = "vnfcs: {a: {source: a.py, engine: compiled}}\nchain: in -> a -> out\n"
     assert says(refused(folder, HEAD + text), "engine")
     assert says(

@@ -11,7 +11,7 @@ from coven.keeper.forwarder.service_paths import ServicePaths
 from coven.keeper.forwarder.wiring import Wiring, same_topology
 from coven.package.descriptor import load
 from itf.mistakes import Refused
-from itf.segment import C, Forwarder, ffi
+from itf.segment import C, Forwarder, ffi, geometry
 
 HEAD = 'name: n\nversion: "1"\nvnfcs:\n  a: {source: a.c, nsh: aware}\n  b: {source: a.c}\n'
 TEXT = (
@@ -167,7 +167,7 @@ next_hops: [{spi: 1, port: in}, {spi: 2, transport: vxlan-gpe}]
 
 def test_another_table_keeps_the_figures_of_what_stays(tmp_path: Path) -> None:
     table = ServicePaths(descriptor(tmp_path, TEXT))
-    segment = Forwarder.make(4)
+    segment = Forwarder.make(geometry(4, 2048))
     try:
         segment.head.nsh_path[1].packets = 5
         segment.head.nsh_path[0].packets = 3

@@ -76,15 +76,15 @@ def test_compiler_errors(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     errors = framework.parse_errors(done.stderr, tmp_path)
-    assert [(e["file"], e["line"]) for e in errors][:1] == [(file, line)]
-    assert found in errors[0]["found"]
+    assert [(e.file, e.line) for e in errors][:1] == [(file, line)]
+    assert found in str(errors[0].found)
     if remedy:
-        assert errors[0]["remedy"] == remedy
+        assert errors[0].remedy == remedy
 
 
 def test_libs(tmp_path: Path) -> None:
     framework = CFramework()
     with pytest.raises(BuildError) as refused:
         framework.build_command([], tmp_path, tmp_path / "a.so", ["libevil", "zlib"])
-    assert refused.value.errors[0]["found"] == "libevil"
+    assert refused.value.mistakes[0].found == "libevil"
     assert framework.build_command([], tmp_path, tmp_path / "a.so", [])[-1] == "-lm"

@@ -47,13 +47,13 @@ def test_mistakes_have_file_and_line(tmp_path: Path) -> None:
     done = compile_(tmp_path, source)
     assert done.returncode != 0
     [error, *_] = CFramework().parse_errors(done.stderr, tmp_path)
-    assert (error["file"], error["line"]) == ("wrong.cpp", 2) and "string" in error["found"]
+    assert (error.file, error.line) == ("wrong.cpp", 2) and "string" in str(error.found)
 
 
 def test_without_a_compiler_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c.shutil, "which", lambda name: None)
     with pytest.raises(BuildError) as refused:
         CFramework().build_command([tmp_path / "a.cc"], tmp_path, tmp_path / "a.so", [])
-    [error] = refused.value.errors
-    assert "a.cc" in error["found"] and "install g++" in error["remedy"]
+    [error] = refused.value.mistakes
+    assert "a.cc" in str(error.found) and "install g++" in str(error.remedy)
     assert CFramework().build_command([tmp_path / "a.c"], tmp_path, tmp_path / "a.so", [])[0] == "gcc"

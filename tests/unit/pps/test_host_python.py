@@ -410,7 +410,7 @@ def build(tmp_path: Path, text: str) -> tuple[int, list[dict[str, Any]]]:
     artifact = tmp_path / FRAMEWORK.artifact_name("component")
     command = FRAMEWORK.build_command([source], tmp_path, artifact, [])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode, FRAMEWORK.parse_errors(done.stderr, tmp_path)
+    return done.returncode, [each.as_dict() for each in FRAMEWORK.parse_errors(done.stderr, tmp_path)]
 
 
 def test_check_finds_syntax_errors_and_unknown_names(tmp_path: Path) -> None:

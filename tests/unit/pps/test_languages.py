@@ -9,6 +9,7 @@ import pytest
 from coven.cases.runner import main_test
 from coven.cli.doctor import examine
 from coven.package.descriptor import load
+from coven.package.languages import unavailable
 from pps.frameworks import FRAMEWORKS, missing
 
 TEXT = 'name: x\nversion: "1.0.0"\nvnfcs:\n  one: {{source: one.{}}}\nchain: in -> one -> out\n'
@@ -27,7 +28,7 @@ def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_packages_that_need_it_are_refused(tmp_path: Path, suffix: str, found: str | None) -> None:
     (tmp_path / f"one.{suffix}").touch()
     (tmp_path / "vnf.yaml").write_text(TEXT.format(suffix))
-    mistakes = load(tmp_path / "vnf.yaml").unavailable()
+    mistakes = unavailable(load(tmp_path / "vnf.yaml"))
     if found is None:
         assert mistakes == []
         return
@@ -56,5 +57,6 @@ def test_cases_pass_over_such_a_descriptor(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_languages_that_need_nothing() -> None:
-    assert [language for language in FRAMEWORKS if not hasattr(FRAMEWORKS[language], "missing")]
-    assert missing("c") is None and missing("python") is None
+    need_nothing = [language for language, framework in FRAMEWORKS.items() if not framework.needs]
+    assert need_nothing == ["c", "python", "click", "exec"]
+    assert all(missing(language) is None for language in need_nothing)

@@ -34,8 +34,8 @@ def refused(action: Callable[[], Any]) -> list[dict[str, Any]]:
     with pytest.raises(captures.PortRefused) as caught:
         action()
     for mistake in caught.value.mistakes:
-        assert mistake["file"] and mistake["found"] and mistake["expected"]
-    return caught.value.mistakes
+        assert mistake.file and mistake.found and mistake.expected
+    return [mistake.as_dict() for mistake in caught.value.mistakes]
 
 
 @pytest.mark.parametrize(
