@@ -142,10 +142,11 @@ bench-quick: setup-long rig  ## the same in about five minutes
 	@$(PY) -m bench.case_study --quick
 
 C_FILES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null | grep -v ^docs/labs/)
-check: setup-dev  ## ruff, mypy, clang-format
+check: setup-dev  ## ruff, mypy, clang-format, who imports whom
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	clang-format --dry-run -Werror $(C_FILES)
+	$(PY) -m pytest -q tests/unit/test_rooms.py
 format: setup-dev  ## mend what check says about layout
 	$(PY) -m ruff check --fix .
 	clang-format -i $(C_FILES)
