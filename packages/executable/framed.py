@@ -10,7 +10,7 @@ import struct
 HEAD = struct.Struct("!IcBHI")  # length of what follows it, kind, a, b, id
 FORWARD, DROP = 1, 2
 BLOCKED = 0  # number of the reason in READY
-UDP, IP4 = 17, b"\x08\x00"
+UDP, IP4 = b"\x11", b"\x08\x00"
 PACKET_BYTES = 32  # time, mark, port, link and context, before the packet's own
 
 READY = {
@@ -30,14 +30,14 @@ def configure(config):
     global block
     if not all(isinstance(port, int) and 0 <= port < 65536 for port in config["block"]):
         raise ValueError("block: expected ports, 0 to 65535")
-    block = frozenset(config["block"])
+    block = frozenset(port.to_bytes(2, "big") for port in config["block"])
 
 
 def is_blocked(data):
-    if data[12:14] != IP4 or data[23] != UDP:
+    if data[12:14] != IP4 or data[23:24] != UDP:  # slices: a packet may end anywhere
         return False
     at = 14 + (data[14] & 15) * 4
-    return int.from_bytes(data[at + 2 : at + 4], "big") in block
+    return data[at + 2 : at + 4] in block
 
 
 while head := coven.read(HEAD.size):

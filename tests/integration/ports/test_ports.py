@@ -414,7 +414,7 @@ def test_an_ssh_session_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.9 50000 fe80::1%eth0 22")
     monkeypatch.setattr(interface, "addresses", lambda name: [("fe80::1", 64)])
-    found = [m["found"] for m in interface.objections("in", "lo")]
+    found = [m.found for m in interface.objections("in", "lo")]
     assert found == ["lo carries an established SSH session (to fe80::1)"]
 
 
