@@ -173,6 +173,7 @@ def _vnfc(host: HostProcess) -> dict[str, Any]:
         "state": host.state,
         "pid": host.pid,
         "restarts": host.restarts,
+        "backoff_seconds": host.waits,
         "confinement": host.plan.confinement,
         "engine": host.plan.engine,
         "memory_limit": host.plan.memory_limit,

@@ -118,7 +118,8 @@ SCHEMAS: Schema = {
         }, closed=True)),
         "vnfcs": mapping(record({
             "language": TEXT, "state": {"enum": ["stopped", "starting", "running", "down", "failed"]},
-            "pid": NULL_COUNT, "restarts": COUNT, "confinement": TEXT, "engine": NULL_TEXT, "memory_limit": TEXT,
+            "pid": NULL_COUNT, "restarts": COUNT, "backoff_seconds": {"type": ["number", "null"], "minimum": 0},
+            "confinement": TEXT, "engine": NULL_TEXT, "memory_limit": TEXT,
             "metrics": mapping(ANY), "held": COUNT, "exceptions": COUNT, "log_lines_suppressed": COUNT,
             **_FIGURES, "bogus": COUNT,
         }, closed=True)),

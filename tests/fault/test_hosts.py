@@ -127,6 +127,32 @@ def test_a_killed_host_comes_back(flaky: KeeperRig, name: str) -> None:
     flaky.wait_ping()
 
 
+def test_the_back_off_grows_until_a_packet_comes_back(tmp_path: Path) -> None:
+    pkg = package(tmp_path / "p", ONE.format(suffix="c", more=""), one_c=FORWARD_C)
+    with KeeperRig(tmp_path / "k", pkg) as rig:
+
+        def kill(after: int) -> None:
+            wait_for(lambda: (now := rig.vnfc("one"))["state"] == "running" and now["restarts"] == after)
+            os.kill(rig.vnfc("one")["pid"], signal.SIGKILL)
+
+        def waits() -> list[str]:
+            lines = [line["line"] for line in rig.call("logs", vnfc="one", lines=100)["lines"]]
+            return [line for line in lines if line.startswith("starts again")]
+
+        for restarts in range(5):  # ports are closed: no packet comes
+            kill(restarts)
+        wait_for(lambda: rig.vnfc("one")["state"] == "down")
+        assert rig.vnfc("one")["backoff_seconds"] == 1.6
+        assert waits() == [f"starts again in {seconds} s" for seconds in ("0.1", "0.2", "0.4", "0.8", "1.6")]
+        rig.call("start")
+        rig.wait_ping()
+        assert rig.vnfc("one")["backoff_seconds"] is None
+        kill(5)
+        wait_for(lambda: len(waits()) == 6)
+        assert waits()[-1] == "starts again in 0.1 s"
+        rig.wait_ping()
+
+
 def test_state_survives_a_crash(flaky: KeeperRig) -> None:
     before = flaky.call("request", vnfc="flaky", name="starts", args=[])["value"]
     time.sleep(1.5)  # a change of state is kept soon, not at once

@@ -47,6 +47,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         vnfcs = {
             name: {
                 **figures, "language": "python", "state": "running", "pid": os.getpid(), "restarts": 0, "bogus": 0,
+                "backoff_seconds": None,
                 "metrics": {}, "confinement": "full", "engine": None, "memory_limit": "rlimit", "held": 0,
                 "exceptions": 0, "log_lines_suppressed": 0,
             }

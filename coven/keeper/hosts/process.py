@@ -42,7 +42,7 @@ INIT_SECONDS = 10.0  #: init and configure may take this long
 WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
 REQUEST_SECONDS = 1.0
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0  #: seconds, doubling
-WELL_SECONDS = 10.0  #: running this long resets the back-off
+WELL_SECONDS = 10.0  #: running this long resets the back-off, as a packet does that it gave back
 GONE_SECONDS = 0.5  #: after its end, how long the rest of its tree may take to let go of the control socket
 
 DIED, HUNG = (next(n for n, r in REASONS.items() if r.name == name) for name in ("died", "hung"))
@@ -110,6 +110,7 @@ class HostProcess:
         self.state = "stopped"
         self.generation = 0
         self.restarts = 0
+        self.waits: float | None = None  #: seconds between its last end and its next start, while it waits for that
         self.hop: Hop | None = None
         self.bell = -1
         self.config = plan.config
@@ -277,14 +278,17 @@ class HostProcess:
         )  # fmt: skip
 
     def _schedule(self) -> None:
-        if self._ready_at and time.monotonic() - self._ready_at >= WELL_SECONDS:
+        worked = self.hop is not None and self.head.from_vnfc_head.position != 0
+        if worked or (self._ready_at and time.monotonic() - self._ready_at >= WELL_SECONDS):
             self._backoff = BACKOFF_FIRST
         self._ready_at = 0.0
         delay, self._backoff = self._backoff, min(self._backoff * 2, BACKOFF_MOST)
         self.logs.say(self.name, f"starts again in {delay:g} s")
+        self.waits = delay
         self._set_timer(delay, self._restart)
 
     def _restart(self) -> None:
+        self.waits = None
         self.restarts += 1
         try:
             self.start()
@@ -295,7 +299,7 @@ class HostProcess:
 
     def stop(self) -> None:
         """Let it end; `finished` says when it has. Without a process nothing remains to be done."""
-        self.wanted = False
+        self.wanted, self.waits = False, None
         self._set_timer(None)
         if self._launched is None:
             self.state = "stopped" if self.state != "failed" else "failed"
