@@ -14,6 +14,12 @@ def text_of(file: str | os.PathLike[str], package: Path) -> str | None:
 
     A `#line` directive makes a compiler name any file, and what reads its errors may do more than it may.
     """
+    head = head_of(file, package, MOST_BYTES + 1)
+    return None if head is None or len(head) > MOST_BYTES else head.decode("utf-8", "replace")
+
+
+def head_of(file: str | os.PathLike[str], package: Path, most: int) -> bytes | None:
+    """The first `most` bytes of a file in the folder `package`; None for what is elsewhere, a link or none."""
     path = Path(os.path.normpath(package / file))
     if not path.is_relative_to(package) or Path(os.path.realpath(path)) != Path(os.path.realpath(package)) / (
         path.relative_to(package)
@@ -24,7 +30,4 @@ def text_of(file: str | os.PathLike[str], package: Path) -> str | None:
     except OSError:
         return None
     with open(descriptor, "rb") as opened:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-            return None
-        return opened.read(MOST_BYTES).decode("utf-8", "replace")
+        return opened.read(most) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None

@@ -11,7 +11,7 @@ from pps.click.elements import load
 from pps.click.generate import generate
 from pps.click.graph import Graph
 from pps.click.mistakes import Mistakes, Place
-from pps.click.parser import Parser
+from pps.click.parser import Parser, text_of
 from pps.click.scope import Scope
 
 
@@ -68,8 +68,7 @@ def read(sources: Sequence[Path], package: Path) -> list[tuple[str, str]]:
     texts = []
     for source in sources:
         name = str(source.relative_to(package)) if source.is_relative_to(package) else str(source)
-        # every byte is a character: configurations may hold any
-        texts.append((name, source.read_bytes().decode("latin-1")))
+        texts.append((name, text_of(source)))
     return texts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ ENDS = (";", ")", "}", "|", "||", "end")
 MOST_PORTS = 1024
 _PORTS = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+))?\s*")
 _PAIR = re.compile(r"\s*\$(\w+)\s*(.*)", re.DOTALL)
+
+
+def text_of(source: Path) -> str:
+    """Every byte is a character: configurations may hold any. Editors' byte order mark is none of the configuration."""
+    return source.read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 @dataclass
@@ -108,8 +114,8 @@ class Parser:
             return
         self.libraries.add(name)
         try:
-            text = (self.folder or Path()).joinpath(name).read_text()
-        except (OSError, UnicodeDecodeError):
+            text = text_of((self.folder or Path()).joinpath(name))
+        except (OSError, ValueError):
             self.mistakes.add(place, f"library {name}", "a configuration file beside this one")
             return
         outer, self.lexer = self.lexer, Lexer(text, name)

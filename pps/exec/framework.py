@@ -7,7 +7,10 @@ from pathlib import Path
 
 from itf.mistakes import Mistake
 from pps.framework import Framework, build_folder
-from pps.mistakes import last_line
+from pps.mistakes import SOURCE, BuildError, last_line
+from pps.sources import head_of
+
+MOST_BYTES = 4096  #: of a file, to see its first line
 
 
 class ExecFramework(Framework):
@@ -39,6 +42,13 @@ class ExecFramework(Framework):
 
     def build_command(self, sources: list[Path], include: Path, output: Path, libs: list[str]) -> list[str]:
         """The command that puts the executable into place, to be run inside the confinement."""
+        if (line := _first_line(sources[0], include)).endswith(b"\r"):
+            source = str(sources[0].relative_to(include))
+            raise BuildError(Mistake(
+                file=source, line=1, field=SOURCE, found=f"{line[:-1].decode(errors='replace')} and a carriage return",
+                expected="no carriage return: the kernel takes it for a part of the interpreter's name",
+                remedy=f"save it with Unix line ends: sed -i 's/\\r$//' {source}",
+            ))  # fmt: skip
         return ["install", "-m", "0755", str(sources[0]), str(output)]
 
     def parse_errors(self, stderr: str, root: Path) -> list[Mistake]:
@@ -47,6 +57,12 @@ class ExecFramework(Framework):
 
     def engine_of(self, command: Sequence[str]) -> str | None:
         return bridged(command)
+
+
+def _first_line(source: Path, package: Path) -> bytes:
+    """That says by which interpreter a script runs; nothing if it does not."""
+    head = head_of(source, package, MOST_BYTES) or b""
+    return head.partition(b"\n")[0] if head.startswith(b"#!") else b""
 
 
 def bridged(command: Sequence[str]) -> str | None:

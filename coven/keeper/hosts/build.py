@@ -144,6 +144,8 @@ def _named(vnfc: Vnfc, mistake: Mistake) -> Mistake:
 
 def _in_descriptor(vnfc: Vnfc, plan: Plan, mistake: Mistake) -> Mistake:
     """The same for what is wrong in the descriptor, where it is stated there."""
+    if mistake.file is not None:
+        return _named(vnfc, mistake)
     line, column = vnfc.line, None
     if (lib := re.fullmatch(r"libs\[(\d+)\]", mistake.field or "")) and vnfc.lib_places:
         line, column = vnfc.lib_places[int(lib[1])]

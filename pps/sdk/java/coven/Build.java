@@ -19,6 +19,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.tools.Diagnostic;
 import javax.tools.DiagnosticCollector;
+import javax.tools.ForwardingJavaFileObject;
 import javax.tools.JavaCompiler;
 import javax.tools.JavaFileObject;
 import javax.tools.StandardJavaFileManager;
@@ -30,6 +31,19 @@ import javax.tools.ToolProvider;
  * Warnings likewise, after "warning: ".
  */
 final class Build {
+    /** A source without the byte order mark that editors put before it. */
+    private static final class WithoutMark extends ForwardingJavaFileObject<JavaFileObject> {
+        WithoutMark(JavaFileObject source) {
+            super(source);
+        }
+
+        @Override
+        public CharSequence getCharContent(boolean ignoreEncodingErrors) throws IOException {
+            CharSequence text = super.getCharContent(ignoreEncodingErrors);
+            return text.length() > 0 && text.charAt(0) == '\ufeff' ? text.subSequence(1, text.length()) : text;
+        }
+    }
+
     static final Attributes.Name COMPONENT = new Attributes.Name("Coven-Component");
     static final Attributes.Name SOURCES = new Attributes.Name("Coven-Sources");
 
@@ -86,8 +100,9 @@ final class Build {
         options.add(Stream.concat(Stream.of(System.getProperty("java.class.path")), vendor.stream().map(Path::toString))
                 .collect(Collectors.joining(File.pathSeparator)));
         try (StandardJavaFileManager files = compiler.getStandardFileManager(found, Locale.ENGLISH, null)) {
-            compiler.getTask(null, files, found, options, null, files.getJavaFileObjects(sources.toArray(Path[]::new)))
-                    .call();
+            List<JavaFileObject> texts = new ArrayList<>();
+            files.getJavaFileObjects(sources.toArray(Path[]::new)).forEach(each -> texts.add(new WithoutMark(each)));
+            compiler.getTask(null, files, found, options, null, texts).call();
         }
         for (Diagnostic<? extends JavaFileObject> each : found.getDiagnostics()) {
             boolean error = each.getKind() == Diagnostic.Kind.ERROR;
