@@ -240,7 +240,10 @@ class _Reading:
     def pair(self, stream: Any, event: Any, into: Node, depth: int) -> None:
         mark = event.start_mark
         key = self.node(stream, event, depth)
-        value = self.node(stream, next(stream), depth)
+        what = next(stream)
+        value = self.node(stream, what, depth)
+        if isinstance(what, events.ScalarEvent) and what.start_mark.index == what.end_mark.index:
+            value.line, value.column = key.line, key.column  # of nothing, the mark is where the next thing begins
         if not isinstance(key.value, str):
             remedy = (
                 None

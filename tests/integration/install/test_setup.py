@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pps.java import framework as java
-from pps.java.framework import jdk
-from pps.javascript import framework as javascript
+from pps.java.framework import JavaFramework, jdk
+from pps.javascript.framework import JavascriptFramework, node
 
 ROOT = Path(__file__).resolve().parents[3]
 BULK = shutil.ignore_patterns("asan", "arm64", "fresh", "bench")
@@ -20,9 +19,9 @@ BULK = shutil.ignore_patterns("asan", "arm64", "fresh", "bench")
 def test_languages_that_are_here_have_been_built() -> None:
     """Tests leave out what is missing: it must not be missing because it did not compile."""
     if jdk() is not None and (jdk() or ROOT).joinpath("include", "jni.h").exists():
-        assert java.missing() is None
-    if javascript.node() is not None and Path("/usr/include/node/node_api.h").exists():
-        assert javascript.missing() is None
+        assert JavaFramework.missing() is None
+    if node() is not None and Path("/usr/include/node/node_api.h").exists():
+        assert JavascriptFramework.missing() is None
 
 
 def test_an_optional_language_that_cannot_be_built_stops_nothing(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def started(api: Api) -> bool:
 def test_over_rest(tmp_path: Path) -> None:
     source, archive = package(tmp_path / "package", TEXT, one_c=FORWARD_C), tmp_path / "tested.zip"
     subprocess.run(
-        [sys.executable, "-m", "coven", "pack", source, "-o", archive],
+        [sys.executable, "-m", "coven", "pack", "--zip", source, "-o", archive],
         check=True,
         capture_output=True,
         cwd=ROOT,

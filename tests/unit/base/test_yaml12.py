@@ -110,3 +110,9 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         read(data).plain()
     except Refused as refused:
         assert refused.mistakes
+
+
+def test_a_value_that_is_left_out_stands_where_its_key_does() -> None:
+    node = read(b"a:   # no value\nb:\nc:\n  d:\n")
+    assert [(node.value[key].line, node.value[key].column) for key in "ab"] == [(1, 1), (2, 1)]
+    assert (node.value["c"].value["d"].line, node.value["c"].value["d"].column) == (4, 3)
