@@ -66,7 +66,7 @@ class Handlers:
         except Unreachable as problem:
             raise Failed(NO_ROUTER, f"The VNF does not answer: {problem}") from None
         except Refused as refused:
-            if refused.kind == Kind.TIMEOUT:
+            if refused.kind in (Kind.TIMEOUT, Kind.UNAVAILABLE):
                 raise Failed(NO_ROUTER, f"VNFC '{vnfc}' does not answer: it is busy, or ended and restarting") from None
             texts = [mistake.found or refused.title for mistake in refused.mistakes]
             raise Failed(HANDLER_ERROR, "\n".join(map(str, texts))) from None

@@ -51,6 +51,18 @@ def fault(problem: Exception) -> Mistake:
     return Mistake(found=found, remedy="the log of the VNF says where")
 
 
+def _running(host: HostProcess, field: str, title: str) -> None:
+    """Raises Refused when there is nobody to ask."""
+    if host.state == "running":
+        return
+    soon = host.state in ("starting", "down")
+    raise Refused(
+        Mistake(field=field, found=f"the VNFC is {host.state}", expected="a running VNFC",
+                remedy="try again in a moment" if soon else "coven start brings it back"),
+        title=title, kind=Kind.UNAVAILABLE if soon else Kind.CONFLICT,
+    )  # fmt: skip
+
+
 class Client:
     """One connection: requests in, answers out, neither blocking."""
 
@@ -234,13 +246,7 @@ class Keeper:
         wanted = self.vnf.descriptor.configured(
             {host.name: request.get("config")}, {**self.vnf.descriptor.config, host.name: host.config}
         )
-        if host.state != "running":  # it alone can check its configuration
-            soon = host.state in ("starting", "down")
-            raise Refused(
-                Mistake(field=f"config.{host.name}", found=f"the VNFC is {host.state}", expected="a running VNFC",
-                        remedy="try again in a moment" if soon else "coven start brings it back"),
-                title="not configured", kind=Kind.UNAVAILABLE if soon else Kind.CONFLICT,
-            )  # fmt: skip
+        _running(host, f"config.{host.name}", "not configured")  # it alone can check its configuration
         host.configure(wanted[host.name], self._mistakes_to(reply))
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
@@ -264,6 +270,7 @@ class Keeper:
         if name not in known:
             expected = f"one of {', '.join(known)}" if known else "a VNFC that declares requests"
             raise Refused(Mistake(field="name", found=str(name)[:60], expected=expected))
+        _running(host, f"{host.name}.{name}", "not asked")
 
         def answered(answer: dict[str, Any] | None) -> None:
             if answer is None:

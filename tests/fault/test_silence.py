@@ -184,8 +184,9 @@ def replace_program(program: Path, text: str) -> None:
     program.chmod(0o755)
 
 
-def test_configuring_a_vnfc_that_is_down_is_worth_trying_again(tmp_path: Path) -> None:
-    pkg = package(tmp_path / "p", FORWARD, one_c=FORWARD_C)
+def test_asking_a_vnfc_that_is_down_is_worth_trying_again(tmp_path: Path) -> None:
+    source = FORWARD_C + 'VNFC_REQUEST(number, "a number", "")\n{\n\tvnfc_answer_int(request, 7);\n}\n'
+    pkg = package(tmp_path / "p", FORWARD, one_c=source)
     with KeeperRig(tmp_path / "k", pkg) as rig:
 
         def running_again(restarts: int) -> int | None:
@@ -198,5 +199,9 @@ def test_configuring_a_vnfc_that_is_down_is_worth_trying_again(tmp_path: Path) -
         with pytest.raises(Refused) as refused:
             rig.call("configure", vnfc="one", config={})
         assert refused.value.kind == Kind.UNAVAILABLE
+        with pytest.raises(Refused, match="the VNFC is down") as refused:
+            rig.call("request", vnfc="one", name="number", args=[])
+        assert refused.value.kind == Kind.UNAVAILABLE
         wait_for(lambda: rig.vnfc("one")["state"] == "running")
         rig.call("configure", vnfc="one", config={})
+        assert rig.call("request", vnfc="one", name="number", args=[])["value"] == 7

@@ -17,7 +17,7 @@ from tests.rigs.keeper import ROOT
 PROCESSES, ROUNDS = 8, 60
 _BEGIN = f"""
 import os
-from coven.run import make_folder, remove_folder
+from coven.run.folder import make_folder, remove_folder
 lost = 0
 for _ in range({ROUNDS}):
     folder = make_folder()
