@@ -40,6 +40,7 @@ class Keepers:
         self.died = died or (lambda directory: None)
         self._lock = threading.Lock()
         self._watched: dict[int, tuple[Path, int, bool]] = {}  # pidfd -> folder, pid, our child
+        self._starting: dict[Path, int] = {}  #: processes that are not ready yet
         self._epoll = select.epoll()
         self._bell_read, self._bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._epoll.register(self._bell_read, select.EPOLLIN)
@@ -134,9 +135,13 @@ class Keepers:
             os.close(write_end)
             os.close(log)
             os.close(null)
+        with self._lock:
+            self._starting[directory] = pid
         try:
             self._await_first_line(read_end, directory, progress)
         except BaseException:
+            with self._lock:
+                del self._starting[directory]
             # it ends by itself after a refusal; whatever it is doing, it must be gone before its folder is
             fd = os.pidfd_open(pid)
             if not select.select([fd], [], [], END_SECONDS / 4)[0]:
@@ -146,8 +151,16 @@ class Keepers:
             raise
         finally:
             os.close(read_end)
+        with self._lock:
+            del self._starting[directory]
         self.watch(directory, pid, ours=True)
         return Keeper(directory)
+
+    def cut_short(self, directory: Path) -> None:
+        """End a keeper that is not ready yet, with whatever it builds or waits for: `start` raises."""
+        with self._lock:
+            if (pid := self._starting.get(directory)) is not None:
+                os.kill(pid, signal.SIGKILL)
 
     def _await_first_line(self, fd: int, directory: Path, progress: Callable[[str], None]) -> None:
         deadline = time.monotonic() + INSTANTIATE_SECONDS

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ log = logging.getLogger("coven.agent")
 
 HEAL_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  #: seconds between the tries to bring a VNF back
 
+CUT_SECONDS = 20.0  #: a termination waits so long for the end of what it gives up
 STORE_SECONDS = 2.0  #: between tries to write to a full disk
 
 #: operation -> (ETSI's name, changeStateTo)
@@ -69,6 +71,7 @@ class Lifecycle(KeeperTalk):
         )
         self._closing = threading.Event()
         self._workers: set[threading.Thread] = set()
+        self._given_up: set[str] = set()  #: operations, for a termination
 
     def close(self) -> None:
         """Let operations that are going on come to their end; keepers live on."""
@@ -128,7 +131,9 @@ class Lifecycle(KeeperTalk):
     def operate(self, name: str, kind: str) -> Row:
         """Begin to start, stop or terminate. Raises Refused, with 503 when the keeper does not answer: then only
         termination works."""
-        stuck = False
+        stuck = unborn = False
+        if kind == "terminate":
+            unborn = self._cut_short(name)
         if kind != "terminate" and (stood := self.stands(name)) is not None and self._instantiated(name):
             said = self.ask(name, "ping")
             self.agree(name, said.get("state"), stood)
@@ -136,13 +141,24 @@ class Lifecycle(KeeperTalk):
         with self.store.transaction():
             vnf = self.vnf(name)
             if not self.store.unfinished(name):
-                if vnf["instantiation_state"] != "INSTANTIATED":
+                if vnf["instantiation_state"] != "INSTANTIATED" and not unborn:
                     raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
                 wanted = OPERATIONS[kind][1]
                 if wanted is not None and vnf["operational_state"] == wanted and not stuck:
                     raise conflict(f"{name} is {wanted} already")
             operation = self._begin(vnf, kind, {})
         return self._run(operation)
+
+    def _cut_short(self, name: str) -> bool:
+        """Give up what brings this VNF up, however long it builds; whether something was given up."""
+        rising = [row for row in self.store.unfinished(name) if row["operation"] in ("INSTANTIATE", "HEAL")]
+        for row in rising:
+            self._given_up.add(row["id"])
+            end = time.monotonic() + CUT_SECONDS
+            while any(each["id"] == row["id"] for each in self.store.unfinished(name)) and time.monotonic() < end:
+                self.keepers.cut_short(self.directory(name))
+                self.store.await_end(row["id"], 0.5)
+        return bool(rising)
 
     def _instantiated(self, name: str) -> bool:
         return bool(self.vnf(name)["instantiation_state"] == "INSTANTIATED")
@@ -173,6 +189,7 @@ class Lifecycle(KeeperTalk):
             # a HEAL that failed has tried often enough
             if not self._closing.is_set() and operation["operation"] != "HEAL":
                 self._check_alive(operation["vnf"])
+            self._given_up.discard(operation["id"])
             self._workers.discard(threading.current_thread())
 
     def _give_up(self, operation: Row, error: Exception) -> None:
@@ -213,7 +230,8 @@ class Lifecycle(KeeperTalk):
         try:
             self._act(operation)
         except (Refused, Unreachable, OSError) as error:
-            self._roll_back(operation, error)
+            meanwhile = Refused(Mistake(found="a termination was asked for meanwhile"), title="given up")
+            self._roll_back(operation, meanwhile if operation["id"] in self._given_up else error)
             return
         self._insist(lambda: self._over(operation, "COMPLETED", []))
         log.info("%s of %s completed", operation["operation"], name)
@@ -384,6 +402,8 @@ class Lifecycle(KeeperTalk):
                 return
             except (Refused, Unreachable, OSError) as error:
                 log.warning("%s does not come back yet: %s", name, error)
+                if operation["id"] in self._given_up:
+                    raise
                 full = _no_room(error)
                 progress = "waiting for room on the disk" if full else f"{len(waits) - 1} tries more"
                 self._tell(operation, errors=_errors(error), progress=progress)

@@ -16,6 +16,8 @@ import pytest
 from coven.agent.keepers import PLAN
 from coven.keeper.client import find_process
 from tests.rigs.agent import ROOT
+from tests.rigs.keeper import wait_for
+from tests.rigs.packages import package
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
 PACKAGE = ROOT / "packages" / "forward" / "c.yaml"
@@ -152,3 +154,22 @@ def test_refusals_come_from_the_keeper_with_their_place(appliance: Appliance, tm
     status, text = appliance.coven("deploy", str(package), "--in", "in0", "--out", "out0")
     assert status == 1 and "a.c:2" in text and "nonsense" in text
     assert appliance.coven("list")[1] == "no VNF\n\nno package\n"
+
+
+def test_a_termination_cuts_short_what_brings_a_vnf_up(appliance: Appliance, tmp_path: Path) -> None:
+    text = "vnfcs: {slow: {source: slow.py}}\nchain: in -> slow -> out\n"
+    source = package(tmp_path / "p", text, slow_py="import time\ntime.sleep(600)\ndef handle(packet): ...\n")
+    status, said = appliance.coven("push", str(source), "--json")
+    assert status == 0, said
+    appliance.ask("POST", "/v1/vnfs", {"name": "fw", "package": json.loads(said)["id"]})
+    ports = {"in": {"interface": "in0"}, "out": {"interface": "out0"}}
+    rising = appliance.ask("POST", "/v1/vnfs/fw/instantiate", {"ports": ports})
+    wait_for(appliance.keeper)
+    ending = appliance.ask("POST", "/v1/vnfs/fw/terminate")
+    assert appliance.get(f"/v1/operations/{ending['id']}?wait=20")["state"] == "COMPLETED"
+    rising = appliance.get(f"/v1/operations/{rising['id']}")
+    assert rising["state"] == "ROLLED_BACK"
+    assert [error["found"] for error in rising["errors"]] == ["a termination was asked for meanwhile"]
+    assert appliance.get("/v1/vnfs/fw")["instantiation_state"] == "NOT_INSTANTIATED"
+    assert appliance.keeper() is None and not (appliance.state / "run" / "fw").exists()
+    assert "NOT_INSTANTIATED" in appliance.coven("terminate", "fw")[1], "as before, nothing to end"
