@@ -120,7 +120,7 @@ static unsigned receive_super(struct stage *s, struct arrivals *a, const struct 
 	uint32_t ref, len;
 	uint8_t *at;
 	if (!super_frame_open(&super, bytes, h->tp_snaplen, v->gso_type, v->gso_size,
-			      v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
+			      v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? v->csum_start : 0)) {
 		lost(s, REASON_oversize, 1, h->tp_len);
 		return 1;
 	}
