@@ -56,13 +56,13 @@ static bool owes(struct forwarder *fw)
 	return false;
 }
 
-static void advance(struct forwarder *fw, uint64_t time)
+static void advance(struct forwarder *fw, uint64_t time, bool leap)
 {
 	if (time > fw->fabric.frames.now)
 		fw->fabric.frames.now = time;
 	for (unsigned n = 0; n < SEG_HOPS; n++)
 		if (fw->fabric.stage[STAGE_HOP + n] != NULL)
-			hop_advance(fw->fabric.stage[STAGE_HOP + n], time);
+			hop_advance(fw->fabric.stage[STAGE_HOP + n], time, leap);
 }
 
 bool capture_turn(struct forwarder *fw, unsigned *moved)
@@ -88,7 +88,7 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 			return true;
 		if (timer < next.time) {
 			bool far = fw->last_packet != 0 && timer > fw->last_packet + GAP_NS;
-			advance(fw, far ? next.time : timer);
+			advance(fw, far ? next.time : timer, far);
 			*moved = 1;
 			return true;
 		}
@@ -98,7 +98,7 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 		*moved += next.port->ops->poll(next.port, w->lockstep ? 1 : SEG_BURST);
 		fw->last_packet = fabric->frames.now;
 		if (w->lockstep)
-			advance(fw, next.time);
+			advance(fw, next.time, false);
 		if (*moved > 0)
 			return true;
 		/* no frame is free: only a timer of a VNFC that holds packets can change that */
@@ -109,7 +109,7 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 	if (timer == UINT64_MAX || timer > fw->last_packet + GAP_NS ||
 	    (account_in_flight(fw) == 0 && !owes(fw)))
 		return false;
-	advance(fw, timer);
+	advance(fw, timer, false);
 	*moved = 1;
 	return true;
 }

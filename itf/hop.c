@@ -409,11 +409,13 @@ bool hop_owes(struct stage *s)
 }
 
 /* Capture mode: move the hop's clock and let it run what is due. */
-uint64_t hop_advance(struct stage *s, uint64_t clock)
+uint64_t hop_advance(struct stage *s, uint64_t clock, bool leap)
 {
 	struct hop *hop = s->self;
 	if (hop == NULL || clock <= hop->header->clock)
 		return 0;
+	if (leap)
+		cell_store64(&hop->header->leap, clock);
 	cell_store64(&hop->header->clock, clock);
 	bell_wake(&hop->header->host_asleep);
 	return clock;

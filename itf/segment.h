@@ -254,7 +254,8 @@ struct hop_header {
 	uint32_t reserved_h[11];
 
 	uint64_t clock; /* F, capture mode: now, ns */
-	uint64_t reserved_c[15];
+	uint64_t leap;	/* F: the clock to which time last leapt; what was due on the way runs there, once */
+	uint64_t reserved_c[14];
 
 	struct hop_reason reason[64];
 	struct hop_metric_cell metric[HOP_METRICS];
