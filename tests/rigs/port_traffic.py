@@ -7,7 +7,7 @@
     frames INTERFACE SIZE COUNT     send raw frames of that size, say how many
     bulk INTERFACE COUNT  count what arrives of them until a second goes by without
     across FROM TO SIZE COUNT       send raw frames on one interface, count what arrives on the other
-    offloaded INTERFACE GSO_TYPE GSO_SIZE START OFFSET HEX   send one frame with a checksum left to the device, or to be cut
+    offloaded INTERFACE GSO_TYPE GSO_SIZE START OFFSET HEX   send one frame whose checksum is left to the device
     heard INTERFACE COUNT           say such frames as they arrive, in hex, with a blank between
 """
 

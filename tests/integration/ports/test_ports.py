@@ -176,7 +176,7 @@ def test_tagged_tcp_passes_intact(
             place.run(*words.split())
         if tags == "_both":  # a veth takes one tag on top of its MTU
             place.run("ip", "link", "set", "eth0", "mtu", "1504")
-            place.run(*"ip route change 10.20.0.0/24 dev eth0 mtu lock 1500".split())
+            place.run(*["ip", "route", "change", "10.20.0.0/24", "dev", "eth0", "mtu", "lock", "1500"])
             place.run("sh", "-c", "echo 1500 > /proc/sys/net/ipv6/conf/eth0/mtu")
     ports = rig(backend=backend)
     transfer(lab, "10.20.0.2", 300 if long_run else 20)

@@ -4,9 +4,7 @@ sanitizers)."""
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from scapy.contrib.geneve import GENEVE
@@ -66,7 +64,8 @@ TUNNELS = {
         ETH / FOUR / UDP(dport=4790, chksum=0) / VXLAN(flags=0x0C, NextProtocol=by_version(p, 1, 2), vni=7) / p
     ),
     "geneve": lambda p: (
-        ETH / FOUR / UDP(dport=6081, chksum=0) / GENEVE(vni=7, proto=0x6558, optionlen=1) / Raw(bytes(4)) / INNER_ETH / p
+        ETH / FOUR / UDP(dport=6081, chksum=0)
+        / GENEVE(vni=7, proto=0x6558, optionlen=1) / Raw(bytes(4)) / INNER_ETH / p
     ),
     "gre": lambda p: ETH / FOUR / gre(p),
     "gre with a key": lambda p: ETH / FOUR / gre(p, key_present=1, key=5, seqnum_present=1),
@@ -81,7 +80,8 @@ TUNNELS = {
     "mpls": mpls,
     "udp alone": lambda p: ETH / FOUR / UDP(dport=5555, chksum=0) / Raw(bytes(p)),
     "vxlan in gre": lambda p: (
-        ETH / FOUR / GRE(proto=0x0800) / IP(dst="198.51.100.1") / UDP(dport=4789, chksum=0) / VXLAN(vni=7) / INNER_ETH / p
+        ETH / FOUR / GRE(proto=0x0800) / IP(dst="198.51.100.1") / UDP(dport=4789, chksum=0)
+        / VXLAN(vni=7) / INNER_ETH / p
     ),
 }  # fmt: skip
 
