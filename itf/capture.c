@@ -3,12 +3,14 @@
  *   packets left     the port with the earliest packet hands it on, once the hops have room (in a graph that
  *                    joins: once every hop is quiet and has run its timers up to then)
  *   none left        when every hop is quiet, time moves to the earliest timer, as long as packets are in
- *                    flight and no more than 60 s after the last packet
+ *                    flight or a timer is set that runs once, and no more than SEG_GAP_S after the last packet
  *   nothing in flight, or no timer that could change it: ended
+ *
+ * A gap between two packets is gone through for as long, the rest of it is one step.
  */
 #include "forwarder.h"
 
-static const uint64_t AFTERLIFE_NS = 60000000000;
+static const uint64_t GAP_NS = SEG_GAP_S * 1000000000ull;
 
 struct next_port {
 	struct stage *port;
@@ -46,13 +48,21 @@ static uint64_t earliest_timer(struct forwarder *fw)
 	return earliest;
 }
 
-static void advance(struct forwarder *fw, uint64_t time)
+static bool owes(struct forwarder *fw)
+{
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		if (fw->fabric.stage[STAGE_HOP + n] != NULL && hop_owes(fw->fabric.stage[STAGE_HOP + n]))
+			return true;
+	return false;
+}
+
+static void advance(struct forwarder *fw, uint64_t time, bool leap)
 {
 	if (time > fw->fabric.frames.now)
 		fw->fabric.frames.now = time;
 	for (unsigned n = 0; n < SEG_HOPS; n++)
 		if (fw->fabric.stage[STAGE_HOP + n] != NULL)
-			hop_advance(fw->fabric.stage[STAGE_HOP + n], time);
+			hop_advance(fw->fabric.stage[STAGE_HOP + n], time, leap);
 }
 
 bool capture_turn(struct forwarder *fw, unsigned *moved)
@@ -77,7 +87,8 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 		if (congested || (w->lockstep && !quiet))
 			return true;
 		if (timer < next.time) {
-			advance(fw, timer);
+			bool far = fw->last_packet != 0 && timer > fw->last_packet + GAP_NS;
+			advance(fw, far ? next.time : timer, far);
 			*moved = 1;
 			return true;
 		}
@@ -87,7 +98,7 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 		*moved += next.port->ops->poll(next.port, w->lockstep ? 1 : SEG_BURST);
 		fw->last_packet = fabric->frames.now;
 		if (w->lockstep)
-			advance(fw, next.time);
+			advance(fw, next.time, false);
 		if (*moved > 0)
 			return true;
 		/* no frame is free: only a timer of a VNFC that holds packets can change that */
@@ -95,9 +106,10 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 	if (!quiet)
 		return true;
 	uint64_t timer = earliest_timer(fw);
-	if (account_in_flight(fw) == 0 || timer == UINT64_MAX || timer > fw->last_packet + AFTERLIFE_NS)
+	if (timer == UINT64_MAX || timer > fw->last_packet + GAP_NS ||
+	    (account_in_flight(fw) == 0 && !owes(fw)))
 		return false;
-	advance(fw, timer);
+	advance(fw, timer, false);
 	*moved = 1;
 	return true;
 }

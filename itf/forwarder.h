@@ -75,7 +75,8 @@ bool capture_turn(struct forwarder *fw, unsigned *moved);
 /* hop.c: beyond the stage interface. */
 bool hop_congested(struct stage *hop);
 bool hop_quiet(struct stage *hop);
-uint64_t hop_advance(struct stage *hop, uint64_t clock);
+bool hop_owes(struct stage *hop);
+uint64_t hop_advance(struct stage *hop, uint64_t clock, bool leap);
 void hop_forget(struct stage *hop, unsigned tag, unsigned reason, bool alive);
 void hop_retire(struct stage *hop);
 

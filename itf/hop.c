@@ -398,12 +398,21 @@ bool hop_quiet(struct stage *s)
 	       ring_empty(&hop->from) && cell_load64(&hop->header->clock_seen) >= hop->header->clock;
 }
 
+/* Capture mode: has the VNFC still to do something once, at a time that it set? */
+bool hop_owes(struct stage *s)
+{
+	struct hop *hop = s->self;
+	return hop != NULL && cell_load(&hop->header->once) > 0;
+}
+
 /* Capture mode: move the hop's clock and let it run what is due. */
-uint64_t hop_advance(struct stage *s, uint64_t clock)
+uint64_t hop_advance(struct stage *s, uint64_t clock, bool leap)
 {
 	struct hop *hop = s->self;
 	if (hop == NULL || clock <= hop->header->clock)
 		return 0;
+	if (leap)
+		cell_store64(&hop->header->leap, clock);
 	cell_store64(&hop->header->clock, clock);
 	bell_wake(&hop->header->host_asleep);
 	return clock;

@@ -35,6 +35,7 @@ enum {
 
 	SEG_BURST = 64,	      /* packets that stages hand on together */
 	SEG_HOST_BURST = 256, /* waiting packets that a VNFC host may be handed at once */
+	SEG_GAP_S = 60,	      /* capture mode: for so long time goes on by itself after a packet */
 
 	FRAME_HEADROOM = 384, /* bytes before what arrives */
 	FRAME_TAILROOM = 64,  /* bytes after it */
@@ -254,10 +255,12 @@ struct hop_header {
 	uint32_t metrics;   /* declared */
 	uint64_t exceptions;
 	uint64_t log_lines_suppressed;
-	uint32_t reserved_h[12];
+	uint32_t once; /* timers that are set and run once */
+	uint32_t reserved_h[11];
 
 	uint64_t clock; /* F, capture mode: now, ns */
-	uint64_t reserved_c[15];
+	uint64_t leap;	/* F: the clock to which time last leapt; what was due on the way runs there, once */
+	uint64_t reserved_c[14];
 
 	struct hop_reason reason[64];
 	struct hop_metric_cell metric[HOP_METRICS];

@@ -29,7 +29,16 @@
 
 enum memory_word { WORD_GENERATION, WORD_RX, WORD_TX_HEAD, WORD_TX_TAIL };
 
-enum { TX_DATA = TPACKET2_HDRLEN - sizeof(struct sockaddr_ll), TAG = sizeof(struct vlan_header) };
+/* A leaving packet has an empty virtio_net_hdr before it: the kernel then leaves it to us what is too long. By itself it
+ * lets one 802.1Q tag come on top of the MTU, no other and no second. */
+enum {
+	TX_HEADER = TPACKET2_HDRLEN - sizeof(struct sockaddr_ll),
+	TX_OFFLOAD = sizeof(struct virtio_net_hdr),
+	TX_DATA = TX_HEADER + TX_OFFLOAD,
+	TAG = sizeof(struct vlan_header)
+};
+
+static const uint64_t REFUSED_NS = 20000000; /* a device that is only busy takes a packet within that time */
 
 struct slots {
 	int fd;
@@ -44,6 +53,8 @@ struct packet_port {
 	uint32_t head, tail; /* tx: running positions; tail: the oldest not confirmed */
 	bool offload;	     /* packets come with a virtio_net_hdr */
 	bool down, gone;     /* the interface */
+	uint32_t stuck;	     /* tx: the position that the device did not take, since stuck_ns (0: it did) */
+	uint64_t stuck_ns;
 	struct live_patience patience;
 };
 
@@ -120,7 +131,7 @@ static unsigned receive_super(struct stage *s, struct arrivals *a, const struct 
 	uint32_t ref, len;
 	uint8_t *at;
 	if (!super_frame_open(&super, bytes, h->tp_snaplen, v->gso_type, v->gso_size,
-			      v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)) {
+			      v->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? v->csum_start : 0)) {
 		lost(s, REASON_oversize, 1, h->tp_len);
 		return 1;
 	}
@@ -194,8 +205,9 @@ static void put(struct stage *s, const struct live_leaving *l)
 	struct packet_port *p = s->self;
 	struct frames *f = &s->fabric->frames;
 	struct tpacket2_hdr *h = tx_slot(p, p->head);
+	memset((uint8_t *)h + TX_HEADER, 0, TX_OFFLOAD);
 	memcpy((uint8_t *)h + TX_DATA, frame_start(f, l->ref) + l->data, l->len);
-	h->tp_len = l->len;
+	h->tp_len = TX_OFFLOAD + l->len;
 	h->tp_snaplen = l->ref;
 	f->owner[l->ref] = (uint16_t)(OWNER_LEAVING + s->number);
 	__atomic_store_n(&h->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
@@ -203,18 +215,17 @@ static void put(struct stage *s, const struct live_leaving *l)
 	cell_store64(&memory_of(s)[WORD_TX_HEAD], p->head);
 }
 
-/* The kernel does not go past a packet that it finds wrong (the MTU shrank since): its slot must get another.
+/* The kernel does not go past a packet that it finds wrong, or that its device does not take: its slot must get another.
  * So drop that one, and put those behind it again from its slot on: their bytes are still in the ring. */
-static void mend(struct stage *s)
+static void mend(struct stage *s, unsigned reason)
 {
 	struct packet_port *p = s->self;
 	struct frames *f = &s->fabric->frames;
 	uint32_t wrong = p->tail, end = p->head;
-	s->out->dropped[REASON_oversize]++;
-	frame_free(f, tx_slot(p, wrong)->tp_snaplen);
+	frame_drop(f, tx_slot(p, wrong)->tp_snaplen, PLACE_LEAVING + s->number, reason);
 	for (uint32_t i = wrong; i + 1 != end; i++) {
 		struct tpacket2_hdr *to = tx_slot(p, i), *from = tx_slot(p, i + 1);
-		memcpy((uint8_t *)to + TX_DATA, (uint8_t *)from + TX_DATA, from->tp_len);
+		memcpy((uint8_t *)to + TX_HEADER, (uint8_t *)from + TX_HEADER, from->tp_len);
 		to->tp_len = from->tp_len;
 		to->tp_snaplen = from->tp_snaplen;
 		__atomic_store_n(&to->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
@@ -234,13 +245,14 @@ static unsigned reap(struct stage *s)
 		struct tpacket2_hdr *h = tx_slot(p, p->tail);
 		uint32_t status = __atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE);
 		if (status & TP_STATUS_WRONG_FORMAT) {
-			mend(s);
+			mend(s, REASON_oversize);
+			n++;
 			continue;
 		}
 		if (status & (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING))
 			break;
 		s->out->forwarded++;
-		s->out->bytes_out += h->tp_len;
+		s->out->bytes_out += h->tp_len - TX_OFFLOAD;
 		frame_free(f, h->tp_snaplen);
 		p->tail++;
 		n++;
@@ -262,18 +274,46 @@ static void interface_gone(struct stage *s)
 	p->gone = true;
 }
 
-static void kick(struct stage *s)
+/* A full device says the same as one that will never take this packet (the other end of a veth has a smaller MTU); time
+ * tells them apart. Returns how many were dropped. */
+static unsigned look_at_refused(struct stage *s)
+{
+	struct packet_port *p = s->self;
+	uint64_t now = s->fabric->frames.now;
+	uint32_t at = p->tail;
+	while (at != p->head &&
+	       !(__atomic_load_n(&tx_slot(p, at)->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_SEND_REQUEST))
+		at++;
+	if (at == p->head || p->stuck_ns == 0 || p->stuck != at) {
+		p->stuck = at;
+		p->stuck_ns = now;
+		return 0;
+	}
+	if (now - p->stuck_ns <= REFUSED_NS || at != p->tail)
+		return 0;
+	mend(s, REASON_refused);
+	p->stuck_ns = 0;
+	live_moved(&p->patience);
+	return 1;
+}
+
+/* Make the kernel send. Returns how many it would not, which were dropped. */
+static unsigned kick(struct stage *s)
 {
 	struct packet_port *p = s->self;
 	if (p->head == p->tail || !(__atomic_load_n(&tx_slot(p, p->head - 1)->tp_status, __ATOMIC_RELAXED) &
 				    TP_STATUS_SEND_REQUEST)) {
 		p->down = false;
-		return;
+		return 0;
 	}
 	int failed = send(p->tx.fd, NULL, 0, MSG_DONTWAIT) < 0 ? errno : 0;
 	p->down = failed == ENETDOWN;
+	if (failed == ENOBUFS)
+		return look_at_refused(s);
+	p->stuck_ns = 0;
 	if (failed == ENXIO || failed == ENODEV)
 		interface_gone(s);
+	return 0;
 }
 
 static uint32_t tx_room(struct stage *s, uint32_t wanted)
@@ -286,24 +326,16 @@ static uint32_t tx_room(struct stage *s, uint32_t wanted)
 	return p->tx.count - (p->head - p->tail);
 }
 
-/* The kernel lets one 802.1Q tag come on top of the MTU here, no other and no second. */
-static bool fits(const struct frames *f, const struct live_leaving *l, uint32_t mtu)
-{
-	uint32_t limit = mtu + sizeof(struct eth_header);
-	return l->len <= limit ||
-	       (l->len <= limit + TAG && load16(frame_start(f, l->ref) + l->data + 12) == ETHER_VLAN);
-}
-
 static void packet_take(struct stage *s, const uint32_t *refs, unsigned n)
 {
 	struct packet_port *p = s->self;
 	struct frames *f = &s->fabric->frames;
 	struct live_leaving leaving[SEG_BURST];
 	unsigned kept = live_sort(s, refs, n, leaving);
-	uint32_t room = p->gone ? 0 : tx_room(s, kept), mtu = live_wired(s)->mtu;
+	uint32_t room = p->gone ? 0 : tx_room(s, kept);
 	for (unsigned i = 0; i < kept; i++) {
 		unsigned place = PLACE_LEAVING + s->number;
-		if (!fits(f, &leaving[i], mtu) || TX_DATA + leaving[i].len > p->tx.size) {
+		if (TX_DATA + leaving[i].len > p->tx.size) {
 			frame_drop(f, leaving[i].ref, place, REASON_oversize);
 		} else if (room == 0) {
 			frame_drop(f, leaving[i].ref, place,
@@ -325,8 +357,8 @@ static void packet_flush(struct stage *s)
 static unsigned packet_poll(struct stage *s, unsigned budget)
 {
 	unsigned sent = reap(s);
-	kick(s); /* only if something was left behind */
-	return sent + receive(s, budget);
+	unsigned refused = kick(s); /* only if something was left behind */
+	return sent + refused + receive(s, budget);
 }
 
 /* ---- sleeping -------------------------------------------------------------------------------- */

@@ -84,6 +84,7 @@ def _open(port: OpenPort, interface: Interface, pool: Pool) -> None:
     tx = _packet_socket(port)
     rx = _packet_socket(port)
     tx.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+    tx.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)  # it is the forwarder that knows what fits the MTU
     try:
         tx.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER)
     except OSError:

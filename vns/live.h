@@ -1,7 +1,7 @@
 /* What the two live backends have in common: how a packet's records begin, and what may leave. */
 #ifndef VNS_LIVE_H
 #define VNS_LIVE_H
-#include "itf/packet.h"
+#include "itf/inward.h"
 #include "itf/stage.h"
 
 enum { LIVE_TAGS = 2 /* VLAN tags that may come on top of the MTU */, LIVE_RUNT = 14 };
@@ -19,7 +19,15 @@ static inline uint32_t live_longest(const struct frames *f)
 	return f->frame_size - FRAME_HEADROOM - FRAME_TAILROOM;
 }
 
-/* Fill both records of a packet that has just arrived in its frame, and complete its checksum. */
+/* Not in the way of the many that carry no other packet. */
+static __attribute__((noinline)) void live_complete_inward(uint8_t *bytes, uint32_t len,
+							   const struct frame_record *r)
+{
+	inward_complete(bytes, len, r);
+}
+
+/* Fill both records of a packet that has just arrived in its frame, and complete its checksum, or that of the
+ * packet inside a tunnel. */
 static inline void live_arrive(struct stage *s, uint32_t ref, uint32_t data, uint32_t len)
 {
 	struct fabric *fabric = s->fabric;
@@ -36,7 +44,10 @@ static inline void live_arrive(struct stage *s, uint32_t ref, uint32_t data, uin
 					       .epoch = (uint16_t)fabric->epoch,
 					       .port = (uint8_t)s->number,
 					       .link = LINK_ETHERNET };
-	if (packet_parse(bytes, len, r))
+	packet_parse(bytes, len, r);
+	if (inward_worth(bytes, len, r))
+		live_complete_inward(bytes, len, r);
+	else
 		packet_complete_checksum(bytes, len, r);
 }
 

@@ -11,7 +11,7 @@ enum {
 	SLOW_PACKET_NS =
 		4000, /* a handler slower than this gets smaller bursts, to give results back sooner */
 };
-static const uint64_t RETRY_NS = 1000000;
+static const uint64_t RETRY_NS = 1000000, GAP_NS = SEG_GAP_S * 1000000000ull;
 
 /* ---- timers ------------------------------------------------------------------------------------- */
 
@@ -53,14 +53,12 @@ static bool run_due(struct host *h)
 	return left < TIMERS_AT_ONCE;
 }
 
-/* Capture: time moves to `to`, and stops at each timer on the way. */
-static void move_clock(struct host *h, uint64_t to)
+/* Capture: run what is due up to `to`, each timer at its own time; with `jump` all of them at `to`, and once. */
+static void run_up_to(struct host *h, uint64_t to, bool jump)
 {
 	struct vnfc_host *api = &h->api;
-	if (api->now_ns == 0)
-		timers_shift(&h->timers, to);
 	for (int n = 1; !h->ending && timers_next(&h->timers) <= to; n++) {
-		uint64_t when = timers_next(&h->timers);
+		uint64_t when = jump ? to : timers_next(&h->timers);
 		if (when > api->now_ns)
 			api->now_ns = when;
 		struct timer due = timers_take(&h->timers, when);
@@ -75,6 +73,19 @@ static void move_clock(struct host *h, uint64_t to)
 		api->now_ns = to;
 }
 
+/* Capture: time moves to `to`, and stops at each timer on the way. A gap is gone through for SEG_GAP_S, the rest of it
+ * is one step: a capture may leap from 1970 to today. */
+static void move_clock(struct host *h, uint64_t to)
+{
+	uint64_t now = h->api.now_ns;
+	bool far = now != 0 && to > now && to - now > GAP_NS;
+	if (now == 0)
+		timers_shift(&h->timers, to);
+	if (far)
+		run_up_to(h, now + GAP_NS, false);
+	run_up_to(h, to, far);
+}
+
 static bool turn_capture(struct host *h, const uint32_t *frames, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -84,7 +95,9 @@ static bool turn_capture(struct host *h, const uint32_t *frames, uint32_t n)
 	}
 	uint64_t clock = cell_load64(&h->hop.head->clock);
 	bool late = n == 0 && clock > h->clock_seen;
-	if (late)
+	if (late && h->api.now_ns != 0 && cell_load64(&h->hop.head->leap) == clock)
+		run_up_to(h, clock, true); /* it has gone through the gap before, from timer to timer */
+	else if (late)
 		move_clock(h, clock);
 	host_publish(h);
 	if (late) { /* only when its results can be seen */

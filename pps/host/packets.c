@@ -119,12 +119,17 @@ void host_publish(struct host *h)
 	struct vnfc_host *api = &h->api;
 	struct hop_header *head = h->hop.head;
 	uint64_t deadline = timers_next(&h->timers);
-	if (h->capture && api->now_ns == 0)
-		deadline = UINT64_MAX; /* time has not begun */
+	uint32_t once = h->timers.once;
+	if (h->capture && api->now_ns == 0) { /* time has not begun */
+		deadline = UINT64_MAX;
+		once = 0;
+	}
 	if (head->held != api->held)
 		cell_store(&head->held, api->held);
 	if (head->deadline != deadline)
 		cell_store64(&head->deadline, deadline);
+	if (head->once != once)
+		cell_store(&head->once, once);
 	if (api->done_n == 0)
 		return;
 	look_at_verdicts(h);

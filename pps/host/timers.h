@@ -24,6 +24,7 @@ struct timers {
 	uint32_t *heap; /* slots, earliest first */
 	uint32_t *free; /* stack of unused slots */
 	uint32_t size, n, frees;
+	uint32_t once; /* of n, those without a period */
 	uint64_t order;
 };
 
@@ -96,6 +97,7 @@ static inline uint64_t timers_add(struct timers *t, uint64_t when, uint64_t peri
 	timer->run = run;
 	timer->arg = arg;
 	timer->generation++;
+	t->once += period == 0;
 	t->n++;
 	timers_sift(t, t->n - 1, at);
 	return (uint64_t)timer->generation << 32 | at;
@@ -105,6 +107,7 @@ static inline void timers_remove(struct timers *t, uint32_t slot)
 {
 	uint32_t at = t->slot[slot].heap_at, last = t->heap[--t->n];
 	t->slot[slot].generation++;
+	t->once -= t->slot[slot].period == 0;
 	t->free[t->frees++] = slot;
 	if (last != slot)
 		timers_sift(t, at, last);

@@ -1,11 +1,11 @@
-/* What tests ask of itf/packet.h: a line in, a line of JSON out. Built with sanitizers; the packet lies in
+/* What tests ask of itf/packet.h and inward.h: a line in, a line of JSON out. Built with sanitizers; the packet lies in
  * memory of exactly its length, so that one byte beyond it is found.
  *
  *	OPERATION LINK NUMBER HEX      ("-" for no bytes)
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "itf/packet.h"
+#include "itf/inward.h"
 
 static uint64_t touched; /* reads through every accessor, so that none is optimised away */
 
@@ -82,6 +82,9 @@ int main(void)
 			packet_set_ttl(data, len, &r, 1);
 		} else if (strcmp(op, "complete") == 0)
 			done = packet_complete_checksum(data, len, &r);
+		else if (strcmp(op, "inward") == 0) /* as a port does */
+			done = inward_worth(data, len, &r) ? inward_complete(data, len, &r) > 0
+							   : packet_complete_checksum(data, len, &r);
 		else if (strcmp(op, "fix") == 0)
 			packet_fix_checksums(data, len, &r);
 		else if (strcmp(op, "src4") == 0)

@@ -7,6 +7,8 @@
     frames INTERFACE SIZE COUNT     send raw frames of that size, say how many
     bulk INTERFACE COUNT  count what arrives of them until a second goes by without
     across FROM TO SIZE COUNT       send raw frames on one interface, count what arrives on the other
+    offloaded INTERFACE GSO_TYPE GSO_SIZE START OFFSET HEX   send one frame whose checksum is left to the device
+    heard INTERFACE COUNT           say such frames as they arrive, in hex, with a blank between
 """
 
 from __future__ import annotations
@@ -15,10 +17,14 @@ import hashlib
 import os
 import random
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from typing import Any
 
+SOL_PACKET, PACKET_VNET_HDR, ETH_P_ALL = 263, 15, 3
+NEEDS_CSUM = 1
+OFFLOADED = b"\x02\0\0\0\0\x77"  #: source address of frames by which `offloaded` and `heard` know each other
 CHUNK = 1 << 20
 SOL_UDP, UDP_SEGMENT = 17, 103
 ETHERTYPE = 0x88B5  #: for local experiments
@@ -129,7 +135,30 @@ def across(sending: str, receiving: str, size: int, count: int) -> None:
     print(got, flush=True)
 
 
+def offloaded(interface: str, gso_type: int, gso_size: int, start: int, offset: int, frame: str) -> None:
+    raw_frame = bytes.fromhex(frame)
+    header = struct.pack("=BBHHHH", NEEDS_CSUM if start else 0, gso_type, start + 20, gso_size, start, offset)
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+        raw.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        raw.bind((interface, 0))
+        raw.send(header + raw_frame)
+    print(len(raw_frame), flush=True)
+
+
+def heard(interface: str, count: int) -> None:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+        raw.bind((interface, ETH_P_ALL))
+        raw.settimeout(30)
+        print("ready", flush=True)
+        found: list[str] = []
+        while len(found) < count:
+            frame = raw.recv(65535)
+            if frame[6:12] == OFFLOADED:
+                found.append(frame.hex())
+    print(*found, flush=True)
+
+
 if __name__ == "__main__":
-    words: list[Any] = [int(word) if word.isdigit() else word for word in sys.argv[2:]]
-    pieces: tuple[Callable[..., None], ...] = (serve, send, datagrams, segments, frames, bulk, across)
+    words: list[Any] = [int(word) if word.isdigit() and len(word) < 20 else word for word in sys.argv[2:]]
+    pieces: tuple[Callable[..., None], ...] = (serve, send, datagrams, segments, frames, bulk, across, offloaded, heard)
     {piece.__name__: piece for piece in pieces}[sys.argv[1]](*words)

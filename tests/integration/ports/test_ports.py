@@ -160,9 +160,10 @@ def test_tcp_passes_intact(lab: Lab, rig: Started, backend: str, long_run: bool)
     assert figures["out.leaving"]["bytes_out"] > 2 * megabytes << 20
 
 
+@pytest.mark.parametrize("tags", ["", "_service", "_both"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_tagged_tcp_passes_intact(
-    lab: Lab, rig: Started, backend: str, tmp_path: Path, long_run: bool
+    lab: Lab, rig: Started, backend: str, tags: str, tmp_path: Path, long_run: bool
 ) -> None:
     program = tmp_path / "vlan.bpf.o"
     arch = subprocess.run(["cc", "-print-multiarch"], capture_output=True, text=True).stdout.strip()
@@ -171,12 +172,16 @@ def test_tagged_tcp_passes_intact(
     for place in (lab.client, lab.server):
         place.run("tc", "qdisc", "add", "dev", "eth0", "clsact")
         for side, section in (("egress", "tc_push"), ("ingress", "tc_pop")):
-            words = f"tc filter add dev eth0 {side} bpf da obj {program} sec {section}"
+            words = f"tc filter add dev eth0 {side} bpf da obj {program} sec {section}{tags}"
             place.run(*words.split())
+        if tags == "_both":  # a veth takes one tag on top of its MTU
+            place.run("ip", "link", "set", "eth0", "mtu", "1504")
+            place.run(*["ip", "route", "change", "10.20.0.0/24", "dev", "eth0", "mtu", "lock", "1500"])
+            place.run("sh", "-c", "echo 1500 > /proc/sys/net/ipv6/conf/eth0/mtu")
     ports = rig(backend=backend)
-    transfer(lab, "10.20.0.2", 300 if long_run else 30)
-    transfer(lab, "fd20::2", 300 if long_run else 30)
-    ports.end()
+    transfer(lab, "10.20.0.2", 300 if long_run else 20)
+    transfer(lab, "fd20::2", 300 if long_run else 20)
+    assert not ports.end()["out.leaving"]["dropped"]
 
 
 @pytest.mark.parametrize("host", ["10.20.0.2", "fd20::2"])
@@ -284,16 +289,25 @@ def test_longer_than_the_mtu(lab: Lab, rig: Started, backend: str) -> None:
 
 @pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
 def test_the_mtu_shrinks_meanwhile(lab: Lab, rig: Started, backend: str) -> None:
-    """What the kernel no longer takes must not hold up what comes after it."""
+    """It is the keeper that follows it, and tells the forwarder (test_ports_underneath.py)."""
     quiet(lab)
     ports = rig(backend=backend)
     lab.appliance.run("ip", "link", "set", OUT, "mtu", "1400")
     for size in (100, 1500, 101, 1500, 1500, 102):
         traffic(lab.client, "frames", "eth0", size, 3)
     leaving = ports.end()["out.leaving"]
-    assert leaving["received"] == 18
-    if backend == "af_packet":  # AF_XDP's transmit path does not look
-        assert leaving["dropped"] == {"oversize": 9}
+    assert leaving["received"] == leaving["forwarded"] == 18
+
+
+def test_what_the_other_end_does_not_take_holds_up_nothing(lab: Lab, rig: Started) -> None:
+    """A veth says of a packet that is longer than its other end's MTU what it says when it is full."""
+    quiet(lab)
+    lab.server.run("ip", "link", "set", "eth0", "mtu", "1400")
+    ports = rig(backend="af_packet")
+    for size, count in ((100, 3), (1514, 2), (101, 3), (1514, 1)):
+        traffic(lab.client, "frames", "eth0", size, count)
+    leaving = ports.end()["out.leaving"]
+    assert leaving["dropped"] == {"refused": 3} and leaving["forwarded"] == 6
 
 
 @pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,42 +22,17 @@ from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from itf.segment import C
+from tests.rigs.packets import Driver, built
 
-ROOT = Path(__file__).resolve().parents[3]
 NONE = C.OFFSET_NONE
 ETH = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 OWN = C.FRAME_ORIGINATED | C.FRAME_CLONED  # what the driver sets and parsing must keep
 
 
-class Driver:
-    """The C driver, asked line by line."""
-
-    def __init__(self, program: Path):
-        self.process = subprocess.Popen(
-            [str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def __call__(self, op: str, packet: Packet | bytes, number: int = 0, link: int = 0) -> dict[str, Any]:
-        raw = bytes(packet)
-        assert self.process.stdin and self.process.stdout and self.process.stderr
-        self.process.stdin.write(f"{op} {link} {number} {raw.hex() or '-'}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        assert answer, f"{op} {raw.hex()}\n{self.process.stderr.read()}"
-        found: dict[str, Any] = json.loads(answer)
-        return {**found, "data": bytes.fromhex(found["data"])}
-
-
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    program = tmp_path_factory.mktemp("packet") / "driver"
-    flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}"]
-    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    source = str(ROOT / "tests" / "rigs" / "packet_driver.c")
-    subprocess.run(["gcc", *flags, *checks, "-o", str(program), source], check=True)
-    driver = Driver(program)
-    yield driver
-    driver.process.communicate(timeout=60)
+    with built(tmp_path_factory.mktemp("packet")) as driver:
+        yield driver
 
 
 def four(**fields: Any) -> IP:
