@@ -34,6 +34,10 @@ def build_folder() -> Path:
 CPP_SUFFIXES = (".cc", ".cpp", ".cxx")
 
 
+#: what C++ refuses, and what is never meant
+C_ERRORS = ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion")
+
+
 class CFramework:
     """The framework for C and C++. `allowed_libs` is the operator's list of pkg-config names."""
 
@@ -142,7 +146,7 @@ def _compiler(sources: list[Path]) -> list[str]:
     """The compiler that the sources need, with its language. Raises BuildError without a C++ compiler."""
     cpp = [source for source in sources if source.suffix in CPP_SUFFIXES]
     if not cpp:
-        return ["gcc", "-std=gnu11", "-Werror=implicit-function-declaration"]
+        return ["gcc", "-std=gnu11", *(f"-Werror={each}" for each in C_ERRORS)]
     if shutil.which("g++") is None:
         found = f"{cpp[0].name}, and no C++ compiler"
         raise BuildError([mistake("source", found, "g++", "install g++, or write the VNFC in C")])

@@ -438,6 +438,14 @@ def test_check_finds_names_that_nothing_defines(tmp_path: Path) -> None:
         assert build(tmp_path, unseen + lost) == (0, []), "such names may come from anywhere"
 
 
+@pytest.mark.parametrize("kind", ["def top(n, m=1):\n    m = n + m\n    return lambda: m\n", "class top:\n    m = 1\n    n = m\n"])
+def test_a_scope_named_top_is_not_the_module(tmp_path: Path, kind: str) -> None:
+    """symtable's module is named so, too."""
+    rest = "def handle(packet):\n    return top and (forward(), gone)\n"
+    _, [error] = build(tmp_path, f"from vnfc import forward\n{kind}{rest}")
+    assert error["found"] == "'gone' is not defined"
+
+
 def test_artifact_runs(tmp_path: Path) -> None:
     status, errors = build(tmp_path, "from vnfc import forward\ndef handle(p): return forward()\n")
     assert (status, errors) == (0, [])
