@@ -75,6 +75,7 @@ class CFramework:
             *_compiler(sources), "-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
             "-Werror=return-type",
             "-fdiagnostics-format=json", *checks,
+            f"-fmacro-prefix-map={include}/=",  # __FILE__, which the host names declarations' places by
             "-I", str(include), "-I", str(INCLUDE), "-idirafter", str(ROOT),
             "-o", str(output), *map(str, sources), *flags, "-lm",
         ]  # fmt: skip

@@ -34,7 +34,7 @@ class attribute or be set there:
     action     body of a function that gets `p` and returns it, or NULL when it is gone: push and pull come of it
     push       body of a function with `port` and `p`:   $out(n, p) passes p on, by push
     pull       body of a function with `port` that returns a packet or NULL:   $in(n) pulls one
-    init       statements at start; $fail("text", ...) refuses the configuration and returns
+    init       statements at start; $fail(format, ...) refuses the configuration, by a mistake as a line, and returns
     task       body that returns whether it did something: it runs again until no task of the VNFC does
     includes   ("ip.h",): headers of pps/click/runtime
     reasons    {"name": "why"}: drop reasons beyond the default one, for click_drop(p, VNFC_DROP(name))

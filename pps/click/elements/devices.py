@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pps.click.elements import Element, c_string, element, keyword, mandatory, number, write
+from pps.click.mistakes import Mistake
 from pps.click.values import boolean, text, unsigned
 
 PULL_TASK = """
@@ -57,7 +58,7 @@ static inline void $arrive(struct vnfc_packet *p)
         device = c_string(self.args["DEVNAME"])
         self.init = f"\t\t$s.port = vnfc_port({device});"
         if others:
-            found = c_string(f"{self.place}: {self}: a port of the VNF, not {self.args['DEVNAME']}")
+            found = c_string(str(Mistake(self.place, f"{self}: {self.args['DEVNAME']}", "a port of the VNF")))
             self.init += f'\n\t\tif ($s.port < 0)\n\t\t\t$fail("%s", {found});'
         for other in others:
             name = other.given[0].text if other.given else ""
@@ -93,7 +94,8 @@ static inline void $leave(struct vnfc_packet *p)
 
     def configure(self) -> None:
         name = self.args["DEVNAME"]
-        found = c_string(f"{self.place}: {self}: an output of this VNFC, a port of the VNF, or back; not {name}")
+        expected = "an output of this VNFC, a port of the VNF, or back"
+        found = c_string(str(Mistake(self.place, f"{self}: {name}", expected)))
         self.init = f"""
 		$s.output = vnfc_output({c_string(name)});
 		$s.port = vnfc_port({c_string(name)});

@@ -182,7 +182,8 @@ def _entry_points(module: ModuleType) -> list[Mistake]:
         line = close[0].__code__.co_firstlineno if close else 0
         found.append((file, line, None, text, expected, "define one of them"))
     elif handle is not None and burst is not None:
-        found.append((file, 0, None, "both handle and handle_burst", "one of them", "take one of them out"))
+        lines = [getattr(getattr(f, "__code__", None), "co_firstlineno", 0) for f in (handle, burst)]
+        found.append((file, max(lines), None, "both handle and handle_burst", "one of them", "take one of them out"))
     for name, function in (("handle", handle), ("handle_burst", burst)):
         if function is not None and not callable(function):
             found.append((file, 0, name, repr(function), "a function", None))

@@ -181,7 +181,7 @@ def test_what_a_run_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["py", "c"])
 def test_no_handler(tmp_path: Path, suffix: str) -> None:
-    """Seen when it is loaded: before the first packet, but not by `check`, which loads nothing."""
+    """Seen when it is loaded: before the first packet."""
     sources = {
         "py": PYTHON + "def handel(packet):\n    return forward()\n",
         "c": "#include <coven/vnfc.h>\nint filter(void *p) { return p != NULL; }\n",

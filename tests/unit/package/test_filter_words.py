@@ -40,3 +40,17 @@ def test_expressions_without_names(expression: str) -> None:
 def test_names(expression: str, name: str) -> None:
     with pytest.raises(ValueError, match=name + ": a name of a host or network; write its address"):
         compile_match(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "word", "near"),
+    [
+        ("tcp prot 80", "prot", "proto or port"),
+        ("tcp dst prot 80", "prot", "proto or port"),
+        ("tpc port 80", "tpc", "tcp"),
+        ("udp and hots 10.0.0.1", "hots", "host"),
+    ],
+)
+def test_misspelt_words_are_no_names(expression: str, word: str, near: str) -> None:
+    with pytest.raises(ValueError, match=f"^{word}: no word of pcap-filter; did you mean {near}"):
+        compile_match(expression)

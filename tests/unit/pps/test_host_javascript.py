@@ -322,7 +322,7 @@ def test_mistakes_of_the_source(tmp_path: Path, text: str, place: tuple[int, int
     ("text", "line", "found"),
     [
         ("", 0, "neither handle nor handleBurst is exported"),
-        ("exports.handel = 1;", 0, "did you mean 'handle'?"),
+        ("\nexports.handel = 1;", 2, "did you mean 'handle'?"),
         ('const { reason } = require("vnfc");\nreason("Big");', 2, "Big"),
         ("\nundefined.x;", 2, "TypeError: Cannot read properties of undefined"),
         ('const { forwrd } = require("vnfc");', 1, "did you mean 'forward'?"),
