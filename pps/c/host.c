@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include "pps/c/cores.h"
+#include "pps/c/where.h"
 #include "pps/host/host.h"
 
 struct c_vnfc {
@@ -361,6 +362,7 @@ static int load(struct c_vnfc *c)
 			   "write VNFC_HANDLE { return VNFC_FORWARD; }");
 		return -1;
 	}
+	where_loaded(c->component);
 	const struct vnfc_component *v = c->component;
 	if (v->magic != VNFC_ABI_MAGIC || v->abi_major != VNFC_ABI_MAJOR || v->abi_minor > VNFC_ABI_MINOR) {
 		snprintf(found, sizeof(found), "SDK ABI %u.%u", v->abi_major, v->abi_minor);
@@ -454,6 +456,7 @@ int main(int argc, char **argv)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	leave_cores();
+	where_begin(c.artifact);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return host_run(fds, &language, &c);
 }

@@ -256,7 +256,8 @@ function main() {
   let root = path.dirname(source);
   if (source.endsWith(".json")) ({ source, root } = JSON.parse(fs.readFileSync(source, "utf8")));
   Object.assign(mistakes.names, { source, root });
-  const hooks = { map, load, configure, request: requests.answer, burst: onBurst, timer, save, leave };
+  const { where } = mistakes;
+  const hooks = { map, load, configure, request: requests.answer, burst: onBurst, timer, save, leave, where };
   process.exitCode = addon.run(option("--fds"), hooks);
   process.reallyExit(process.exitCode); // the VNF is over: nothing of the author's may delay it
 }

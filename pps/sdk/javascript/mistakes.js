@@ -1,5 +1,6 @@
 // What an author is told of an exception: where it is, what was found.
 "use strict";
+const fs = require("fs");
 const path = require("path");
 const { addon } = require("./native.js");
 
@@ -36,6 +37,15 @@ const describe = (error) =>
 function log(error) {
   addon.log(describe(error));
   for (const frame of frames(error)) addon.log(frame.text.replace(names.root + path.sep, ""));
+}
+
+/** The keeper asked: where the component is, to stderr. */
+function where() {
+  const lines = frames(new Error()).map(({ file, line, text }) => {
+    const name = /^\s+at (?:async )?([^(]+) \(/.exec(text);
+    return `    at ${relative(file)}:${line} in ${name ? name[1] : "the module"}\n`;
+  });
+  fs.writeSync(2, `Stack (most recent call first):\n${lines.join("")}`);
 }
 
 /** An exception that cost a packet: its stack the first time, a line for the 10th, 100th... */
@@ -88,4 +98,4 @@ function didYouMean(name, known) {
   return near && near[0] <= Math.max(1, name.length / 3) ? `: did you mean '${near[1]}'?` : "";
 }
 
-module.exports = { names, relative, describe, report, tell, here, didYouMean };
+module.exports = { names, relative, describe, report, tell, where, here, didYouMean };

@@ -11,6 +11,7 @@ standard library, and this folder. The extension calls the functions here as its
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import importlib.util
 import json
@@ -238,6 +239,9 @@ def main(argv: list[str]) -> int:
         with open(source) as file:
             note = json.load(file)
         source, root = note["source"], note["root"]
+    # where it is when the keeper asks, which ends it, or when native code fails
+    faulthandler.enable(all_threads=False)
+    faulthandler.register(signal.SIGXCPU, all_threads=False, chain=True)
     vnfc_imports.install(options.package)
     sys.argv = [source]
     sys.path[:0] = [os.path.dirname(source), os.path.join(root, "vendor")]
