@@ -293,10 +293,9 @@ class HostProcess:
         return [each["line"] for each in self.logs.tail(self.name, STACK_LINES) if each["time"] >= moment]
 
     def _mistake(self, found: str, at: tuple[str, int, str] | None = None) -> Mistake:
-        if at:
-            file, line, found = at[0], at[1], f"{found}, in {at[2]}"
-        else:
-            file, line = (self.plan.vnfc.sources[0] if self.plan.vnfc.sources else None), None
+        file: str | None
+        file, line, function = at or (next(iter(self.plan.vnfc.sources), None), None, None)
+        found = f"in {function}: {found}" if function else found
         return Mistake(
             file=file, line=line, field=f"vnfcs.{self.name}", found=found, expected=f"ready within {INIT_SECONDS:g} s"
         )

@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[str, str, int | None, str, str]] = {
     "no-component": ("", "#!/bin/sh\nexit 7\n", None, "exit status 7", "docs/exec.md"),
     "output": ("click", "FromDevice(in)\n  -> ToDevice(out2);\n", 2, "ToDevice: out2", ""),
     "crash-c": ("c", "#include <coven/vnfc.h>\nVNFC_INIT { __builtin_trap(); }\nVNFC_HANDLE { return VNFC_FORWARD; }\n",
-                2, "SIGILL, in VNFC_INIT", ""),
+                2, "in VNFC_INIT: killed by SIGILL", ""),
 }  # fmt: skip
 
 
