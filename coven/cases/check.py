@@ -1,7 +1,7 @@
-"""`coven check`: everything that can be known of a package before it runs.
+"""`coven check`: everything that can be known of a package before its first packet.
 
-Descriptors are validated, expressions and sources compiled (in the confinement that they would run in), test
-cases read. Nothing of the author's is run.
+Descriptors are validated, expressions and sources compiled, VNFCs loaded (both in the confinement that they would run
+in), test cases read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from coven.keeper import hosting
 from coven.keeper.hosts.build import Builds
 from coven.keeper.journal import JOURNAL, Journal
 from coven.keeper.plan import Plan
+from coven.keeper.trial import Trial
 from coven.package.archive import is_zip, opened
 from coven.package.chains import Graph
 from coven.package.csar.advice import strict_mistakes
@@ -66,6 +67,7 @@ def _check(root: Path, package: Path, label: str) -> Checked:
         return Checked(mistakes=refused.mistakes)
     journal = Journal(folder / JOURNAL)  # held: whoever cleans up takes it for no leftover
     builds = Builds(folder)
+    trial = Trial(confinement, journal)
     found: list[Mistake] = []
     with_arp: list[str] = []
     try:
@@ -83,12 +85,14 @@ def _check(root: Path, package: Path, label: str) -> Checked:
             )  # fmt: skip
             mistakes, ready, _ = hosting.check(plan, descriptor, confinement, builds)
             found += mistakes
+            found += trial.load(plan, descriptor, ready)
             result.warnings += [warning for built in ready.values() for warning in built.warnings]
             if arp_enters(descriptor):
                 with_arp.append(file.name)
             if not label and not mistakes:
                 result.notes += _strictly(file)
     finally:
+        trial.close()
         journal.finish()
         remove_folder(folder)
     if with_arp:
@@ -144,5 +148,5 @@ def show(result: Checked) -> str:
         lines.append(f"{count} mistake{'s' * (count != 1)}")
     else:
         cases = f"{result.cases} test case{'s' * (result.cases != 1)}"
-        lines.append(f"{', '.join(result.descriptors)}: valid and compiled; {cases} to run with `coven test`")
+        lines.append(f"{', '.join(result.descriptors)}: valid, compiled and loaded; {cases} to run with `coven test`")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from coven.base.places import SYSTEM_RUN
 from coven.keeper.forwarder.wiring import Wiring, quota
@@ -151,12 +152,24 @@ class Started:
             self.lease.release()
 
 
+class Home(Protocol):
+    """What hosts are started for: a VNF, or a trial."""
+
+    placement: Placement
+    memory_groups: str
+    logs: Logs
+
+    def port_messages(self) -> dict[str, dict[str, Any]]: ...
+
+
 def host(
-    plan: Plan, vnfc: Vnfc, confinement: Confinement, vnf: Vnf, ready: build.Ready, config: dict[str, object],
+    plan: Plan, vnfc: Vnfc, confinement: Confinement, vnf: Home, ready: build.Ready, config: dict[str, object],
     version: str = "",
 ) -> HostPlan:  # fmt: skip
     """How a VNFC's process is started. `version` tells it from another of the same VNFC that is there already."""
     debug = plan.debug == vnfc.name
+    copied = {str(ready.artifact): vnfc.sources[0]} if vnfc.language == "exec" else {}
+    vnf.logs.call(vnfc.name, {**copied, f"{plan.package}/": ""})
     return HostPlan(
         vnfc=vnfc,
         quota=quota(vnfc.hold_max),

@@ -39,6 +39,7 @@ class Logs:
         self.echo = echo
         self._sources: dict[str, _Source] = {}
         self._number = 0  #: of the newest line: times go back when a clock is set
+        self._names: dict[str, list[tuple[bytes, bytes]]] = {}
         self._fd = -1
         self._size = 0
         if path is not None:
@@ -57,14 +58,23 @@ class Logs:
         self._open()
         os.close(old)
 
+    def call(self, name: str, paths: dict[str, str]) -> None:
+        """What a part writes says these paths by other names from now on: by the author's own."""
+        self._names[name] = [(path.encode(), shown.encode()) for path, shown in paths.items()]
+
+    def _line(self, name: str, raw: bytes) -> str:
+        for path, shown in self._names.get(name, ()):
+            raw = raw.replace(path, shown)
+        return printable(raw)
+
     def feed(self, name: str, stream: int, data: bytes) -> None:
         """Bytes that a process wrote: `stream` 1 or 2. Whole lines are logged, the rest waits."""
         source = self._sources.setdefault(name, _Source())
         *lines, rest = (source.partial.pop(stream, b"") + data).split(b"\n")
         for line in lines:
-            self._add(source, name, printable(line))
+            self._add(source, name, self._line(name, line))
         if len(rest) >= LINE_BYTES:
-            self._add(source, name, printable(rest))
+            self._add(source, name, self._line(name, rest))
             rest = b""
         if rest:
             source.partial[stream] = rest
@@ -74,7 +84,7 @@ class Logs:
         source = self._sources.setdefault(name, _Source())
         rest = source.partial.pop(stream, b"")
         if rest:
-            self._add(source, name, printable(rest))
+            self._add(source, name, self._line(name, rest))
 
     def say(self, name: str, line: str) -> None:
         """The keeper's own words about that part: never limited."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from coven.keeper.hosts.process import DIED, HUNG, INIT_SECONDS, HostProcess
+from coven.keeper.hosts.process import DIED, INIT_SECONDS, HostProcess
 from coven.keeper.loop import Loop
 from itf.segment import C, Forwarder
 
@@ -67,7 +67,7 @@ class Watchdog:
             seen.idle = None
             began = head.busy_since / 1e9
             if began and now - began > INIT_SECONDS:
-                host.kill(HUNG, f"configure took longer than {INIT_SECONDS:g} s")
+                host.hung(f"configure took longer than {INIT_SECONDS:g} s")
             return True
         if not self._has_work(host):
             seen.idle = None
@@ -78,7 +78,7 @@ class Watchdog:
             return True
         seen.idle += passed
         if seen.idle >= HUNG_SECONDS:
-            host.kill(HUNG, HUNG_WHY)
+            host.hung(HUNG_WHY)
         return True
 
     def _has_work(self, host: HostProcess) -> bool:

@@ -9,6 +9,7 @@ never meet a packet.
 
 from __future__ import annotations
 
+import difflib
 import re
 
 _WORD = re.compile(r"\\?[A-Za-z0-9_][\w.:\-]*")
@@ -71,7 +72,19 @@ def refuse_names(expression: str) -> None:
         elif word in _BEGIN:
             elsewhere = False
         elif not (elsewhere or _FLAGS.fullmatch(word) or (_TYPE.fullmatch(word) and _compared(expression, token))):
-            raise ValueError(f"{word}: a name of a host or network; write its address")
+            raise ValueError(_unknown(word, expression[: token.start()], expression[token.end() :]))
+
+
+_NAMES = re.compile(r"\b(host|net|mask|gateway|src|dst)\s*$")
+
+
+def _unknown(word: str, before: str, after: str) -> str:
+    """What is wrong with a word: no host is meant where none can be, as in front of a number."""
+    name = _NAMES.search(before) is not None and not re.match(r"\s+\d+\b", after)
+    near = [] if name else difflib.get_close_matches(word, sorted(_BEGIN | _ELSE | _BETWEEN), 2, 0.65)
+    if near:
+        return f"{word}: no word of pcap-filter; did you mean {' or '.join(near)}?"
+    return f"{word}: a name of a host or network; write its address"
 
 
 def _compared(expression: str, token: re.Match[str]) -> bool:

@@ -30,6 +30,10 @@ ASK_OPERATOR = "the operator may allow it: `libs` in /etc/coven/coven.yaml"
 CPP_SUFFIXES = (".cc", ".cpp", ".cxx")
 
 
+#: what C++ refuses, and what is never meant
+C_ERRORS = ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion")
+
+
 class CFramework(Framework):
     """The framework for C and C++. `allowed_libs` is the operator's list of pkg-config names."""
 
@@ -69,6 +73,7 @@ class CFramework(Framework):
             *_compiler(sources), "-O2", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
             "-Werror=return-type",
             "-fdiagnostics-format=json", *checks,
+            f"-fmacro-prefix-map={include}/=",  # __FILE__, which the host names declarations' places by
             "-I", str(include), "-I", str(INCLUDE), "-idirafter", str(ROOT),
             "-o", str(output), *map(str, sources), *flags, "-lm",
         ]  # fmt: skip
@@ -138,7 +143,7 @@ def _compiler(sources: list[Path]) -> list[str]:
     """The compiler that the sources need, with its language. Raises BuildError without a C++ compiler."""
     cpp = [source for source in sources if source.suffix in CPP_SUFFIXES]
     if not cpp:
-        return ["gcc", "-std=gnu11", "-Werror=implicit-function-declaration"]
+        return ["gcc", "-std=gnu11", *(f"-Werror={each}" for each in C_ERRORS)]
     if shutil.which("g++") is None:
         found, remedy = f"{cpp[0].name}, and no C++ compiler", "install g++, or write the VNFC in C"
         raise BuildError(Mistake(field=SOURCE, found=found, expected="g++", remedy=remedy))

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include "pps/c/cores.h"
+#include "pps/c/where.h"
 #include "pps/host/host.h"
 
 struct c_vnfc {
@@ -73,8 +74,34 @@ static int config_count(struct vnfc_host *api, const char *key)
 	return cJSON_IsArray(at) ? cJSON_GetArraySize(at) : -1;
 }
 
+/* "FILE:LINE:COLUMN: FOUND | EXPECTED | REMEDY", the line that checks of sources write. */
+static void refuse_source(struct host *h, const char *mistake)
+{
+	char text[512], *part[3] = { text, NULL, NULL };
+	size_t file = strcspn(mistake, ":");
+	int line = 0, column = 0, start = 0;
+	snprintf(text, sizeof(text), "%s", mistake);
+	if (file < sizeof(text) && sscanf(text + file, ":%d:%d: %n", &line, &column, &start) == 2 &&
+	    start > 0) {
+		text[file] = '\0';
+		part[0] = text + file + start;
+	}
+	for (int i = 1; i < 3 && (part[i] = strstr(part[i - 1], " | ")) != NULL; i++) {
+		*part[i] = '\0';
+		part[i] += 3;
+	}
+	for (int i = 1; i < 3; i++)
+		if (part[i] && !*part[i])
+			part[i] = NULL;
+	host_error(h, part[0] == text ? NULL : text, line, "source", part[0], part[1], part[2]);
+}
+
 static void refuse(struct vnfc_host *api, const char *key, const char *expected)
 {
+	if (!key) {
+		refuse_source((struct host *)api, expected);
+		return;
+	}
 	const cJSON *at = config_find(api, key, -1);
 	char *found = at ? cJSON_PrintUnformatted(at) : NULL, field[96];
 	snprintf(field, sizeof(field), "config.%s", key);
@@ -335,6 +362,7 @@ static int load(struct c_vnfc *c)
 			   "write VNFC_HANDLE { return VNFC_FORWARD; }");
 		return -1;
 	}
+	where_loaded(c->component);
 	const struct vnfc_component *v = c->component;
 	if (v->magic != VNFC_ABI_MAGIC || v->abi_major != VNFC_ABI_MAJOR || v->abi_minor > VNFC_ABI_MINOR) {
 		snprintf(found, sizeof(found), "SDK ABI %u.%u", v->abi_major, v->abi_minor);
@@ -428,6 +456,7 @@ int main(int argc, char **argv)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	leave_cores();
+	where_begin(c.artifact);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return host_run(fds, &language, &c);
 }

@@ -294,7 +294,7 @@ def _life(elements: list[Element]) -> str:
     for element in elements:
         if element.init:
             init += own(element, "\t{\n" + element.init.strip("\n") + "\n\t}\n")
-    fail = 'return vnfc_refuse("click", '
+    fail = "return vnfc_refuse(NULL, "
     arrive = ""
     devices = [e for e in elements if e.klass == "FromDevice"]
     if len(devices) == 1:

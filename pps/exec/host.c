@@ -23,8 +23,8 @@ enum { COMPONENT_FD = 3, WORDS_MAX = 64, NONSENSE_SAID = 5, EXIT_COMPONENT = 3 }
 
 /* ---- the component's process --------------------------------------------------------------------- */
 
-/* In the child. */
-static void become(const struct exec *x, char **words)
+/* In the child; why it cannot become the component goes to `told`, which closes when it can. */
+static void become(const struct exec *x, char **words, int told)
 {
 	int io = x->component_socket;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -37,9 +37,12 @@ static void become(const struct exec *x, char **words)
 		fcntl(COMPONENT_FD, F_SETFD, 0); /* it may have been that number already */
 		setenv("COVEN_SOCKET", "3", 1);
 	}
-	execvp(words[0], words);
-	dprintf(STDERR_FILENO, "%s: %s\n", words[0], strerror(errno));
-	_exit(127);
+	if (strchr(words[0], '/')) /* execvp would give a script without an interpreter to the shell */
+		execv(words[0], words);
+	else
+		execvp(words[0], words);
+	int why = errno;
+	_exit(write(told, &why, sizeof(why)) == sizeof(why) ? 127 : 126);
 }
 
 static int command(struct exec *x, char **words)
@@ -69,20 +72,49 @@ static int command(struct exec *x, char **words)
 	return -1;
 }
 
+/* Report what kept the component from being run. */
+static int not_run(struct exec *x, const char *program, int why)
+{
+	const char *field = program == x->artifact ? "source" : "config.run";
+	char found[512];
+	snprintf(found, sizeof(found), "%s", strerror(why));
+	if (program != x->artifact)
+		snprintf(found, sizeof(found), "%s: %s", program, strerror(why));
+	if (why == ENOEXEC)
+		host_error(x->host, NULL, 0, field,
+			   "neither a program of this machine nor a script with a #! line", "an executable",
+			   "let its first line name what runs it: #!/usr/bin/env python3");
+	else if (why == ENOENT && access(program, F_OK) == 0)
+		host_error(x->host, NULL, 0, field, "its interpreter is not there",
+			   "a #! line that names a program of this machine", NULL);
+	else
+		host_error(x->host, NULL, 0, field, found, "an executable", NULL);
+	return -1;
+}
+
 int exec_start(struct exec *x)
 {
 	char *words[WORDS_MAX + 1];
+	int told[2], why = 0;
 	if (command(x, words) < 0)
 		return -1;
 	fflush(NULL);
-	x->child = fork();
-	if (x->child < 0) {
+	if (pipe(told) < 0 || (x->child = fork()) < 0) {
 		host_error(x->host, NULL, 0, "source", strerror(errno), "a process for the component", NULL);
 		return -1;
 	}
-	if (x->child == 0)
-		become(x, words);
+	if (x->child == 0) {
+		int out = fcntl(told[1], F_DUPFD_CLOEXEC, COMPONENT_FD + 1);
+		close(told[0]);
+		close(told[1]);
+		become(x, words, out);
+	}
+	close(told[1]);
 	setpgid(x->child, x->child);
+	ssize_t n = read(told[0], &why, sizeof(why));
+	close(told[0]);
+	if (n == sizeof(why))
+		return not_run(x, words[0], why);
 	if (x->component_socket >= 0)
 		close(x->component_socket);
 	x->component_socket = -1;

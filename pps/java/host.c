@@ -338,3 +338,21 @@ NATIVE(void, log)(JNIEnv *env, jclass self, jstring text)
 		managed_api->log(managed_api, line ? line : "null");
 	free(line);
 }
+
+NATIVE(void, listen)(JNIEnv *env, jclass self)
+{
+	(void)env, (void)self;
+	managed_listen();
+}
+
+NATIVE(void, await)(JNIEnv *env, jclass self)
+{
+	(void)env, (void)self;
+	managed_await();
+}
+
+NATIVE(void, told)(JNIEnv *env, jclass self)
+{
+	(void)env, (void)self;
+	managed_told();
+}

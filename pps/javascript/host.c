@@ -3,8 +3,11 @@
  * The JavaScript side (pps/sdk/javascript) maps the shared memory as array buffers; a burst is one call of
  * hooks.burst. The rest here is a few arguments passed on to managed.h.
  */
+#define _GNU_SOURCE
 #define NAPI_VERSION 8
+#include <dlfcn.h>
 #include <node_api.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include "pps/managed/managed.h"
@@ -237,6 +240,43 @@ static const struct managed_vm machine = {
 	static napi_value js_##name##_with(napi_value *args __attribute__((unused)))
 
 /* run(fds, hooks): the whole life of a host; its exit status. */
+/* The component's thread, between two steps of the component: say where, and end. */
+static void interrupted(void *isolate, void *data)
+{
+	napi_handle_scope scope;
+	napi_value all, where, none;
+	(void)isolate, (void)data;
+	if (napi_open_handle_scope(js, &scope) == napi_ok &&
+	    napi_get_reference_value(js, hooks, &all) == napi_ok &&
+	    napi_get_named_property(js, all, "where", &where) == napi_ok)
+		napi_call_function(js, all, where, 0, NULL, &none);
+	managed_told();
+}
+
+/* Node-API has no way to interrupt what runs: V8 itself is asked, by the names that its functions have for the linker.
+ * Without them a component that hangs ends without a word. */
+static void *listener(void *isolate)
+{
+	void (*request)(void *, void (*)(void *, void *), void *);
+	managed_await();
+	*(void **)&request = dlsym(RTLD_DEFAULT, "_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_");
+	if (request && isolate)
+		request(isolate, interrupted, NULL);
+	else
+		managed_told();
+	return NULL;
+}
+
+static void listen_beside(void)
+{
+	void *(*current)(void);
+	pthread_t thread;
+	*(void **)&current = dlsym(RTLD_DEFAULT, "_ZN2v87Isolate10GetCurrentEv");
+	managed_listen();
+	if (pthread_create(&thread, NULL, listener, current ? current() : NULL) == 0)
+		pthread_detach(thread);
+}
+
 FUNCTION(run)
 {
 	napi_value function;
@@ -246,6 +286,7 @@ FUNCTION(run)
 	napi_create_reference(js, args[1], 1, &hooks);
 	napi_get_named_property(js, args[1], "burst", &function);
 	napi_create_reference(js, function, 1, &on_burst);
+	listen_beside();
 	char *text = text_of(args[0]);
 	int status = text ? managed_run(text, &machine) : 1;
 	free(text);

@@ -112,4 +112,9 @@ int managed_request(const char *name, const char *why, const char *unit, const c
 /* Counter: adds; gauge: sets; histogram: observes. */
 void managed_measure(uint32_t metric, double value);
 double managed_measured(uint32_t metric);
+/* The keeper asks where the component is: listen for that from the beginning; a thread awaits it, says where, and ends
+ * the process. */
+void managed_listen(void);
+void managed_await(void);
+void managed_told(void);
 #endif

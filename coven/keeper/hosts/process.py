@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from coven.keeper.hosts import where
 from coven.keeper.hosts.doorbell import ring_control
 from coven.keeper.hosts.says import (
     Nonsense,
@@ -39,6 +40,7 @@ from itf.mistakes import Mistake
 from itf.segment import REASONS, C, Hop, Pool, ffi
 
 INIT_SECONDS = 10.0  #: init and configure may take this long
+STACK_LINES = 40  #: of a process that hangs or fails, the last ones, in which its stack is looked for
 WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
 REQUEST_SECONDS = 1.0
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0  #: seconds, doubling
@@ -126,6 +128,7 @@ class HostProcess:
         self._exited = False
         self._lost_as = DIED
         self._why = ""
+        self._asked_at = 0.0  #: after that time it writes where it is
         self._backoff = BACKOFF_FIRST
         self._ready_at = 0.0
         self._timer: Timer | None = None  #: of the next start, of init, or of the wait for its tree
@@ -162,6 +165,7 @@ class HostProcess:
         self.journal.process(process.pid, f"vnfc {self.name}")
         self.state = "starting"
         self._exited, self._lost_as, self._why, self.mistakes = False, DIED, "", []
+        self._asked_at = time.time()
         self._talk = Talk(ours, self.loop, self._message, self._nonsense, self._talk_ended, self._guarded)
         for number, stream in ((1, process.stdout), (2, process.stderr)):
             if stream is not None:
@@ -207,6 +211,17 @@ class HostProcess:
         self._lost_as, self._why = reason, why
         self._signal()
 
+    def hung(self, why: str) -> None:
+        """End it for doing nothing, after it has said where it is."""
+        if self._launched is None or self._exited or self._why:
+            return
+        self._lost_as, self._why, self._asked_at = HUNG, why, time.time()
+        try:
+            os.kill(self._launched.inner_pid(), where.SIGNAL)
+        except ProcessLookupError:
+            pass
+        self._set_timer(where.SECONDS, self._signal)
+
     def _signal(self) -> None:
         """SIGKILL; the namespace, or at confinement `reduced` the session, goes with its first process."""
         if self._launched is None:
@@ -221,7 +236,7 @@ class HostProcess:
             pass
 
     def _init_late(self) -> None:
-        self.kill(HUNG, f"init took longer than {INIT_SECONDS:g} s")
+        self.hung(f"init took longer than {INIT_SECONDS:g} s")
 
     def _process_ended(self) -> None:
         assert self._launched is not None
@@ -257,13 +272,17 @@ class HostProcess:
         if not self.wanted:
             self.on_gone()
             return
-        self._why = self._why or describe_status(status)
+        fault = "" if self._why else describe_status(status)
+        at = where.place(self._lines_since(self._asked_at)) if self._lost_as == HUNG or fault else None
+        self._why = self._why or fault
+        if fault and at and not self.plan.debug:
+            self._why += f" (coven run --debug {self.name} keeps its core dump)"
         wrote = [] if self.logs.echo else [line["line"] for line in self.logs.tail(self.name, WROTE_LINES)]
-        self.logs.say(self.name, f"ended: {self._why}")
+        self.logs.say(self.name, f"ended: {f'{at[0]}:{at[1]}: in {at[2]}: ' if at else ''}{self._why}")
         if was == "starting" and (self.generation == 1 or self.follows is not None):
             self.state = "failed"
             # a VNF that does not come up has no logs to look in
-            self.observer.host_refused(self, with_output(self.mistakes or [self._mistake(self._why)], wrote))
+            self.observer.host_refused(self, with_output(self.mistakes or [self._mistake(self._why, at)], wrote))
             return
         for mistake in self.mistakes:
             self.logs.say(self.name, str(mistake))
@@ -271,11 +290,16 @@ class HostProcess:
         if self.wanted:
             self._schedule()
 
-    def _mistake(self, found: str) -> Mistake:
+    def _lines_since(self, moment: float) -> list[str]:
+        return [each["line"] for each in self.logs.tail(self.name, STACK_LINES) if each["time"] >= moment]
+
+    def _mistake(self, found: str, at: tuple[str, int, str] | None = None) -> Mistake:
+        file: str | None
+        file, line, function = at or (next(iter(self.plan.vnfc.sources), None), None, None)
+        found = f"in {function}: {found}" if function else found
         return Mistake(
-            file=self.plan.vnfc.sources[0] if self.plan.vnfc.sources else None, field=f"vnfcs.{self.name}",
-            found=found, expected=f"ready within {INIT_SECONDS:g} s"
-        )  # fmt: skip
+            file=file, line=line, field=f"vnfcs.{self.name}", found=found, expected=f"ready within {INIT_SECONDS:g} s"
+        )
 
     def _schedule(self) -> None:
         worked = self.hop is not None and self.head.from_vnfc_head.position != 0

@@ -123,8 +123,8 @@ def host_mistakes(errors: Any, vnfc: Vnfc | None = None) -> list[Mistake]:
             clean[key] = (
                 value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
             )
-        if vnfc is not None and clean["file"] is None and clean["field"] in (None, "source"):
-            clean["file"], clean["field"] = vnfc.sources[0], f"vnfcs.{vnfc.name}.source"
+        if vnfc is not None and (clean["field"] == "source" or (clean["file"] is clean["field"] is None)):
+            clean["file"], clean["field"] = clean["file"] or vnfc.sources[0], f"vnfcs.{vnfc.name}.source"
         found.append(Mistake.from_dict(clean))
     return found
 

@@ -34,7 +34,7 @@ class attribute or be set there:
     action     body of a function that gets `p` and returns it, or NULL when it is gone: push and pull come of it
     push       body of a function with `port` and `p`:   $out(n, p) passes p on, by push
     pull       body of a function with `port` that returns a packet or NULL:   $in(n) pulls one
-    init       statements at start; $fail("text", ...) refuses the configuration and returns
+    init       statements at start; $fail(format, ...) refuses the configuration, by a mistake as a line, and returns
     task       body that returns whether it did something: it runs again until no task of the VNFC does
     includes   ("ip.h",): headers of pps/click/runtime
     reasons    {"name": "why"}: drop reasons beyond the default one, for click_drop(p, VNFC_DROP(name))
@@ -67,7 +67,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pps.click.arguments import Argument, unquote, words
-from pps.click.mistakes import Mistakes, Place, close_to
+from pps.click.mistakes import Mistakes, Place, as_line, close_to
 from pps.click.values import Kind, Names
 
 #: modules of this folder, each with a family of elements
@@ -266,6 +266,10 @@ class Element:
     def wrong(self, name: str | None, found: str, expected: str, remedy: str = "") -> None:
         """A mistake in the argument with that name, or in the element."""
         self.mistakes.add(self.places.get(name or "", self.place), f"{self}: {found}", expected, remedy)
+
+    def unknown(self, device: str, expected: str) -> str:
+        """What an author is told of a device that the VNF, when it starts, does not have."""
+        return as_line(self.place.mistake(f"{self}: {device}", expected))
 
     # ---- reading arguments ---------------------------------------------------------------------------------
 

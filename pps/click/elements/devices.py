@@ -57,7 +57,7 @@ static inline void $arrive(struct vnfc_packet *p)
         device = c_string(self.args["DEVNAME"])
         self.init = f"\t\t$s.port = vnfc_port({device});"
         if others:
-            found = c_string(f"{self.place}: {self}: a port of the VNF, not {self.args['DEVNAME']}")
+            found = c_string(self.unknown(self.args["DEVNAME"], "a port of the VNF"))
             self.init += f'\n\t\tif ($s.port < 0)\n\t\t\t$fail("%s", {found});'
         for other in others:
             name = other.given[0].text if other.given else ""
@@ -93,7 +93,8 @@ static inline void $leave(struct vnfc_packet *p)
 
     def configure(self) -> None:
         name = self.args["DEVNAME"]
-        found = c_string(f"{self.place}: {self}: an output of this VNFC, a port of the VNF, or back; not {name}")
+        expected = "an output of this VNFC, a port of the VNF, or back"
+        found = c_string(self.unknown(name, expected))
         self.init = f"""
 		$s.output = vnfc_output({c_string(name)});
 		$s.port = vnfc_port({c_string(name)});

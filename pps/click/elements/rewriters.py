@@ -202,7 +202,7 @@ static const struct rw_options $options = {{ {self.style}, .set_dst = {set_dst},
                 continue
             refused = c_string(f"{place}: {self}: input {i}: ")
             init += f"\n\t\tif (rw_parse(&$s.rw, {c_string(text)}, &$s.input[{i}], &click_out) < 0)"
-            init += f'\n\t\t\t$fail("%s%s", {refused}, click_out.text);'
+            init += f'\n\t\t\t$fail("%s%s | a specification | ", {refused}, click_out.text);'
             handlers.append(
                 read_write(
                     text_handler(f"pattern{i}", f"\trw_say_input(&$s.rw, {i}, out);", f"what input {i} does"),

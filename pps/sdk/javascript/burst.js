@@ -2,14 +2,13 @@
 "use strict";
 const { addon, memory, BURST, VERDICTS, JUDGED } = require("./native.js");
 const { Packet } = require("./packet.js");
+const { strict } = require("./strict.js");
 const { Verdict } = require("./verdict.js");
 
 class Burst {
-  constructor() {
-    this.length = 0;
-    this._packets = new Array(BURST).fill(null);
-    this._verdicts = new Array(BURST).fill(Verdict.FORWARD);
-  }
+  length = 0;
+  _packets = new Array(BURST).fill(null);
+  _verdicts = new Array(BURST).fill(Verdict.FORWARD);
 
   _inside(i) {
     if (!(i >= 0 && i < this.length)) throw new RangeError(`packet ${i} of ${this.length}`);
@@ -62,5 +61,7 @@ class Burst {
     this.length = 0;
   }
 }
+
+strict(Burst, () => "burst");
 
 module.exports = { Burst };

@@ -4,6 +4,7 @@
 "use strict";
 const { whenMapped } = require("./native.js");
 const address = require("./addresses.js");
+const { strict } = require("./strict.js");
 
 let data;
 whenMapped((memory) => ({ data } = memory));
@@ -13,9 +14,10 @@ const FIX_L4 = 2;
 const BOTH = FIX_IP | FIX_L4;
 
 class View {
+  _packet;
+  _at = 0; // in data
   constructor(packet) {
     this._packet = packet;
-    this._at = 0; // in data
   }
   _u8(offset) {
     return data[this._at + offset];
@@ -54,6 +56,8 @@ class View {
     return Object.fromEntries(fields.filter(([, field]) => field.get).map(([name]) => [name, this[name]]));
   }
 }
+
+strict(View, (view) => `packet.${view.constructor.name.toLowerCase()}`);
 
 class Eth extends View {
   get dst() { return address.mac(data, this._at); }

@@ -58,14 +58,25 @@ function withoutEvents() {
   Math.random = inside.random;
 }
 
+/** The line that a name is exported in, 0 where that cannot be said. */
+function exportedAt(name) {
+  if (name === undefined) return 0;
+  const lines = fs.readFileSync(mistakes.names.source, "utf8").split("\n");
+  const word = new RegExp(`(^|[^\\w$])${name.replace(/[$]/g, "\\$&")}([^\\w$]|$)`);
+  return 1 + lines.findIndex((line) => word.test(line) && /exports/.test(line));
+}
+
 function entryPoints() {
   const file = mistakes.relative(mistakes.names.source);
   const names = Object.keys(author);
   const wanted = ["handle", "handleBurst"].filter((name) => author[name] !== undefined);
   if (wanted.length !== 1) {
-    const near = names.map((name) => mistakes.didYouMean(name, ["handle", "handleBurst"])).find(Boolean) || "";
-    const found = wanted.length ? "both handle and handleBurst" : `neither handle nor handleBurst is exported${near}`;
-    addon.error(file, 0, null, found, "exports.handle = (packet) => ... or exports.handleBurst = (burst) => ...",
+    const near = names.find((name) => mistakes.didYouMean(name, ["handle", "handleBurst"]));
+    let found = "neither handle nor handleBurst is exported";
+    if (wanted.length) found = "both handle and handleBurst";
+    else if (near !== undefined) found = `the export ${near}${mistakes.didYouMean(near, ["handle", "handleBurst"])}`;
+    const line = exportedAt(wanted.length ? "handleBurst" : near);
+    addon.error(file, line, null, found, "exports.handle = (packet) => ... or exports.handleBurst = (burst) => ...",
       "export one of them");
     return false;
   }
@@ -245,7 +256,8 @@ function main() {
   let root = path.dirname(source);
   if (source.endsWith(".json")) ({ source, root } = JSON.parse(fs.readFileSync(source, "utf8")));
   Object.assign(mistakes.names, { source, root });
-  const hooks = { map, load, configure, request: requests.answer, burst: onBurst, timer, save, leave };
+  const { where } = mistakes;
+  const hooks = { map, load, configure, request: requests.answer, burst: onBurst, timer, save, leave, where };
   process.exitCode = addon.run(option("--fds"), hooks);
   process.reallyExit(process.exitCode); // the VNF is over: nothing of the author's may delay it
 }

@@ -1,5 +1,6 @@
 // What an author is told of an exception: where it is, what was found.
 "use strict";
+const fs = require("fs");
 const path = require("path");
 const { addon } = require("./native.js");
 
@@ -38,6 +39,15 @@ function log(error) {
   for (const frame of frames(error)) addon.log(frame.text.replace(names.root + path.sep, ""));
 }
 
+/** The keeper asked: where the component is, to stderr. */
+function where() {
+  const lines = frames(new Error()).map(({ file, line, text }) => {
+    const name = /^\s+at (?:async )?([^(]+) \(/.exec(text);
+    return `    at ${relative(file)}:${line} in ${name ? name[1] : "the module"}\n`;
+  });
+  fs.writeSync(2, `Stack (most recent call first):\n${lines.join("")}`);
+}
+
 /** An exception that cost a packet: its stack the first time, a line for the 10th, 100th... */
 function report(error) {
   const at = place(error);
@@ -68,14 +78,16 @@ function here() {
   return at ? [relative(at.file), at.line] : [relative(names.source), 0];
 }
 
+/** Letters to change, neighbours that changed places counting as one (optimal string alignment). */
 function distance(a, b) {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  let [before, row] = [[], Array.from({ length: b.length + 1 }, (_, i) => i)];
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      if (a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) next[j] = Math.min(next[j], before[j - 2] + 1);
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[b.length];
 }
@@ -86,4 +98,4 @@ function didYouMean(name, known) {
   return near && near[0] <= Math.max(1, name.length / 3) ? `: did you mean '${near[1]}'?` : "";
 }
 
-module.exports = { names, relative, describe, report, tell, here, didYouMean };
+module.exports = { names, relative, describe, report, tell, where, here, didYouMean };

@@ -4,6 +4,7 @@
 const { addon, memory, whenMapped } = require("./native.js");
 const { Eth, Vlan, Ip, Ip6, Tcp, Udp, Icmp, Arp, FIX_IP, FIX_L4 } = require("./headers.js");
 const { Nsh } = require("./nsh.js");
+const { strict } = require("./strict.js");
 const { Verdict } = require("./verdict.js");
 
 let data, packets8, packets16, packets32, dataAt;
@@ -22,20 +23,18 @@ const isTag = (type) => type === 0x8100 || type === 0x88a8 || type === 0x9100;
 const type16 = (at) => (data[at] << 8) | data[at + 1];
 
 class Packet {
-  constructor() {
-    this._frame = -1; // -1: given back
-    this._base = 0; // of its first byte in data
-    this._fix = 0; // checksums to be computed before it is sent
-    this._eth = new Eth(this);
-    this._vlan = new Vlan(this);
-    this._ip = new Ip(this);
-    this._ip6 = new Ip6(this);
-    this._tcp = new Tcp(this);
-    this._udp = new Udp(this);
-    this._icmp = new Icmp(this);
-    this._arp = new Arp(this);
-    this._nsh = new Nsh(this);
-  }
+  _frame = -1; // -1: given back
+  _base = 0; // of its first byte in data
+  _fix = 0; // checksums to be computed before it is sent
+  _eth = new Eth(this);
+  _vlan = new Vlan(this);
+  _ip = new Ip(this);
+  _ip6 = new Ip6(this);
+  _tcp = new Tcp(this);
+  _udp = new Udp(this);
+  _icmp = new Icmp(this);
+  _arp = new Arp(this);
+  _nsh = new Nsh(this);
 
   /** A packet that the VNFC made, in that frame (or enum managed_error). */
   static _made(frame) {
@@ -319,5 +318,7 @@ class Packet {
     return this._frame < 0 ? "packet given back" : `packet of ${this.len} bytes, port ${this.port}`;
   }
 }
+
+strict(Packet, () => "packet");
 
 module.exports = { Packet };

@@ -91,8 +91,10 @@ def undefined(tree: ast.Module, module: symtable.SymbolTable, names: set[str]) -
     """(line, column, name) of the first place in each scope that reads a name that nothing defines."""
     known = names | set(dir(builtins)) | OF_MODULES
     for table in tables(module):
+        # by what a name is not: `is_global` takes a function named `top` for the module, whose table has that name
         lost = {s.get_name() for s in table.get_symbols()
-                if s.is_referenced() and (s.is_global() or table is module) and s.get_name() not in known}  # fmt: skip
+                if s.is_referenced() and not (table is not module and (s.is_local() or s.is_free()))
+                and s.get_name() not in known}  # fmt: skip
         if not lost:
             continue
         line = table.get_lineno()

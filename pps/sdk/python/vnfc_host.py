@@ -11,6 +11,7 @@ standard library, and this folder. The extension calls the functions here as its
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import importlib.util
 import json
@@ -182,7 +183,8 @@ def _entry_points(module: ModuleType) -> list[Mistake]:
         line = close[0].__code__.co_firstlineno if close else 0
         found.append((file, line, None, text, expected, "define one of them"))
     elif handle is not None and burst is not None:
-        found.append((file, 0, None, "both handle and handle_burst", "one of them", "take one of them out"))
+        lines = [getattr(getattr(f, "__code__", None), "co_firstlineno", 0) for f in (handle, burst)]
+        found.append((file, max(lines), None, "both handle and handle_burst", "one of them", "take one of them out"))
     for name, function in (("handle", handle), ("handle_burst", burst)):
         if function is not None and not callable(function):
             found.append((file, 0, name, repr(function), "a function", None))
@@ -237,6 +239,9 @@ def main(argv: list[str]) -> int:
         with open(source) as file:
             note = json.load(file)
         source, root = note["source"], note["root"]
+    # where it is when the keeper asks, which ends it, or when native code fails
+    faulthandler.enable(all_threads=False)
+    faulthandler.register(signal.SIGXCPU, all_threads=False, chain=True)
     vnfc_imports.install(options.package)
     sys.argv = [source]
     sys.path[:0] = [os.path.dirname(source), os.path.join(root, "vendor")]

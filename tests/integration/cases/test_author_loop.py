@@ -37,7 +37,7 @@ def coven(folder: Path, *words: str, expect: int = 0) -> str:
 def test_a_new_package_runs_at_once(tmp_path: Path, language: str) -> None:
     said = coven(tmp_path, "new", "my-firewall", "--language", language)
     assert "my-firewall/vnf.yaml" in said and "coven test my-firewall" in said
-    assert "valid and compiled; 1 test case" in coven(tmp_path, "check", "my-firewall")
+    assert "valid, compiled and loaded; 1 test case" in coven(tmp_path, "check", "my-firewall")
     assert "1 run, all as expected" in coven(tmp_path, "test", "my-firewall")
     source = (tmp_path / "my-firewall" / languages()[language].name).read_text()
     comments = ("/*", " *", "//", '"""')
@@ -85,10 +85,10 @@ def test_check_says_everything_at_once(tmp_path: Path) -> None:
     assert not found["ok"] and {"a.c", "b.py"} <= {error["file"] for error in found["errors"]}
 
 
-def test_check_runs_nothing_and_notes_arp(tmp_path: Path) -> None:
+def test_check_hands_no_packet_and_notes_arp(tmp_path: Path) -> None:
     folder = package(
         tmp_path / "p", "vnfcs: {one: {source: one.py}}\nchain: in -> one -> out\n",
-        one_py="raise SystemExit('run')\ndef handle(packet):\n    return None\n",
+        one_py="from vnfc import every\n@every(1e-6)\ndef handle(packet=None):\n    raise SystemExit('run')\n",
     )  # fmt: skip
     assert "note: vnf.yaml: ARP enters the chain" in coven(tmp_path, "check", "p")
     with (folder / "vnf.yaml").open("a") as file:
@@ -99,7 +99,7 @@ def test_check_runs_nothing_and_notes_arp(tmp_path: Path) -> None:
 def test_check_of_a_zip_and_of_what_is_not_there(tmp_path: Path) -> None:
     coven(tmp_path, "new", "fw")
     coven(tmp_path, "pack", "fw", "-o", "fw.zip")
-    assert "valid and compiled" in coven(tmp_path, "check", "fw.zip")
+    assert "valid, compiled and loaded" in coven(tmp_path, "check", "fw.zip")
     assert "nowhere" in coven(tmp_path, "check", "nowhere", expect=1)
 
 

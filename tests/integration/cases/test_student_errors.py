@@ -122,11 +122,12 @@ MISTAKES: dict[str, tuple[str, str, bool, tuple[str, ...]]] = {
     ),
     "endless loop": (
         PYTHON + "def handle(packet):\n    while True:\n        pass\n", "py", False,
-        ("no progress for 1 s with packets waiting: an endless loop", "--debug", "drop NAME.hung"),
+        ("FILE:", ": in handle: no progress for 1 s with packets waiting: an endless loop", "--debug",
+         "drop NAME.hung"),
     ),
     "endless loop in C": (
         C + "\tfor (volatile int i = 0; i < 1;)\n\t\t;\n\treturn VNFC_FORWARD;\n}\n", "c", False,
-        ("an endless loop", "drop NAME.hung"),
+        ("FILE:5: in VNFC_HANDLE: no progress for 1 s", "an endless loop", "drop NAME.hung"),
     ),
 }  # fmt: skip
 
@@ -181,7 +182,7 @@ def test_what_a_run_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["py", "c"])
 def test_no_handler(tmp_path: Path, suffix: str) -> None:
-    """Seen when it is loaded: before the first packet, but not by `check`, which loads nothing."""
+    """Seen when it is loaded: before the first packet."""
     sources = {
         "py": PYTHON + "def handel(packet):\n    return forward()\n",
         "c": "#include <coven/vnfc.h>\nint filter(void *p) { return p != NULL; }\n",

@@ -192,7 +192,9 @@ def test_devices_name_ports_and_outputs(tmp_path: Path) -> None:
         assert click.fates(UDP_PACKET, port=1) == ["to 0"], "not in by `in`: on to output 0"
         assert click.fates(UDP_PACKET, port=5) == ["no_device"]
     with Running(tmp_path, "FromDevice(x) -> ToDevice(nowhere);") as click:
-        assert click.ready["op"] == "failed" and "x.click:1:" in str(click.ready["errors"])
+        assert click.ready["op"] == "failed" and [
+                (error["file"], error["line"], error["found"]) for error in click.ready["errors"]
+            ] == [("x.click", 1, "ToDevice@2 :: ToDevice: nowhere")]
 
 
 def test_a_script_reads_writes_and_waits(tmp_path: Path) -> None:

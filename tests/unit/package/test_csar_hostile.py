@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from coven.base.signatures import Policy
-from coven.package import archive as package
+from coven.package import zips
 from coven.package.archive import pack_csar, take_in
 from coven.package.csar.pack import Options
 from itf.mistakes import Refused
@@ -187,7 +187,7 @@ def test_too_many_and_too_much(tmp_path: Path, good: bytes, monkeypatch: pytest.
         ("MAX_FILE", 1000, "more than 1000"), ("MAX_ARCHIVE", 1000, "at most 1000 bytes"),
     ):  # fmt: skip
         with monkeypatch.context() as patch:
-            patch.setattr(package, name, value)
+            patch.setattr(zips, name, value)
             assert why in refused(good, tmp_path)
 
 

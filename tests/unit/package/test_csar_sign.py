@@ -357,8 +357,8 @@ def test_the_operator_decides(bench: Bench, tmp_path: Path) -> None:
     made, config = tmp_path / "x.csar", tmp_path / "coven.yaml"
     made.write_bytes(bench.csar())
     for text, status, says in (
-        (f"trust_anchors: [{bench.authority.certificate}]\n", 0, "valid and compiled"),
-        ("package_signatures: off\n", 0, "valid and compiled"),
+        (f"trust_anchors: [{bench.authority.certificate}]\n", 0, "valid, compiled and loaded"),
+        ("package_signatures: off\n", 0, "valid, compiled and loaded"),
         ("", 1, "chain"),
         ("package_signatures: always\ntrust_anchors: [here]\npackage_reading: loose\n", 1, "an absolute path"),
     ):

@@ -55,3 +55,17 @@ def test_tags_are_not_seen(expression: str, remedy: str) -> None:
     with pytest.raises(Tagged) as caught:
         compile_match(expression)
     assert caught.value.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("expression", "word", "near"),
+    [
+        ("tcp prot 80", "prot", "proto or port"),
+        ("tcp dst prot 80", "prot", "proto or port"),
+        ("tpc port 80", "tpc", "tcp"),
+        ("udp and hots 10.0.0.1", "hots", "host"),
+    ],
+)
+def test_misspelt_words_are_no_names(expression: str, word: str, near: str) -> None:
+    with pytest.raises(ValueError, match=f"^{word}: no word of pcap-filter; did you mean {near}"):
+        compile_match(expression)

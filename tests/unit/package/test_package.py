@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coven.package import archive as package
+from coven.package import zips
 from coven.package.archive import opened, pack, unpack_package
 from itf.mistakes import Refused
 
@@ -161,14 +161,14 @@ def test_hostile_kinds(tmp_path: Path, mode: int, why: str) -> None:
 
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "grows" in refused(made(("zeros", bytes(8 << 20))), tmp_path)
-    monkeypatch.setattr(package, "MAX_FILE", 1000)
+    monkeypatch.setattr(zips, "MAX_FILE", 1000)
     assert "more than 1000" in refused(made(("big", os.urandom(2000))), tmp_path)
-    monkeypatch.setattr(package, "MAX_FILE", 1 << 20)
-    monkeypatch.setattr(package, "MAX_TOTAL", 3000)
+    monkeypatch.setattr(zips, "MAX_FILE", 1 << 20)
+    monkeypatch.setattr(zips, "MAX_TOTAL", 3000)
     assert "unpacked" in refused(made(("x", os.urandom(2000)), ("y", os.urandom(2000))), tmp_path)
-    monkeypatch.setattr(package, "MAX_FILES", 3)
+    monkeypatch.setattr(zips, "MAX_FILES", 3)
     assert "entries" in refused(made(("x", b""), ("y", b"")), tmp_path)
-    monkeypatch.setattr(package, "MAX_ARCHIVE", 100)
+    monkeypatch.setattr(zips, "MAX_ARCHIVE", 100)
     assert "at most 100 bytes" in refused(made(), tmp_path)
 
 

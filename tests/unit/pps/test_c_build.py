@@ -82,6 +82,24 @@ def test_compiler_errors(
         assert errors[0].remedy == remedy
 
 
+@pytest.mark.parametrize(
+    ("suffix", "line"),
+    [
+        ("c", "size_t n; vnfc_payload(p, &n);"), ("c", "const uint8_t *data = p->len; (void)data;"),
+        ("cc", "size_t n; vnfc_payload(p, &n);"),
+    ],
+)  # fmt: skip
+def test_a_wrong_pointer_is_an_error(tmp_path: Path, suffix: str, line: str) -> None:
+    """It would be written to, or read, as what it is not."""
+    source = tmp_path / f"a.{suffix}"
+    source.write_text(f"#include <coven/vnfc.h>\nVNFC_HANDLE {{ {line} return VNFC_FORWARD; }}\n")
+    framework = CFramework()
+    command = framework.build_command([source], tmp_path, tmp_path / "a.so", [])
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert [(e.file, e.line) for e in framework.parse_errors(done.stderr, tmp_path)] == [(source.name, 2)]
+
+
 def test_libs(tmp_path: Path) -> None:
     framework = CFramework()
     with pytest.raises(BuildError) as refused:

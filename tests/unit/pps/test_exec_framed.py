@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 from itf.segment import C
@@ -175,7 +177,8 @@ def test_what_does_not_start_is_refused(tmp_path: Path) -> None:
     missing = tmp_path / "nothing"
     with FakeForwarder(command(missing, "framed")) as f:
         message = f.init()
-        assert message["op"] == "failed" and "exit status 127" in message["errors"][0]["found"]
+        [error] = message["errors"]
+        assert message["op"] == "failed" and (error["field"], error["found"]) == ("source", os.strerror(errno.ENOENT))
     with FakeForwarder(command(missing, "framed")) as f:
         message = f.init({"run": "ls"})
         assert message["errors"][0]["field"] == "config.run"

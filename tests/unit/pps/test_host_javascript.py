@@ -17,7 +17,7 @@ from tests.rigs.python_host import ETHER, REASON, complete, tcp, verdicts
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=WHY)
 
-EXCEPTION = (C.VERDICT_DROP, REASON["exception"])
+FORWARD, EXCEPTION = (C.VERDICT_FORWARD, 0), (C.VERDICT_DROP, REASON["exception"])
 
 
 def test_what_is_no_verdict(tmp_path: Path) -> None:
@@ -31,6 +31,50 @@ exports.handle = (p) => answers[p.tcp.dport]();
         assert verdicts(running.collect(4)) == [bad, bad, bad, EXCEPTION]
         assert running.head.exceptions == 1
         assert "component.js: handle returned 1" in running.finish()
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("p.tpc?.dport", "packet has no 'tpc': did you mean 'tcp'?"),
+        ("p.tcp.dprot", "packet.tcp has no 'dprot': did you mean 'dport'?"),
+        ("p.vlna ?? 1", "packet has no 'vlna': did you mean 'vlan'?"),
+        ("p.ip.tll = 3", "packet.ip has no 'tll': did you mean 'ttl'?"),
+        ("p.makr = 3", "packet has no 'makr': did you mean 'mark'?"),
+        ("p.copy_to()", "packet has no 'copy_to': did you mean 'copyTo'?"),
+        ("p.seen", "packet has no 'seen'"),
+    ],
+)
+def test_names_that_no_packet_has(tmp_path: Path, expression: str, said: str) -> None:
+    """Not undefined, as of a header that is not there: the packet would pass."""
+    with host(tmp_path, f"exports.handle = (p) => {{ {expression}; return forward(); }};\n") as running:
+        running.send(tcp(23))
+        assert verdicts(running.collect(1)) == [EXCEPTION]
+        assert f"TypeError: {said}" in running.finish()
+
+
+def test_what_any_object_is_asked_for(tmp_path: Path) -> None:
+    body = """
+const util = require("util");
+exports.handle = (p) => {
+  for (const o of [p, p.tcp]) log(typeof util.inspect(o), String(o), o.then, "tpc" in o, o.hasOwnProperty("x"));
+  console.log(p, p.tcp);
+  log(p.tcp);
+  return forward();
+};
+"""
+    with host(tmp_path, body) as running:
+        running.send(tcp(23))
+        assert verdicts(running.collect(1)) == [FORWARD]
+        log = running.finish()
+    assert log.count("string ") == 2 and '"dport":23' in log and "dport: 23" in log
+
+
+def test_a_burst_has_no_other_names(tmp_path: Path) -> None:
+    with host(tmp_path, "exports.handleBurst = (b) => { b.lenght; };\n") as running:
+        running.send(tcp(23))
+        assert verdicts(running.collect(1)) == [EXCEPTION]
+        assert "burst has no 'lenght': did you mean 'length'?" in running.finish()
 
 
 def test_changing_by_number_and_to_no_address(tmp_path: Path) -> None:
@@ -113,7 +157,7 @@ def test_mistakes_of_the_source(tmp_path: Path, text: str, place: tuple[int, int
     ("text", "line", "found"),
     [
         ("", 0, "neither handle nor handleBurst is exported"),
-        ("exports.handel = 1;", 0, "did you mean 'handle'?"),
+        ("\nexports.handel = 1;", 2, "did you mean 'handle'?"),
         ('const { reason } = require("vnfc");\nreason("Big");', 2, "Big"),
         ("\nundefined.x;", 2, "TypeError: Cannot read properties of undefined"),
         ('const { forwrd } = require("vnfc");', 1, "did you mean 'forward'?"),

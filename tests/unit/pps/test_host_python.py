@@ -366,7 +366,7 @@ def test_exit_is_called(tmp_path: Path) -> None:
         ("def handle(p:\n", 1, "SyntaxError"),
         ("from vnfc import forward\ndef handel(p): return forward()\n", 2, "'handel'"),
         ("x = 1\n", None, "neither handle nor handle_burst"),
-        ("def handle(p): pass\ndef handle_burst(b): pass\n", None, "both handle and handle_burst"),
+        ("def handle(p): pass\ndef handle_burst(b): pass\n", 2, "both handle and handle_burst"),
         ("from vnfc import reason\nreason('exception')\n", 2, "exception"),
         ("from vnfc import counter\n\ncounter('Bad Name')\n", 3, "Bad Name"),
         ("from vnfc import request\n@request('Bad')\ndef f(): pass\ndef handle(p): pass\n", 2, "Bad"),
@@ -436,6 +436,16 @@ def test_check_finds_names_that_nothing_defines(tmp_path: Path) -> None:
     assert errors[1]["remedy"] == "from vnfc import forward"
     for unseen in ("globals()['ip'] = forward = 1\n", "from os import *\n", "try: ip\nexcept NameError: ip = 1\n"):
         assert build(tmp_path, unseen + lost) == (0, []), "such names may come from anywhere"
+
+
+@pytest.mark.parametrize(
+    "kind", ["def top(n, m=1):\n    m = n + m\n    return lambda: m\n", "class top:\n    m = 1\n    n = m\n"]
+)
+def test_a_scope_named_top_is_not_the_module(tmp_path: Path, kind: str) -> None:
+    """symtable's module is named so, too."""
+    rest = "def handle(packet):\n    return top and (forward(), gone)\n"
+    _, [error] = build(tmp_path, f"from vnfc import forward\n{kind}{rest}")
+    assert error["found"] == "'gone' is not defined"
 
 
 def test_artifact_runs(tmp_path: Path) -> None:

@@ -67,6 +67,19 @@ def test_timers_run_live(tmp_path: Path) -> None:
     f.close()
 
 
+def test_seconds_have_64_bits(tmp_path: Path) -> None:
+    source = """
+        VNFC_REQUEST(far, "ns", "ns") { vnfc_answer_int(request, 5 * VNFC_SECOND + 3000 * VNFC_MS); }
+        VNFC_REQUEST(back, "ns", "ns") { vnfc_answer_int(request, -5 * VNFC_SECOND / 2); }
+        VNFC_HANDLE { return VNFC_FORWARD; }
+    """
+    f = start(tmp_path, source)
+    assert f.ask("request", name="far", args=[])["value"] == 8 * 10**9
+    assert f.ask("request", name="back", args=[])["value"] == -25 * 10**8
+    assert f.end() == 0
+    f.close()
+
+
 MANY = """
 static uint64_t set[1000], last, runs, wrong;
 static void one(void *arg)

@@ -89,6 +89,7 @@ struct vnfc_host {
 	bool (*config_number)(struct vnfc_host *h, const char *key, int index, double *value);
 	const char *(*config_text)(struct vnfc_host *h, const char *key, int index);
 	int (*config_count)(struct vnfc_host *h, const char *key); /* -1: not a list */
+	/* field NULL (generated code): the whole mistake, "FILE:LINE:COLUMN: FOUND | EXPECTED | REMEDY" */
 	void (*refuse)(struct vnfc_host *h, const char *field, const char *expected);
 
 	bool (*argument_number)(struct vnfc_request *r, const char *name, double *value);

@@ -221,7 +221,9 @@ static inline void vnfc__observe(struct hop_metric_cell *cell, double value)
 
 /* ---- time, chance, log -------------------------------------------------------------------------- */
 
-enum { VNFC_MS = 1000000, VNFC_SECOND = 1000000000 };
+/* Of 64 bits, so that 5 * VNFC_SECOND is; signed, so that differences are. */
+#define VNFC_MS INT64_C(1000000)
+#define VNFC_SECOND INT64_C(1000000000)
 
 /* Monotonic; read once a burst. With captures: the packet's own time. */
 static inline uint64_t vnfc_now(void)

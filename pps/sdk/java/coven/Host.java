@@ -52,6 +52,11 @@ final class Host {
             System.exit(2);
         }
         System.setOut(new PrintStream(System.out, true));
+        Native.listen();
+        Thread component = Thread.currentThread();
+        Thread beside = new Thread(() -> Mistakes.tellWhere(component), "where it is");
+        beside.setDaemon(true);
+        beside.start();
         int status = Native.run(fds);
         System.out.flush();
         Runtime.getRuntime().halt(status); // the VNF is over: nothing of the author's may delay it

@@ -1,5 +1,6 @@
 package coven;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -42,15 +43,30 @@ final class Mistakes {
         return error.getClass().getSimpleName() + (text == null ? "" : ": " + text);
     }
 
-    private static void lines(Throwable error) {
-        Native.log(describe(error));
-        int shown = 0;
-        for (StackTraceElement frame : error.getStackTrace()) {
-            if ("component".equals(frame.getClassLoaderName()) && shown++ < 20) {
-                Native.log("    at " + file(frame.getFileName()) + ":" + frame.getLineNumber() + " in "
+    /** The author's frames, a line each. */
+    private static List<String> frames(StackTraceElement[] stack) {
+        List<String> lines = new ArrayList<>();
+        for (StackTraceElement frame : stack) {
+            if ("component".equals(frame.getClassLoaderName()) && lines.size() < 20) {
+                lines.add("    at " + file(frame.getFileName()) + ":" + frame.getLineNumber() + " in "
                         + frame.getMethodName());
             }
         }
+        return lines;
+    }
+
+    /** In a thread of its own: when the keeper asks, write where the component's thread is, and end. */
+    static void tellWhere(Thread component) {
+        Native.await();
+        System.err.println("Stack (most recent call first):");
+        frames(component.getStackTrace()).forEach(System.err::println);
+        System.err.flush();
+        Native.told();
+    }
+
+    private static void lines(Throwable error) {
+        Native.log(describe(error));
+        frames(error.getStackTrace()).forEach(Native::log);
         if (error.getCause() != null && error.getCause() != error) {
             Native.log("because of " + describe(error.getCause()));
         }

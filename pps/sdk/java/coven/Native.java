@@ -96,4 +96,11 @@ final class Native {
     static native double measured(int metric);
 
     static native void log(String text);
+
+    /** From now on: when the keeper asks where the component is, await returns; told ends the process. */
+    static native void listen();
+
+    static native void await();
+
+    static native void told();
 }
