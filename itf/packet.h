@@ -70,7 +70,7 @@ static inline void packet_parse_ip6(const uint8_t *data, uint32_t len, uint32_t 
 	r->flags |= FRAME_IPV6;
 	uint32_t next_at = at + (uint32_t)sizeof(*ip);
 	uint32_t payload = net16(ip->payload_len);
-	uint32_t end = payload < len - next_at ? next_at + payload : len;
+	uint32_t end = payload > 0 && payload < len - next_at ? next_at + payload : len; /* 0: as in IPv4 */
 	uint8_t next = ip->next;
 	for (int i = 0; i <= PACKET_EXTENSIONS; i++) {
 		switch (next) {
@@ -249,7 +249,8 @@ static inline uint32_t packet_ip_end(const uint8_t *data, uint32_t len, const st
 	if (r->flags & FRAME_IPV6) {
 		if (!packet_has(len, r->l3, sizeof(struct ip6_header)))
 			return len;
-		total = sizeof(struct ip6_header) + load16(data + r->l3 + 4);
+		total = load16(data + r->l3 + 4);
+		total = total > 0 ? (uint32_t)sizeof(struct ip6_header) + total : len - r->l3;
 	} else {
 		if (!packet_has(len, r->l3, sizeof(struct ip4_header)))
 			return len;

@@ -176,6 +176,9 @@ def test_lengths_that_lie(ask: Driver) -> None:
     assert ask("parse", bytes(raw))["l4"] == NONE
     raw[16:18] = b"\0\0"  # captured before its sender's network card cut it: as long as it is there
     assert ask("parse", bytes(raw))["l4"] == 34 and ask("parse", bytes(raw))["size"] == 3
+    raw = bytearray(bytes(ETH / six() / UDP() / b"abc"))
+    raw[18:20] = b"\0\0"
+    assert ask("parse", bytes(raw))["l4"] == 54 and ask("parse", bytes(raw))["size"] == 3
     raw = bytearray(bytes(ETH / four() / UDP() / b"abcdef"))
     for length, payload in ((11, 3), (8, 0), (14, 6), (99, 6), (7, 6), (0, 6)):
         raw[38:40] = length.to_bytes(2, "big")  # UDP's own length, if it can be one
