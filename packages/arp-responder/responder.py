@@ -13,6 +13,8 @@ announced = counter("announced", "announcements that were sent", "packets")
 REQUEST, REPLY = 1, 2
 EVERYBODY = b"\xff" * 6
 ETHERNET_ARP = bytes.fromhex("0806" "0001" "0800" "06" "04")  # type; Ethernet, IPv4, sizes of their addresses
+ADDRESSES = 12  # bytes of them, before tags and type
+TAG_TYPES = frozenset(map(bytes.fromhex, ("8100", "88a8", "9100")))
 
 addresses = frozenset()
 mac = b""
@@ -34,16 +36,25 @@ def handle(packet):
     if not arp or arp.op != REQUEST or arp.pdst not in addresses:
         return forward()  # of no interest to us, and of interest to somebody else
     asked, asker_mac, asker = arp.pdst, mac_bytes(arp.hwsrc), arp.psrc
-    packet.replace(message(REPLY, asked, asker_mac, asker))
+    packet.replace(message(REPLY, asked, asker_mac, asker, tags_of(packet)))
     answered.add()
     return back()
 
 
-def message(op, sender, target_mac, target):
+def tags_of(packet):
+    """The VLAN tags as they stand: whoever asks in a VLAN hears an answer only there."""
+    data = bytes(packet.data)
+    end = ADDRESSES
+    while data[end : end + 2] in TAG_TYPES:
+        end += 4
+    return data[ADDRESSES:end]
+
+
+def message(op, sender, target_mac, target, tags=b""):
     """An ARP message from our MAC address, without padding: ports add that."""
     to = EVERYBODY if op == REQUEST else target_mac
     ends = mac + IPv4Address(sender).packed + target_mac + IPv4Address(target).packed
-    return to + mac + ETHERNET_ARP + op.to_bytes(2, "big") + ends
+    return to + mac + tags + ETHERNET_ARP + op.to_bytes(2, "big") + ends
 
 
 @every(10)

@@ -5,7 +5,7 @@ could be Skype is dissected with Scapy and compared with the fingerprints in sky
 nothing: that is for whoever comes after it in the chain.
 """
 
-from skype import HELLO_BYTES, NUMBER, OPENINGS, RULES, UDP_BYTES, Memory, which
+from skype import HELLO_BYTES, NUMBER, OPENINGS, RULES, UDP_BYTES, Memory, may_probe, which
 from vnfc import counter, forward, now, request, state
 
 SUSPECTS = 20  # the last of them are kept for the request of that name
@@ -52,15 +52,15 @@ def handle(packet):
 
 
 def look_closer(packet):
-    """Dissect and judge the packet; returns whether it meets a rule, enabled or not."""
+    """Dissect and judge the packet; returns whether it meets a rule, enabled or not, or may yet turn out to."""
     dissected.add()
-    receiver = packet.ip.dst if packet.ip else None
-    rule = which(packet.scapy("transport"), packet.flow, memory, https_ports, receiver)
+    receiver, sender = packet.ip.dst if packet.ip else None, (packet.ip or packet.ip6).src
+    rule = which(packet.scapy("transport"), packet.flow, memory, https_ports, receiver, sender)
     if rule in on:
         packet.context[0] = NUMBER[rule]
         found[rule].add()
         remember(packet, rule)
-    return rule is not None
+    return rule is not None or (packet.udp is not None and may_probe(packet.payload))
 
 
 def remember(packet, rule):

@@ -23,7 +23,7 @@ RULES = {
     "hello": "the fixed 56 bytes of Skype's SSL 2.0 client hello",
     "reply": "the server hello whose random bytes never change",
     "login": "a TLS record of length zero opens the login exchange",
-    "probe": "a first UDP message of 18 bytes whose third byte is 0x02",
+    "probe": "first UDP messages of 18 bytes, third byte 0x02, from a sender whose identifiers change",
     "echo": "a UDP answer that repeats a probe's identifier or the receiver's address",
 }
 NUMBER = {name: number for number, name in enumerate(RULES, 1)}
@@ -83,17 +83,18 @@ class Memory:
         self.opened = Recent(flows)  #: flow -> sequence number of the client's first byte
         self.talking = Recent(flows)  #: UDP flows that began with something else
         self.probes = Recent(1024)  #: flow -> identifier of its probe
+        self.senders = Recent(1024)  #: address and port -> identifier of its first probe
         self.refusals = Recent(1024)  #: flow -> (identifier, seed)
 
 
 def which(
-    message: TCP | UDP, flow: bytes, memory: Memory, https_ports: frozenset[int], receiver: str | None
+    message: TCP | UDP, flow: bytes, memory: Memory, https_ports: frozenset[int], receiver: str | None, sender: str
 ) -> str | None:
     """The rule that a message (as Scapy dissects it, from the transport header on) meets, or None. `receiver` is
-    its IPv4 destination, None with IPv6."""
+    its IPv4 destination, None with IPv6; `sender` its source, of either kind."""
     if isinstance(message, TCP):
         return _tcp(message, flow, memory, https_ports)
-    return _udp(message, flow, memory, receiver)
+    return _udp(message, flow, memory, receiver, f"{sender} {message.sport}".encode())
 
 
 def _tcp(tcp: TCP, flow: bytes, memory: Memory, https_ports: frozenset[int]) -> str | None:
@@ -126,16 +127,29 @@ def _is_text(start: bytes) -> bool:
     return all(0x20 <= byte < 0x7F for byte in start[:8])
 
 
-def _udp(udp: UDP, flow: bytes, memory: Memory, receiver: str | None) -> str | None:
+def may_probe(payload: bytes) -> bool:
+    """It has a probe's form. That proves nothing yet: requests of Omron FINS are such messages, too."""
+    return len(payload) == PROBE_BYTES and payload[2] == MESSAGE
+
+
+def _probes(identifier: bytes, flow: bytes, memory: Memory, sender: bytes) -> bool:
+    """The identifier of each Skype message is another; in other protocols these bytes are constants."""
+    memory.probes.put(flow, identifier)
+    first = memory.senders.get(sender)
+    if first is None:
+        memory.senders.put(sender, identifier)
+    return first is not None and first != identifier
+
+
+def _udp(udp: UDP, flow: bytes, memory: Memory, receiver: str | None, sender: bytes) -> str | None:
     payload: bytes = udp.payload.original
     if len(payload) < REFUSAL_BYTES:  # shorter than any message that is known
         return None
     size, identifier, kind = len(payload), payload[:2], payload[2]
     if flow in memory.talking:
         return None
-    if size == PROBE_BYTES and kind == MESSAGE:
-        memory.probes.put(flow, identifier)
-        return "probe"
+    if may_probe(payload):
+        return "probe" if _probes(identifier, flow, memory, sender) else None
     if size == REFUSAL_BYTES and kind & 0x0F == REFUSAL:
         told = ".".join(map(str, payload[3:7]))
         if told == receiver or memory.probes.get(flow) == identifier:

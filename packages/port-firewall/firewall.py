@@ -1,10 +1,12 @@
 """Drops TCP and UDP to the ports that the configuration blocks; the configuration may change at any time."""
 
+from fragments import cuts_tcp
 from vnfc import counter, drop, forward, reason, request, state
 
 tcp_blocked = reason("tcp", "TCP to a port that the configuration blocks")
 udp_blocked = reason("udp", "UDP to a port that the configuration blocks")
-seen = counter("blocked", "packets to blocked ports, dropped or (observe: true) only counted", "packets")
+cut = reason("fragment", "a fragment that cuts the TCP header apart, so that no port can be told (RFC 1858, RFC 3128)")
+seen = counter("blocked", "to blocked ports, or fragments; dropped or (observe: true) only counted", "packets")
 
 tcp_ports = udp_ports = frozenset()
 observe = False
@@ -23,6 +25,8 @@ def handle(packet):
         return blocked(tcp_blocked, f"tcp {packet.tcp.dport}")
     if packet.udp and packet.udp.dport in udp_ports:
         return blocked(udp_blocked, f"udp {packet.udp.dport}")
+    if tcp_ports and cuts_tcp(packet):
+        return blocked(cut, "fragment")
     return forward()
 
 
@@ -33,7 +37,7 @@ def blocked(why, port):
     return forward() if observe else drop(why)
 
 
-@request("hits", "packets to blocked ports since the last reset, by port", "packets")
+@request("hits", "packets to blocked ports since the last reset, by port, and `fragment`", "packets")
 def hits():
     return state.get("hits", {})
 

@@ -357,6 +357,8 @@ class Pattern:
         full = (1 << where.length) - 1
         test = _compare(f"(({loaded} >> {shift}) & {full:#x}u)", mask, p, where.length)
         has = f"PATTERN_HAS_TRANSPORT({last + 1})" if where.proto else f"PATTERN_HAS_IP({max(20, last + 1)})"
+        if where == FIELDS["vers"]:
+            has = "PATTERN_HAS_VERSION"  # whoever asks for the version wants to know of others
         conditions = [_of_protocol(p.proto)] if p.proto is not None else []
         conditions += ["PATTERN_FIRST_FRAGMENT"] if where.proto else []
         return _all(*conditions, _all(has, _negate(test, p.negated)))

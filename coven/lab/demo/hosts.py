@@ -102,6 +102,18 @@ def udp_message(server: str, message: bytes) -> bool:
             return False
 
 
+def udp_probes(server: str, message: bytes) -> bool:
+    """Whether a second probe is answered: the first alone, with another identifier, does not betray its sender."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(PATIENCE)
+        sender.sendto(bytes([message[0] ^ 0xFF]) + message[1:], (server, UDP_PORT))
+        sender.sendto(message, (server, UDP_PORT))
+        try:
+            return any(sender.recv(2048) == message for _ in range(2))
+        except (TimeoutError, ConnectionRefusedError):
+            return False
+
+
 def bytes_from(seed: int, count: int) -> bytes:
     """Bytes without a pattern, the same on every run."""
     value, out = seed, bytearray()
@@ -119,7 +131,7 @@ def speak(server: str) -> list[Flow]:
     cases: list[tuple[Flow, Callable[[str, bytes], bool], bytes]] = [
         (Flow("Skype: first message of 72 bytes to TCP 443", True), tcp_first_message, bytes_from(3, 72)),
         (Flow("Skype: login handshake to TCP 443", True), tcp_first_message, login),
-        (Flow("Skype: UDP message of 18 bytes, third byte 0x02", True), udp_message, probe),
+        (Flow("Skype: UDP message of 18 bytes, third byte 0x02", True), udp_probes, probe),
         (Flow("other: UDP message of 18 bytes, third byte 0x01", False), udp_message, other),
         (Flow("other: UDP message of 120 bytes", False), udp_message, bytes_from(11, 120)),
     ]

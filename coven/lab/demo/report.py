@@ -77,9 +77,9 @@ def write_capture(file: Path) -> None:
     packets += [wire / TCP(sport=40000 + i, dport=80, flags="PA", seq=2) / get for i in range(20)]
     packets += [wire / TCP(sport=41000, dport=443, flags="S", seq=1)]
     packets += [wire / TCP(sport=41000, dport=443, flags="PA", seq=2) / bytes_from(3, 72)]
-    packets += [
-        wire / UDP(sport=42000 + i, dport=UDP_PORT) / (bytes_from(i, 2) + b"\x02" + bytes_from(i, 15))
-        for i in range(5)
+    packets += [  # of one sender: the first proves nothing, the five behind it are dropped
+        wire / UDP(sport=42000, dport=UDP_PORT) / (bytes_from(i, 2) + b"\x02" + bytes_from(i, 15))
+        for i in range(6)
     ]
     packets += [wire / UDP(sport=43000 + i, dport=UDP_PORT) / bytes_from(i, 120) for i in range(5)]
     for number, packet in enumerate(packets):

@@ -106,7 +106,7 @@ TABLE_ARGUMENTS = (
 class HasTable(Element):
     """Elements with an ARP table of their own."""
 
-    includes = ("arp.h",)
+    includes = ("arp.h", "ip.h")
     headers = annotations = True
     reason = ("arp_unanswered", "ARP did not answer in time, or too many packets waited for it")
 
@@ -170,6 +170,7 @@ class ARPQuerier(HasTable):
 
     ports, processing = "1-2/1-2", "h/h"
     reshapes = True
+    reasons = {"not_ip": "ARPQuerier got something else than IPv4 to put an Ethernet header before"}
     arguments: Any = (
         mandatory("IP", prefix),
         optional("ETH", ether),
@@ -228,6 +229,11 @@ static void $handle(struct vnfc_packet *p)
 }"""
     push = """
 	if (port == 0) {
+		if (!click_is_ip4(p->data, p->len)) { /* the type in front would be a lie */
+			$s.drops++;
+			click_drop(p, VNFC_DROP(not_ip));
+			return;
+		}
 		if (!$s.ip || !vnfc_push(p, sizeof(struct eth_header))) {
 			$s.drops++;
 			$drop(p);

@@ -17,7 +17,7 @@ from pps.click.elements import (
 )
 from pps.click.values import Names, annotation, boolean, integer, ip, raw, text
 
-NOT_IP = ("not_ip", "an element that changes IP packets got something else")
+NOT_IP = ("not_ip", "an element that changes IPv4 packets got something else")
 
 
 class IPChange(Element):
@@ -25,7 +25,7 @@ class IPChange(Element):
 
     headers = True
     includes = ("ip.h", "ipchange.h")
-    reason = NOT_IP
+    reason = NOT_IP  # of those that drop: the others pass what is not IPv4 as it is
 
 
 @element
@@ -221,8 +221,7 @@ class SetIPChecksum(IPChange):
     action = """
 	uint8_t *ip = click_network(p) ? click_network(p) : p->data;
 	uint32_t len = ip <= click_end(p) ? (uint32_t)(click_end(p) - ip) : 0, header;
-	bool whole = len >= sizeof(struct ip4_header);
-	if (whole && (header = click_ip_header_len(ip)) >= sizeof(struct ip4_header) && header <= len) {
+	if (click_is_ip4(ip, len) && (header = click_ip_header_len(ip)) >= sizeof(struct ip4_header) && header <= len) {
 		memset(ip + 10, 0, 2);
 		uint16_t sum = vnfc_csum_finish(vnfc_csum(ip, header, 0));
 		memcpy(ip + 10, &sum, 2);

@@ -129,6 +129,7 @@ static inline struct vnfc_packet *click_icmp_error(const struct vnfc_packet *p,
 	click_set_mac(q, NULL);
 	click_set_ip(q, data);
 	click_set_dst_ip(q, to->dst);
+	click_set_anno16(q, CLICK_VLAN_TCI, click_anno16(p, CLICK_VLAN_TCI)); /* back where it came from */
 	return q;
 }
 

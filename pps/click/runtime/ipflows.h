@@ -57,7 +57,8 @@ static inline const uint8_t *ipflows__header(const struct ipflows *t, const stru
 	const uint8_t *icmp = click_transport(p), *inner = icmp + sizeof(struct icmp_header);
 	bool error = len >= least && ((icmp[0] >= 3 && icmp[0] <= 5) || icmp[0] == 11 || icmp[0] == 12);
 	*quoted = true;
-	return error && click_ip_header_len(inner) >= sizeof(struct ip4_header) &&
+	return error && click_is_ip4(inner, len - (uint32_t)sizeof(struct icmp_header)) &&
+			       click_ip_header_len(inner) >= sizeof(struct ip4_header) &&
 			       len >= sizeof(struct icmp_header) + click_ip_header_len(inner)
 		       ? inner
 		       : NULL;

@@ -23,6 +23,7 @@ CONFIG = {"rules": ["first", "hello", "reply", "login", "probe", "echo"], "ports
           "https_ports": [443]}  # fmt: skip
 WIRE = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="192.0.2.1", dst="192.0.2.2")
 LOGIN = bytes(WIRE / TCP(sport=40000, dport=443, flags="PA") / bytes.fromhex("1603010000"))
+FIRST_PROBE = bytes(WIRE / UDP(sport=33033, dport=9998) / (b"\x56\x78\x02" + bytes(15)))
 PROBE = bytes(WIRE / UDP(sport=33033, dport=9999) / (b"\x12\x34\x02" + bytes(15)))
 WEB = bytes(WIRE / TCP(sport=40001, dport=80, flags="PA") / b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n")
 
@@ -55,7 +56,7 @@ def marks(host: FakeForwarder, *packets: bytes) -> list[int]:
 
 
 def test_analyzer_tells_what_it_found(analyzer: FakeForwarder) -> None:
-    assert marks(analyzer, WEB, LOGIN, PROBE, WEB) == [0, 4, 5, 0]
+    assert marks(analyzer, WEB, LOGIN, FIRST_PROBE, PROBE, WEB) == [0, 4, 0, 5, 0]
     hits = analyzer.ask("request", name="hits", args=[])["value"]
     assert hits == {"first": 0, "hello": 0, "reply": 0, "login": 1, "probe": 1, "echo": 0}
     [suspect] = analyzer.ask("request", name="suspects", args=[1])["value"]
@@ -63,7 +64,7 @@ def test_analyzer_tells_what_it_found(analyzer: FakeForwarder) -> None:
         "probe", "192.0.2.1 port 33033", "192.0.2.2 port 9999")  # fmt: skip
     assert "expected 1 to 20" in analyzer.ask("request", name="suspects", args=[0])["error"]
     assert analyzer.metrics()["found_login"].value == 1
-    assert analyzer.metrics()["dissected"].value == 2
+    assert analyzer.metrics()["dissected"].value == 3
     assert analyzer.ask("request", name="reset", args=[])["value"] == 2
     assert analyzer.ask("request", name="suspects", args=[])["value"] == []
     assert analyzer.metrics()["found_login"].value == 1, "counters never go back"
@@ -74,7 +75,7 @@ def test_analyzer_takes_up_another_configuration(analyzer: FakeForwarder) -> Non
     assert not refused["ok"] and "sype" in str(refused["errors"])
     assert marks(analyzer, LOGIN) == [4], "the old configuration stays"
     assert analyzer.ask("configure", config={**CONFIG, "rules": ["probe"]})["ok"]
-    assert marks(analyzer, LOGIN, PROBE) == [0, 5]
+    assert marks(analyzer, LOGIN, FIRST_PROBE, PROBE) == [0, 0, 5]
     assert analyzer.ask("configure", config={**CONFIG, "rules": [], "ports": []})["ok"]
     assert marks(analyzer, LOGIN, PROBE) == [0, 0]
     rules = analyzer.ask("request", name="rules", args=[])["value"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
@@ -36,6 +37,11 @@ PACKETS: list[Packet] = [
     MAC / IP(src="10.0.0.1", dst="10.0.0.2", frag=5) / Raw(b"\0\x50\0\x50 and more"),
     MAC / IP(src="10.0.0.1", dst="10.0.0.2", proto=4) / Raw(b"x" * 8),
     MAC / ARP(),
+    # an IPv4 reader would see TCP and UDP, port 80, from 10.0.0.1 to 10.0.0.2
+    *(
+        MAC / IPv6(src=f"20{p:02x}:db8:a00:1:a00:2::1", dst="2001:db8::2", hlim=64) / TCP(sport=80, dport=80, flags="S")
+        for p in (6, 17)
+    ),
 ]
 Says = Callable[[Packet], bool]
 
@@ -62,6 +68,8 @@ PATTERNS: list[tuple[str, Says]] = [
     ("ip proto udp", ip(lambda p: p[IP].proto == 17)),
     ("ip proto 4", ip(lambda p: p[IP].proto == 4)),
     ("not tcp", lambda p: not TCP_PROTO(p)),
+    ("ip vers 6", lambda p: IPv6 in p),
+    ("ip vers 4 and tcp", TCP_PROTO),
     ("tcp or udp and false", TCP_PROTO),
     ("(tcp or udp) && true", ip(lambda p: p[IP].proto in (6, 17))),
     ("src host 10.0.0.1", ip(lambda p: p[IP].src == "10.0.0.1")),
@@ -132,7 +140,8 @@ def test_classifier_bytes_masks_and_negation(tmp_path: Path) -> None:
         -> d :: Discard; c[1] -> ToDevice(next); c[2] -> Discard(REASON two); c[3] -> Discard(REASON three);
         c[4] -> Discard(REASON four);
     """
-    tcp, ssh, udp, arp = PACKETS[0], PACKETS[1], PACKETS[3], PACKETS[-1]
+    tcp, ssh, udp = PACKETS[0], PACKETS[1], PACKETS[3]
+    arp = next(p for p in PACKETS if ARP in p)
     other = Ether(type=0x1234) / Raw(bytes(200))
     packets = [bytes(p) for p in (arp, tcp, ssh, udp, Ether(type=0x1234) / Raw(b"x"), other)]
     with Running(tmp_path, text) as click:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scapy.layers.inet import ICMP, IP, UDP, IPerror
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from tests.rigs.click import Running, mistakes
@@ -189,6 +189,30 @@ def test_requests_are_answered(tmp_path: Path) -> None:
         assert "not found" in r.write("a.remove", "10.0.0.7")["error"]
         assert "missing ETH" in r.write("a.add", "10.0.0.7")["error"]
     assert "IP/MASK" in mistakes("FromDevice(in) -> ARPResponder(02:00:00:00:00:01) -> Discard;")[0]
+
+
+def test_answers_go_into_the_vlan_of_the_question(tmp_path: Path) -> None:
+    text = """
+        FromDevice(in) -> VLANDecap -> c :: Classifier(12/0806, -)
+            -> ARPResponder(10.0.0.7 02:00:00:00:00:07) -> v :: VLANEncap(ANNO) -> ToDevice(next);
+        c[1] -> Strip(14) -> MarkIPHeader -> ICMPError(10.0.0.7, timeexceeded)
+            -> EtherEncap(0x0800, 02:00:00:00:00:07, 02:00:00:00:00:0a) -> v;
+    """
+    tag = Dot1Q(vlan=42, prio=5)
+    asked = Ether(src=A, dst="ff:ff:ff:ff:ff:ff") / tag / ARP(op=1, hwsrc=A, psrc="10.0.0.10", pdst="10.0.0.7")
+    answer = ARP(op=2, hwsrc="02:00:00:00:00:07", psrc="10.0.0.7", hwdst=A, pdst="10.0.0.10")
+    with Running(tmp_path, text) as r:
+        sent = {r.fate(b): b.data for b in r.send(wire(asked))}
+        assert sent["to 0"] == wire(Ether(src="02:00:00:00:00:07", dst=A) / tag / answer)
+        over = MAC / tag / IP(src="10.0.0.10", dst="10.0.0.9", ttl=1) / UDP(sport=1, dport=2)
+        backs = {r.fate(b): b.data for b in r.send(wire(over))}
+        assert sorted(backs) == ["icmp_error", "to 0"]
+        error = Ether(backs["to 0"])
+        assert (error[Dot1Q].vlan, error[Dot1Q].prio, error[Dot1Q].type) == (42, 5, 0x0800)
+        assert error[IP].dst == "10.0.0.10"
+    # with its tag still on it is no question to Click's ARPResponder
+    with Running(tmp_path, "FromDevice(in) -> ARPResponder(10.0.0.7 02:00:00:00:00:07) -> ToDevice(next);") as r:
+        assert r.fates(wire(asked)) == ["no_arp_request"]
 
 
 QUERIER = """

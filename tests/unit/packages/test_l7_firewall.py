@@ -49,7 +49,7 @@ def udp(payload: bytes, dport: int = 12345, dst: str = "198.51.100.1") -> Any:
 def which(packet: Any, memory: Any = None, flow: bytes = FLOW) -> str | None:
     message = packet[TCP] if TCP in packet else packet[UDP]
     receiver = packet[IP].dst if IP in packet else None
-    rule: str | None = skype.which(message, flow, memory or skype.Memory(), HTTPS, receiver)
+    rule: str | None = skype.which(message, flow, memory or skype.Memory(), HTTPS, receiver, "192.0.2.1")
     return rule
 
 
@@ -93,6 +93,7 @@ def test_first_message_of_72_bytes() -> None:
 
 def test_udp_exchange() -> None:
     memory, identifier, seed = skype.Memory(), b"\xab\xcd", some(4)
+    assert which(udp(b"\x12\x34\x02" + some(15)), memory, b"another flow") is None, "one proves nothing"
     assert which(udp(identifier + b"\x02" + some(15)), memory) == "probe"
     assert which(udp(identifier + b"\x47" + some(4) + seed, dst="192.0.2.1"), memory) == "echo"
     assert which(udp(identifier + b"\x03\x01" + seed + some(15)), memory) == "echo"
@@ -186,7 +187,14 @@ def test_18_bytes_in_a_conversation_that_began_otherwise() -> None:
     memory = skype.Memory()
     memory.talking.put(FLOW, True)
     assert which(udp(b"\x41\xff\x02" + some(15), dport=443), memory) is None
+    assert which(udp(b"\x12\x34\x02" + some(15), dport=443), memory, b"another flow") is None
     assert which(udp(b"\x41\xff\x02" + some(15), dport=443), memory, b"another flow") == "probe"
+
+
+def test_constant_first_bytes_are_no_identifier() -> None:
+    memory = skype.Memory()
+    for number in range(50):
+        assert which(udp(b"\x80\x00\x02" + some(15), dport=9600), memory, bytes([number % 5])) is None
 
 
 @given(st.binary(min_size=3, max_size=120), st.sampled_from([80, 443, 53, 9999]))

@@ -86,6 +86,11 @@ def udp():
     yield out / UDP(sport=50004, dport=5004) / (b"\x80\x0d\x02\x00" + some(14))
     yield out / UDP(sport=50005, dport=9999) / (b"\x12\x34\x01" + some(15))  # 18 bytes, another third byte
     yield out / UDP(sport=50006, dport=9999) / (b"\x12\x34\x02" + some(16))  # 19 bytes
+    # Omron FINS: requests of 18 bytes begin alike, and so may the answers
+    request = bytes.fromhex("800002001400000a00010101820064000001")
+    for _ in range(3):
+        yield out / UDP(sport=9600, dport=9600) / request
+        yield "out", back / UDP(sport=9600, dport=9600) / (b"\xc0" + request[1:])
     nobody = bytes([203, 0, 113, 9])
     yield out / UDP(sport=50007, dport=9999) / (b"\x12\x34\x37" + nobody + some(4))
     yield out / UDP(sport=50008, dport=9999) / (b"\x12\x34\x03" + some(20))  # 23 bytes, repeats nothing

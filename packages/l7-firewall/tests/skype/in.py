@@ -41,8 +41,10 @@ def packets(near="in", far="out"):
     first = b"\x42\xfe" + some(70)
     yield out(TCP(sport=40004, dport=443, flags="PA", seq=0, ack=1) / first)
     yield out(TCP(sport=40004, dport=443, flags="PA", seq=0, ack=1) / first)
-    # over UDP: a probe, the refusal that names its receiver's address, and the message said again
-    identifier, seed = some(2), some(4)
+    # over UDP: probes, the refusal that names its receiver's address, and the message said again
+    # two probes, of which the first proves nothing
+    other, identifier, seed = b"\x13\x57", b"\x24\x68", some(4)
+    yield out(UDP(sport=33033, dport=12345) / (other + b"\x02" + some(15)))
     yield out(UDP(sport=33033, dport=12345) / (identifier + b"\x02" + some(15)))
     yield back(UDP(sport=12345, dport=33033) / (identifier + b"\x37" + bytes([192, 0, 2, 10]) + seed))
     yield out(UDP(sport=33033, dport=12345) / (identifier + b"\x03\x01" + seed + some(15)))
