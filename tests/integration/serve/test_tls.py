@@ -82,7 +82,7 @@ def curl(*words: object) -> subprocess.CompletedProcess[str]:
 def test_curl(serving: Serving, pki: Path) -> None:
     bearer = ("-H", f"Authorization: Bearer {serving.token}")
     ca = ("--cacert", pki / "ca.pem")
-    assert curl(*ca, *bearer, serving.url + "/v1/vnfs").stdout == "[]\n200"
+    assert curl(*ca, *bearer, serving.url + "/v1/vnfs").stdout == '{"vnfs": []}\n200'
     assert curl(*ca, serving.url + "/v1/vnfs").stdout.endswith("\n401")
     assert "certificate" in curl(*bearer, serving.url + "/v1/vnfs").stderr
     assert curl(*ca, "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", serving.url).returncode == 35
