@@ -1,8 +1,8 @@
-"""Which interface each port is bound to: what a request says, checked."""
+"""Which interface each port is bound to: what a request says, against the descriptor and the other VNFs."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 from coven.agent.store import Row
@@ -11,21 +11,17 @@ from coven.package.model import Descriptor
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 BACKENDS = tuple(name for name in plan.BACKENDS if name != "pcap")
-#: Linux: IFNAMSIZ is 16 with the NUL; no slash, no space
-_INTERFACE = re.compile(r"[^\s/:]{1,15}")
 
 
-def read_ports(descriptor: Descriptor, wanted: Any, mistakes: list[Mistake]) -> dict[str, Row]:
-    """The bindings of every port, complete; what is wrong goes to `mistakes`."""
+def read_ports(descriptor: Descriptor, wanted: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, Row]:
+    """The bindings of every port, complete; what is wrong goes to `mistakes`. `wanted`: each an interface, or a record
+    {interface, backend?, take?}.
+    """
 
     def wrong(field: str, found: str, expected: str | None, remedy: str | None = None) -> None:
         mistakes.append(Mistake(field=field, found=found, expected=expected, remedy=remedy))
 
     ports: dict[str, Row] = {}
-    if wanted is not None and not isinstance(wanted, dict):
-        wrong("ports", repr(wanted)[:60], "a map from port to interface")
-        return ports
-    wanted = wanted or {}
     for name in wanted.keys() - descriptor.ports.keys():
         wrong(f"ports.{name}", "an unknown port", None, suggest(name, descriptor.ports))
     users: dict[str, str] = {}
@@ -34,25 +30,14 @@ def read_ports(descriptor: Descriptor, wanted: Any, mistakes: list[Mistake]) -> 
         binding = wanted.get(name)
         if isinstance(binding, str):
             binding = {"interface": binding}
-        if not isinstance(binding, dict) or "interface" not in binding:
+        if binding is None or "interface" not in binding:
             wrong(f"{place}.interface", "nothing", "the name of an interface", f"--port {name}=INTERFACE")
             continue
-        for key in binding.keys() - {"interface", "backend", "take"}:
-            wrong(f"{place}.{key}", "an unknown field", None, suggest(key, ("interface", "backend", "take")))
-        interface, backend = binding["interface"], binding.get("backend", "auto")
-        take = binding.get("take", False)
-        if not isinstance(interface, str) or not _INTERFACE.fullmatch(interface) or interface in (".", ".."):
-            wrong(f"{place}.interface", repr(interface)[:60], "the name of an interface")
-            continue
+        interface = binding["interface"]
         if interface in users:
             wrong(f"{place}.interface", interface, "an interface of its own", f"{users[interface]} has it")
         users[interface] = name
-        if backend not in BACKENDS:
-            remedy = "captures are for coven run" if backend == "pcap" else None
-            wrong(f"{place}.backend", repr(backend)[:60], " | ".join(BACKENDS), remedy)
-        if not isinstance(take, bool):
-            wrong(f"{place}.take", repr(take)[:60], "true or false")
-        ports[name] = {"interface": interface, "backend": backend, "take": take}
+        ports[name] = {"backend": "auto", "take": False, **binding}
     return ports
 
 

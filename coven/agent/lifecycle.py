@@ -19,13 +19,14 @@ from coven.agent.bindings import check_disjoint, read_ports
 from coven.agent.cleaning import sweep
 from coven.agent.control_listeners import ControlSockets
 from coven.agent.keeper_line import QUICK_SECONDS
-from coven.agent.keeper_talk import KeeperTalk, as_map
+from coven.agent.keeper_talk import KeeperTalk
 from coven.agent.keeper_watch import KeeperWatch
 from coven.agent.keepers import Keepers
 from coven.agent.listener import Listener
 from coven.agent.store import Row, Store, conflict
 from coven.base.control_addresses import Address
 from coven.base.places import Places
+from coven.base.problem import joined
 from coven.keeper.client import Keeper, Unreachable, remove_directory
 from coven.keeper.events import Event
 from coven.keeper.plan import Plan, PortPlan
@@ -33,7 +34,7 @@ from coven.keeper.recovery import Busy, Left
 from coven.package.descriptor import DESCRIPTOR
 from coven.package.languages import operator_libs, unavailable
 from coven.package.zips import NO_SPACE
-from itf.mistakes import Kind, Mistake, Refused, suggest
+from itf.mistakes import Kind, Mistake, Refused
 
 log = logging.getLogger("coven.agent")
 
@@ -86,8 +87,9 @@ class Lifecycle(KeeperTalk):
         """Delete a VNF. Raises Refused with 409 unless it is NOT_INSTANTIATED and nothing is going on."""
         with self.store.transaction():
             vnf = self.vnf(name)
-            if self.store.unfinished(name):
-                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            if running := self.store.unfinished(name):
+                remedy = f"wait until it is over: GET /v1/operations/{running[0]['id']}?wait=20"
+                raise conflict(f"{name} has an operation going on: {running[0]['operation']}", remedy)
             if vnf["instantiation_state"] != "NOT_INSTANTIATED":
                 raise conflict(f"{name} is INSTANTIATED", f"first: coven terminate {name}")
             self.store.remove_vnf(name)
@@ -95,29 +97,23 @@ class Lifecycle(KeeperTalk):
 
     # operations
 
-    def instantiate(self, name: str, request: Row) -> Row:
-        """Begin to instantiate. Raises Refused when the request is wrong or it is not the time."""
+    def instantiate(self, name: str, request: Row, wrong: Sequence[Mistake] = ()) -> Row:
+        """Begin to instantiate. `wrong`: what of {ports?, config?, start?, latency?} was no such thing and left out.
+
+        Raises Refused when anything is wrong or it is not the time.
+        """
         vnf = self.vnf(name)
         descriptor = self.descriptor(vnf["package"])
         mistakes = unavailable(descriptor)
-        ports = read_ports(descriptor, request.get("ports"), mistakes)
+        ports = read_ports(descriptor, request.get("ports", {}), mistakes)
         config = vnf["config"] or descriptor.config
         try:
-            config = descriptor.configured(as_map(request.get("config"), "config"), config)
+            config = descriptor.configured(request.get("config", {}), config)
         except Refused as refused:
             mistakes += refused.mistakes
-        start = request.get("start", False)
-        if not isinstance(start, bool):
-            mistakes.append(Mistake(field="start", found=repr(start), expected="true or false"))
-        for key in request.keys() - {"ports", "config", "start", "latency"}:
-            remedy = suggest(key, ("ports", "config", "start", "latency"))
-            mistakes.append(Mistake(field=key, found="an unknown field", remedy=remedy))
-        latency = request.get("latency", "normal")
-        if latency not in ("low", "normal"):
-            mistakes.append(Mistake(field="latency", found=repr(latency), expected="low | normal"))
-        if mistakes:
-            raise Refused(mistakes, title="instantiation refused")
-        request = {"ports": ports, "config": config, "start": start, "latency": latency}
+        if wrong or mistakes:
+            raise Refused(joined(wrong, mistakes), title="instantiation refused")
+        request = {"start": False, "latency": "normal", **request, "ports": ports, "config": config}
         with self.store.transaction():
             vnf = self.vnf(name)
             if vnf["instantiation_state"] != "NOT_INSTANTIATED" and not self.store.unfinished(name):

@@ -45,6 +45,17 @@ def problem(
     return body
 
 
+def joined(told: Iterable[Mistake], more: Iterable[Mistake]) -> list[Mistake]:
+    """Those of `more` behind those told already: what is within another's field, or around it, follows from it."""
+    found = list(told)
+    fields = [f"{mistake.field}." for mistake in found if mistake.field]
+    for mistake in more:
+        here = f"{mistake.field}."
+        if not mistake.field or not any(here.startswith(each) or each.startswith(here) for each in fields):
+            found.append(mistake)
+    return found
+
+
 def from_problem(body: Mapping[str, Any], status: int) -> Refused:
     """The refusal that a problem details document stands for."""
     errors = [Mistake.from_dict(e) for e in body.get("errors") or [] if isinstance(e, dict)]

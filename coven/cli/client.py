@@ -169,7 +169,7 @@ class Client:
         """The VNF meant: the one named, or the only one. Raises Refused when there is none, or several."""
         if name is not None:
             return name
-        names = [vnf["name"] for vnf in self.get("/v1/vnfs")]
+        names = [vnf["name"] for vnf in self.get("/v1/vnfs")["vnfs"]]
         if len(names) == 1:
             return str(names[0])
         found = f"{len(names)} VNFs: {', '.join(names)}" if names else "no VNF"

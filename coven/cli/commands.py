@@ -143,7 +143,7 @@ def deploy(given: Arguments) -> int:
     client = _client(given)
     request = _request(given, start=True)
     data = packed(given.package)
-    known = {row["id"] for row in client.get("/v1/packages")}
+    known = {row["id"] for row in client.get("/v1/packages")["packages"]}
     package = client.push(data)
     name = given.name or package["name"]
     made = False
@@ -222,7 +222,7 @@ def _operate(kind: str, now: str) -> Callable[[Arguments], int]:
 
 def listing(given: Arguments) -> int:
     client = _client(given)
-    vnfs, packages = client.get("/v1/vnfs"), client.get("/v1/packages")
+    vnfs, packages = client.get("/v1/vnfs")["vnfs"], client.get("/v1/packages")["packages"]
     if given.json:
         _print_json({"vnfs": vnfs, "packages": packages})
         return 0

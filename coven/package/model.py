@@ -148,7 +148,7 @@ class Descriptor:
             if not isinstance(changes, dict):
                 mistakes.append(Mistake(field=place, found=show(changes), expected="a map from key to value"))
                 continue
-            found = len(mistakes)
+            taken: set[str] = set()
             unsaid = list(faults(changes))
             for wrong in unsaid:
                 field = ".".join([place, *map(str, wrong.path)])
@@ -165,9 +165,12 @@ class Descriptor:
                 mistyped = type_mistakes(vnfc.config[key], value, at)
                 mistakes += [_typed(*each) for each in mistyped]
                 if not mistyped:
+                    taken.add(key)
                     result[name][key] = overlay(result[name].get(key, vnfc.config[key]), value)
-            if vnfc.schema is not None and len(mistakes) == found:
+            if vnfc.schema is not None:
                 for path, what in schema_mistakes(vnfc.schema, result[name]):
+                    if taken != changes.keys() and (not path or path[0] not in taken):
+                        continue  # it may be about what was not taken
                     at = ".".join([place, *map(str, path)])
                     mistakes.append(Mistake(
                         file=vnfc.schema_file, field=at, found=what, expected="what the schema says"

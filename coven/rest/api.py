@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 import bottle
@@ -17,18 +18,17 @@ from coven.agent.health import health
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.store import Row, missing
-from coven.base.problem import problem
-from coven.base.reading import NAME, RESERVED_NAMES
+from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
-from coven.rest.openapi import document
+from coven.rest.bodies import Body
+from coven.rest.openapi import NOTHING, document
 from coven.rest.paths import ServicePathsApi
-from coven.rest.routes import JSON, PROBLEM, ROUTES, ZIP, Query, Route, route
+from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")
 
-MAX_JSON = 1 << 20  #: bytes of a request's JSON body
 MAX_WAIT = 20.0  #: seconds that a client may wait for an operation in one request
 WAITERS = 8  #: requests that may wait at once: they hold a thread each
 MASK = "********"
@@ -52,7 +52,7 @@ class Api(ServicePathsApi):
 
     @route("GET", "/v1/openapi.json", "This document", reply="Document")
     def openapi(self) -> Row:
-        return document(VERSION, self.token is not None)
+        return document(ROUTES, VERSION, self.token is not None)
 
     @route("GET", "/v1/agent", "What answers here", reply="Agent")
     def agent(self) -> Row:
@@ -65,8 +65,8 @@ class Api(ServicePathsApi):
     # packages
 
     @route("GET", "/v1/packages", "The packages", reply="Packages")
-    def list_packages(self) -> list[Row]:
-        return [_shown_package(row) for row in self.store.packages()]
+    def list_packages(self) -> Row:
+        return {"packages": [_shown_package(row) for row in self.store.packages()]}
 
     @route(
         "POST",
@@ -75,12 +75,12 @@ class Api(ServicePathsApi):
         status=201,
         reply="Package",
         body="Package",
-        media=ZIP,
+        media=(ZIP, BYTES),
         errors=(409, 422, 507),
         again=200,
     )
-    def add_package(self) -> Row:
-        row, new = self.library.add(web.body(ZIP))
+    def add_package(self, body: IO[bytes]) -> Row:
+        row, new = self.library.add(body)
         bottle.response.status = HTTPStatus.CREATED if new else HTTPStatus.OK
         _located(f"/v1/packages/{quote(row['id'])}")
         return _shown_package(row)
@@ -96,8 +96,8 @@ class Api(ServicePathsApi):
     # VNFs
 
     @route("GET", "/v1/vnfs", "The VNFs", reply="Vnfs")
-    def list_vnfs(self) -> list[Row]:
-        return [self._shown(row) for row in self.store.vnfs()]
+    def list_vnfs(self) -> Row:
+        return {"vnfs": [self._shown(row) for row in self.store.vnfs()]}
 
     @route(
         "POST",
@@ -108,26 +108,26 @@ class Api(ServicePathsApi):
         body="CreateVnf",
         errors=(404, 409, 422, 507),
     )
-    def create_vnf(self) -> Row:
-        body = web.fields(web.json_body(), {"name", "package"})
-        mistakes = [Mistake(field=key, found="nothing", expected="a text") for key in ("name", "package")
-                    if not isinstance(body.get(key), str)]  # fmt: skip
-        if mistakes:
-            raise Refused(mistakes, title="VNF refused")
-        name = body["name"]
-        if not NAME.fullmatch(name) or name in RESERVED_NAMES:
-            expected = "a small letter, then at most 31 small letters, digits, - or _; not a reserved word"
-            raise Refused(Mistake(field="name", found=name[:60], expected=expected), title="VNF refused")
-        row = self.store.add_vnf(name, self.library.find(body["package"])["id"])
-        _located(f"/v1/vnfs/{name}")
+    def create_vnf(self, body: Row) -> Row:
+        row = self.store.add_vnf(body["name"], self.library.find(body["package"])["id"])
+        _located(f"/v1/vnfs/{row['name']}")
         return self._shown(row)
 
     @route("GET", "/v1/vnfs/{name}", "One VNF", reply="Vnf")
     def get_vnf(self, name: str) -> Row:
         return self._shown(self.lifecycle.vnf(name))
 
-    @route("DELETE", "/v1/vnfs/{name}", "Delete a VNF that is NOT_INSTANTIATED", status=204, errors=(409, 507))
+    @route(
+        "DELETE",
+        "/v1/vnfs/{name}",
+        f"Delete a VNF that is NOT_INSTANTIATED, or within {MAX_WAIT:g} s TERMINATEd",
+        status=204,
+        errors=(409, 503, 507),
+    )
     def delete_vnf(self, name: str) -> None:
+        for ending in self.store.unfinished(name):
+            if ending["operation"] == "TERMINATE":
+                self._wait(ending["id"], MAX_WAIT)
         self.lifecycle.delete(name)
 
     @route(
@@ -135,26 +135,24 @@ class Api(ServicePathsApi):
         "/v1/vnfs/{name}/instantiate",
         "Build it, bind its ports, start its VNFCs",
         body="Instantiate",
+        judged=True,
         **_BEGIN,
     )
-    def instantiate_vnf(self, name: str) -> Row:
-        return self._began(self.lifecycle.instantiate(name, web.json_body()))
+    def instantiate_vnf(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
+        return self._began(self.lifecycle.instantiate(name, body, mistakes))
 
     @route("POST", "/v1/vnfs/{name}/start", "Let packets pass", body="Nothing", **_BEGIN)
     def start_vnf(self, name: str) -> Row:
-        web.no_body()
         return self._began(self.lifecycle.operate(name, "start"))
 
     @route("POST", "/v1/vnfs/{name}/stop", "Let no packet pass", body="Nothing", **_BEGIN)
     def stop_vnf(self, name: str) -> Row:
-        web.no_body()
         return self._began(self.lifecycle.operate(name, "stop"))
 
     @route(
         "POST", "/v1/vnfs/{name}/terminate", "End it and give its interfaces back", body="Nothing", **_BEGIN
     )
     def terminate_vnf(self, name: str) -> Row:
-        web.no_body()
         return self._began(self.lifecycle.operate(name, "terminate"))
 
     @route("GET", "/v1/vnfs/{name}/stats", "Every figure, exact", reply="Stats", errors=(409, 503))
@@ -196,12 +194,11 @@ class Api(ServicePathsApi):
         "Set it: what is not stated has its default",
         reply="Config",
         body="Config",
+        judged=True,
         errors=(409, 422, 503, 507),
     )
-    def put_config(self, name: str) -> Row:
-        return self._masked(
-            self.lifecycle.vnf(name), self.lifecycle.configure(name, self._unmasked(name), True)
-        )
+    def put_config(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
+        return self._configured(name, body, mistakes, replace=True)
 
     @route(
         "PATCH",
@@ -209,12 +206,24 @@ class Api(ServicePathsApi):
         "Change it: what is not stated stays",
         reply="Config",
         body="Config",
+        judged=True,
         errors=(409, 422, 503, 507),
     )
-    def patch_config(self, name: str) -> Row:
-        return self._masked(
-            self.lifecycle.vnf(name), self.lifecycle.configure(name, self._unmasked(name), False)
-        )
+    def patch_config(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
+        return self._configured(name, body, mistakes, replace=False)
+
+    def _configured(self, name: str, body: Row, mistakes: list[Mistake], replace: bool) -> Row:
+        wanted = self._unmasked(name, body)
+        vnf = self.lifecycle.vnf(name)
+        if mistakes:
+            descriptor = self.lifecycle.descriptor(vnf["package"])
+            told = [dataclasses.replace(each, field=f"config.{each.field}") for each in mistakes]
+            try:
+                descriptor.configured(wanted, None if replace else vnf["config"])
+            except Refused as refused:
+                told = joined(told, refused.mistakes)
+            raise Refused(told, title="configuration refused")
+        return self._masked(vnf, self.lifecycle.configure(name, wanted, replace))
 
     def _secret(self, vnf: Row) -> list[tuple[str, str]]:
         """The (VNFC, key) that its schemas call `writeOnly`."""
@@ -232,9 +241,8 @@ class Api(ServicePathsApi):
                 shown[name][key] = MASK
         return shown
 
-    def _unmasked(self, name: str) -> Row:
+    def _unmasked(self, name: str, body: Row) -> Row:
         """The request's configuration; a mask that comes back means that the secret stays."""
-        body = web.json_body()
         vnf = self.lifecycle.vnf(name)
         present = vnf["config"] or self.lifecycle.descriptor(vnf["package"]).config
         for vnfc, key in self._secret(vnf):
@@ -263,13 +271,8 @@ class Api(ServicePathsApi):
         body="AskRequest",
         errors=(409, 422, 503, 504),
     )
-    def ask_vnfc(self, name: str) -> Row:
-        body = web.fields(web.json_body(), {"vnfc", "request", "args"})
-        vnfc, request, args = body.get("vnfc"), body.get("request"), body.get("args", [])
-        if not isinstance(vnfc, str) or not isinstance(request, str) or not isinstance(args, list | dict):
-            raise Refused(
-                Mistake(found="another body", expected='{"vnfc": .., "request": .., "args": [..]}')
-            )
+    def ask_vnfc(self, name: str, body: Row) -> Row:
+        vnfc, request, args = body["vnfc"], body["request"], body.get("args", [])
         self._known_vnfc(name, vnfc)
         offered = {each["name"]: each for each in self.list_requests(name).get(vnfc, [])}
         if request == "list" and request not in offered:
@@ -295,8 +298,9 @@ class Api(ServicePathsApi):
         reply="Operations",
         query=(Query("vnf", "of this VNF only"),),
     )
-    def list_operations(self) -> list[Row]:
-        return [_shown_operation(row) for row in self.store.operations(bottle.request.query.get("vnf"))]
+    def list_operations(self) -> Row:
+        rows = self.store.operations(bottle.request.query.get("vnf"))
+        return {"operations": [_shown_operation(row) for row in rows]}
 
     @route(
         "GET",
@@ -310,19 +314,22 @@ class Api(ServicePathsApi):
         wait = web.number("wait", 0.0, 0.0, MAX_WAIT)
         row = self.store.operation(id)
         if row is not None and wait:
-            if not self._waiters.acquire(blocking=False):
-                raise Refused(
-                    Mistake(field="wait", found=f"{WAITERS} others that wait", remedy="try again in a second"),
-                    title="too many wait",
-                    kind=Kind.UNAVAILABLE,
-                )
-            try:
-                row = self.store.await_end(id, wait, bottle.request.query.get("progress"))
-            finally:
-                self._waiters.release()
+            row = self._wait(id, wait, bottle.request.query.get("progress"))
         if row is None:
             raise missing(f"operation {id}")
         return _shown_operation(row)
+
+    def _wait(self, operation: str, seconds: float, progress: str | None = None) -> Row | None:
+        if not self._waiters.acquire(blocking=False):
+            raise Refused(
+                Mistake(field="wait", found=f"{WAITERS} others that wait", remedy="try again in a second"),
+                title="too many wait",
+                kind=Kind.UNAVAILABLE,
+            )
+        try:
+            return self.store.await_end(operation, seconds, progress)
+        finally:
+            self._waiters.release()
 
     def _began(self, operation: Row) -> Row:
         _located(f"/v1/operations/{operation['id']}")
@@ -381,18 +388,37 @@ def _positional(args: Row, offered: list[Row]) -> list[Any]:
     return values
 
 
-def application(api: Api) -> bottle.Bottle:
+ROUTES = table(Api)
+
+
+def _given(entry: Route, schema: Body | None) -> Row:
+    """What the method that answers gets of the request's body. Raises Refused."""
+    if schema is None:
+        return {"body": web.body(entry.media)} if entry.body else {}
+    if entry.body == NOTHING and bottle.request.content_length <= 0:
+        return {}
+    body = web.json_body()
+    mistakes = schema.judge(body)
+    if entry.judged:
+        return {"body": body, "mistakes": mistakes}
+    if mistakes:
+        raise Refused(mistakes, title="request refused")
+    return {} if entry.body == NOTHING else {"body": body}
+
+
+def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
     """The WSGI application."""
     app = bottle.Bottle(autojson=False)
 
     def register(entry: Route) -> None:
         handler: Callable[..., Any] = getattr(api, entry.handler)
+        schema = Body(entry.body) if entry.body and JSON in entry.media else None
 
         def answer(**parameters: str) -> Any:
             bottle.response.status = entry.status
             try:
                 web.check_caller(api.token, bottle.request.get_header)
-                value = handler(**parameters)
+                value = handler(**parameters, **_given(entry, schema))
             except Refused as refused:
                 return web.reply_problem(refused)
             except Exception:
@@ -411,7 +437,7 @@ def application(api: Api) -> bottle.Bottle:
 
         app.route(entry.bottle_path, entry.method, answer)
 
-    for entry in ROUTES:
+    for entry in routes:
         register(entry)
 
     def no_route(error: bottle.HTTPError) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 from coven.agent.bindings import BACKENDS
-from coven.rest.routes import JSON, PROBLEM, ROUTES, ZIP, Route
+from coven.base.reading import RESERVED_NAMES
+from coven.rest.routes import JSON, PROBLEM, Route
 
 Schema = dict[str, Any]
 
@@ -16,8 +18,23 @@ FLAG: Schema = {"type": "boolean"}
 NULL_TEXT: Schema = {"type": ["string", "null"]}
 NULL_COUNT: Schema = {"type": ["integer", "null"]}
 ANY: Schema = {}
-NAME: Schema = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$"}
+NAME: Schema = {
+    "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$",
+    "description": "a small letter, then at most 31 small letters, digits, - or _",
+}  # fmt: skip
+NEW_NAME: Schema = {
+    **NAME, "not": {"enum": sorted(RESERVED_NAMES)}, "description": f"{NAME['description']}; not a reserved word",
+}  # fmt: skip
+#: Linux: IFNAMSIZ is 16 with the NUL; no slash, no space
+INTERFACE: Schema = {
+    "type": "string", "pattern": r"^[^\s/:]{1,15}$", "not": {"enum": [".", ".."]},
+    "description": "the name of an interface",
+}  # fmt: skip
 TIME: Schema = {"type": "string", "format": "date-time"}
+
+
+#: the schema of what takes no argument: its body may be missing
+NOTHING = "Nothing"
 
 
 def ref(name: str) -> Schema:
@@ -73,9 +90,9 @@ SCHEMAS: Schema = {
         "signature": {"oneOf": [record({
             "option": {"enum": [1, 2]}, "verified": FLAG, "signers": several(TEXT)}), {"type": "null"}]},
     }),
-    "Packages": several(ref("Package")),
+    "Packages": record({"packages": several(ref("Package"))}),
     "Binding": record({
-        "interface": TEXT, "backend": {"enum": list(BACKENDS)}, "take": FLAG,
+        "interface": INTERFACE, "backend": {"enum": list(BACKENDS)}, "take": FLAG,
     }, ("interface",), closed=True),
     "Vnf": record({
         "name": NAME, "id": {"type": "string", "format": "uuid"}, "package": TEXT,
@@ -85,13 +102,14 @@ SCHEMAS: Schema = {
         "ports": mapping(ref("Binding")), "operation": NULL_TEXT, "errors": _ERRORS, "created": TIME,
         "control_sockets": several(TEXT),
     }),
-    "Vnfs": several(ref("Vnf")),
-    "CreateVnf": record({"name": NAME, "package": TEXT}, closed=True),
+    "Vnfs": record({"vnfs": several(ref("Vnf"))}),
+    "CreateVnf": record({"name": NEW_NAME, "package": TEXT}, closed=True),
     "Instantiate": record({
-        "ports": mapping({"anyOf": [ref("Binding"), TEXT]}), "config": _CONFIG, "start": {**FLAG, "default": False},
+        "ports": {**mapping(ref("Bind")), "default": {}, "description": "a map: one for each port of the package"},
+        "config": {**_CONFIG, "default": {}}, "start": {**FLAG, "default": False},
         "latency": {"enum": ["low", "normal"], "default": "normal"},
-    }, ("ports",), closed=True),
-    "Nothing": {"type": "object", "maxProperties": 0},
+    }, (), closed=True),
+    "Nothing": record({}, closed=True),
     "Operation": record({
         "id": {"type": "string", "format": "uuid"}, "vnf": NAME,
         "operation": {"enum": ["INSTANTIATE", "OPERATE", "TERMINATE", "HEAL"]},
@@ -100,7 +118,7 @@ SCHEMAS: Schema = {
                            "ROLLING_BACK", "ROLLED_BACK"]},
         "progress": TEXT, "errors": _ERRORS, "started": TIME, "changed": TIME,
     }),
-    "Operations": several(ref("Operation")),
+    "Operations": record({"operations": several(ref("Operation"))}),
     "Stats": record({
         "name": TEXT, "state": {"enum": ["STARTED", "STOPPED"]},
         "operation": {"enum": ["start", "stop", None], "description": "what the keeper is about"},
@@ -138,7 +156,7 @@ SCHEMAS: Schema = {
         "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
     }, ("name",)))),
     "AskRequest": record({
-        "vnfc": NAME, "request": TEXT, "args": {"oneOf": [several(ANY), mapping(ANY)], "default": []},
+        "vnfc": NAME, "request": TEXT, "args": {"type": ["array", "object"], "default": []},
     }, ("vnfc", "request"), closed=True),
     "Answer": record({"vnfc": NAME, "request": TEXT, "value": ANY}),
     "ServicePaths": record({
@@ -148,6 +166,11 @@ SCHEMAS: Schema = {
         }, ("spi", "chain"), closed=True)),
     }, ("paths",), closed=True),
     "Document": {"type": "object"},
+}  # fmt: skip
+#: a binding, or its interface alone: no keyword here means both a text and an object
+SCHEMAS["Bind"] = {
+    **SCHEMAS["Binding"], **INTERFACE, "type": ["string", "object"],
+    "description": "the name of an interface, or an object with it",
 }  # fmt: skip
 
 
@@ -174,17 +197,17 @@ def _operation(route: Route, authentication: bool) -> Schema:
     if parameters:
         operation["parameters"] = parameters
     if route.body:
-        schema = {"type": "string", "format": "binary"} if route.media == ZIP else ref(route.body)
+        schema = ref(route.body) if JSON in route.media else {"type": "string", "format": "binary"}
         operation["requestBody"] = {
-            "required": route.body != "Nothing",
-            "content": {route.media: {"schema": schema}},
+            "required": route.body != NOTHING,
+            "content": {media: {"schema": schema} for media in route.media},
         }
     return operation
 
 
-def document(version: str, authentication: bool) -> Schema:
+def document(routes: Iterable[Route], version: str, authentication: bool) -> Schema:
     paths: Schema = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, authentication)
     made: Schema = {
         "openapi": "3.1.0",

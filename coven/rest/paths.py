@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.store import Row
-from coven.rest import web
 from coven.rest.routes import route
-from itf.mistakes import Mistake, Refused
 
 
 class ServicePathsApi:
@@ -30,12 +28,5 @@ class ServicePathsApi:
         body="ServicePaths",
         errors=(409, 422, 503, 507),
     )
-    def put_paths(self, name: str) -> Row:
-        wanted = web.fields(web.json_body(), {"paths"}).get("paths")
-        if not isinstance(wanted, list):
-            raise Refused(
-                Mistake(
-                    file="request", field="paths", found="no list", expected="a list of paths"
-                ), title="paths refused"
-            )
-        return {"paths": self.lifecycle.set_paths(name, wanted)}
+    def put_paths(self, name: str, body: Row) -> Row:
+        return {"paths": self.lifecycle.set_paths(name, body["paths"])}

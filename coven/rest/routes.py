@@ -1,4 +1,6 @@
-"""One table of what the API offers: the routes register from it and the OpenAPI document is made from it."""
+"""What the API offers: each method that answers says which route it answers. `table` collects them; the application
+registers from that table and the OpenAPI document is made from it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 JSON = "application/json"
 ZIP = "application/zip"
+BYTES = "application/octet-stream"
 PROBLEM = "application/problem+json"
 
 
@@ -30,7 +33,8 @@ class Route:
     status: int
     reply: str | None  #: name of a schema, None without content
     body: str | None = None  #: name of a schema
-    media: str = JSON  #: of the body
+    media: tuple[str, ...] = (JSON,)  #: that the body may have
+    judged: bool = False  #: the method tells what is wrong with the body itself, along with what it finds besides
     query: tuple[Query, ...] = ()
     errors: tuple[int, ...] = ()
     again: int | None = None  #: the status when it was done already
@@ -44,9 +48,6 @@ class Route:
         return re.findall(r"\{(\w+)\}", self.path)
 
 
-ROUTES: list[Route] = []
-
-
 def route(
     method: str,
     path: str,
@@ -55,17 +56,28 @@ def route(
     status: int = 200,
     reply: str | None = None,
     body: str | None = None,
-    media: str = JSON,
+    media: tuple[str, ...] = (JSON,),
+    judged: bool = False,
     query: tuple[Query, ...] = (),
     errors: tuple[int, ...] = (),
     again: int | None = None,
 ) -> Callable[[F], F]:
-    """Enter a method into the table."""
+    """Say of a method which route it answers.
+
+    It is called with the path's parameters; with `body`: the JSON object, or the file of another media type; and where
+    `judged`, with `mistakes`: what the body's schema found, which is left out of `body`.
+    """
 
     def enter(function: F) -> F:
-        ROUTES.append(
-            Route(method, path, function.__name__, summary, status, reply, body, media, query, errors, again)
+        function.__dict__["route"] = Route(
+            method, path, function.__name__, summary, status, reply, body, media, judged, query, errors, again
         )
         return function
 
     return enter
+
+
+def table(api: type) -> tuple[Route, ...]:
+    """The routes that the methods of a class answer, those of its bases last."""
+    methods = [method for part in api.__mro__ for method in vars(part).values()]
+    return tuple(method.route for method in methods if isinstance(getattr(method, "route", None), Route))

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import bottle
 
 from coven.agent.store import Row
-from coven.base.plain import faults
 from coven.base.problem import STATUS, problem
 from coven.package.zips import MAX_ARCHIVE
 from coven.rest.routes import JSON, PROBLEM
-from itf.mistakes import Kind, Mistake, Refused, suggest
+from itf.mistakes import Kind, Mistake, Refused
 
 CHALLENGE = ("WWW-Authenticate", 'Bearer realm="coven"')
 UPLOADS = "/v1/packages"
 MAX_JSON = 1 << 20  #: bytes of a request's JSON body
 
 
-def body(media: str) -> Any:
+def body(media: Sequence[str]) -> Any:
     """The body as a file. Raises Refused for another media type."""
     given = (bottle.request.content_type or "").split(";")[0].strip().lower()
-    if given != media:
+    if given not in media:
         raise Refused(
-            Mistake(field="Content-Type", found=given or "nothing", expected=media),
+            Mistake(field="Content-Type", found=given or "nothing", expected=" or ".join(media)),
             title="another media type", kind=Kind.UNSUPPORTED,
         )  # fmt: skip
     return bottle.request.environ["wsgi.input"]
@@ -44,6 +43,8 @@ def check_length(path: str, length: int) -> None:
 
 
 def json_body() -> Row:
+    """The JSON object in the body. Raises Refused for what is none."""
+
     def refused(found: str, line: int | None = None, column: int | None = None) -> Refused:
         mistake = Mistake(file="request", line=line, column=column, found=found, expected="a JSON object")
         return Refused(mistake, title="request not readable", kind=Kind.UNREADABLE)
@@ -58,7 +59,7 @@ def json_body() -> Row:
         return record
 
     check_length("", bottle.request.content_length)
-    data = body(JSON).read(MAX_JSON + 1)
+    data = body((JSON,)).read(MAX_JSON + 1)
     if len(data) > MAX_JSON:
         raise Refused(
             Mistake(file="request", found=f"more than {MAX_JSON} bytes", expected="a smaller request"),
@@ -76,27 +77,7 @@ def json_body() -> Row:
         raise refused("a number of too many digits") from None
     if not isinstance(value, dict):
         raise refused("another value")
-    if wrong := list(faults(value)):
-        mistakes = [
-            Mistake(file="request", field=".".join(map(str, each.path)), found=each.found, expected=each.expected)
-            for each in wrong
-        ]
-        raise Refused(mistakes, title="request refused")
     return value
-
-
-def fields(body: Row, known: set[str]) -> Row:
-    mistakes = [Mistake(field=key, found="an unknown field", remedy=suggest(key, known))
-                for key in body if key not in known]  # fmt: skip
-    if mistakes:
-        raise Refused(mistakes, title="request refused")
-    return body
-
-
-def no_body() -> None:
-    """For what takes no argument: an empty object at most."""
-    if bottle.request.content_length > 0:
-        fields(json_body(), set())
 
 
 def integer(name: str, default: int, low: int, high: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from coven.keeper.client import find_process
+from coven.rest.api import ROUTES
 from coven.rest.openapi import document
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,10 +47,9 @@ sys.exit(serve(options))
 @cache
 def described() -> list[tuple[str, re.Pattern[str], set[str]]]:
     """(method, paths, statuses) of each operation in the OpenAPI document."""
-    importlib.import_module("coven.rest.api")
     return [
         (method.upper(), re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), set(operation["responses"]))
-        for path, item in document("", True)["paths"].items()
+        for path, item in document(ROUTES, "", True)["paths"].items()
         for method, operation in item.items()
     ]
 
@@ -133,6 +132,17 @@ class Agent:
             text = error.read()
             assert error.headers["Content-Type"] == "application/problem+json", text
             return declared(method, path, error.code), json.loads(text)
+
+    def raw(self, method: str, path: str) -> int:
+        """The status alone, also of what the document does not name."""
+        request = urllib.request.Request(
+            self.url + path, None, {"Authorization": f"Bearer {self.token}"}, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def over(self, operation: dict[str, Any]) -> dict[str, Any]:
         """The operation when it is over."""

@@ -103,7 +103,7 @@ class Net:
         return figures
 
     def heals(self) -> list[dict[str, Any]]:
-        operations = self.appliance.get("/v1/operations")
+        operations = self.appliance.get("/v1/operations")["operations"]
         return [each for each in operations if each["operation"] == "HEAL"]
 
     def terminate(self) -> None:

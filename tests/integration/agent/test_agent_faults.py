@@ -119,7 +119,8 @@ def test_an_operation_that_is_given_up_is_taken_back(agent: Agent) -> None:
     assert states(agent) == ("INSTANTIATED", "STOPPED") and keeper(agent).call("ping")["state"] == "STOPPED"
 
     def healings() -> list[dict[str, Any]]:
-        return [each for each in agent.ask("GET", "/v1/operations?vnf=other")[1] if each["operation"] == "HEAL"]
+        rows = agent.ask("GET", "/v1/operations?vnf=other")[1]["operations"]
+        return [each for each in rows if each["operation"] == "HEAL"]
 
     [healing] = wait_for(healings)
     assert agent.over(healing)["state"] == "COMPLETED"
@@ -265,7 +266,7 @@ def test_a_keeper_that_died_while_the_disk_was_full_is_healed_afterwards(filling
     fill(agent)
     agent.kill_keeper("fw")
     wait_for(lambda: "no keeper" in str(health(agent)["why"]))
-    assert [o["operation"] for o in agent.ask("GET", "/v1/operations?vnf=fw")[1]] == ["INSTANTIATE"]
+    assert [o["operation"] for o in agent.ask("GET", "/v1/operations?vnf=fw")[1]["operations"]] == ["INSTANTIATE"]
     free(agent)
     assert agent.over(awaited(agent, "HEAL"))["state"] == "COMPLETED"
     assert states(agent) == ("INSTANTIATED", "STARTED") and health(agent)["status"] == "healthy"

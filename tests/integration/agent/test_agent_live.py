@@ -80,7 +80,7 @@ class Appliance:
     def healed(self) -> dict[str, Any]:
         """The newest HEAL, when it is over."""
         while True:
-            for operation in self.get("/v1/operations"):
+            for operation in self.get("/v1/operations")["operations"]:
                 if operation["operation"] == "HEAL":
                     ended: dict[str, Any] = self.get(f"/v1/operations/{operation['id']}?wait=20")
                     return ended

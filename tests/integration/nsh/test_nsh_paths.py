@@ -126,7 +126,7 @@ def started(api: Api) -> bool:
     """Whether the VNF runs and nothing is going on with it."""
     with contextlib.suppress(DemoError):
         api.ask("GET", "/v1/vnfs/sf/paths", show=False)
-        operations = api.ask("GET", "/v1/operations", show=False)
+        operations = api.ask("GET", "/v1/operations", show=False)["operations"]
         rows = operations["operations"] if isinstance(operations, dict) else operations
         return all(row["state"] in ("COMPLETED", "ROLLED_BACK", "FAILED") for row in rows)
     return False

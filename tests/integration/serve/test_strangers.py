@@ -49,7 +49,7 @@ def test_more_silent_clients_than_are_taken_hold_nobody_up(agent: Agent, begins:
             sock = connect(agent)
             sock.sendall(begins)
             silent.append(sock)
-        assert agent.ask("GET", "/v1/vnfs") == (200, [])
+        assert agent.ask("GET", "/v1/vnfs") == (200, {"vnfs": []})
     finally:
         for sock in silent:
             sock.close()

@@ -83,7 +83,7 @@ def curl(*words: object) -> subprocess.CompletedProcess[str]:
 def test_curl(serving: Serving, pki: Path) -> None:
     bearer = ("-H", f"Authorization: Bearer {serving.token}")
     ca = ("--cacert", pki / "ca.pem")
-    assert curl(*ca, *bearer, serving.url + "/v1/vnfs").stdout == "[]\n200"
+    assert curl(*ca, *bearer, serving.url + "/v1/vnfs").stdout == '{"vnfs": []}\n200'
     assert curl(*ca, serving.url + "/v1/vnfs").stdout.endswith("\n401")
     assert "certificate" in curl(*bearer, serving.url + "/v1/vnfs").stderr
     assert curl(*ca, "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0", serving.url).returncode == 35
@@ -131,7 +131,7 @@ def test_more_silent_clients_than_are_taken_hold_nobody_up(serving: Serving, pki
                     sock.sendall(b"GET /v1/vnfs HTTP/1.1\r\nHost")
             silent.append(sock)
         words = ("--cacert", pki / "ca.pem", "-H", f"Authorization: Bearer {serving.token}")
-        assert curl(*words, serving.url + "/v1/vnfs").stdout == "[]\n200"
+        assert curl(*words, serving.url + "/v1/vnfs").stdout == '{"vnfs": []}\n200'
     finally:
         for sock in silent:
             sock.close()

@@ -106,20 +106,23 @@ def test_packets_made_and_cloned_are_counted(rigs: list[Rig], capture: Path, tmp
     rig = Rig()
     rigs.append(rig)
     rig.wire(capture, tmp_path / "out.pcap")
+    kinds = (C.FRAME_ORIGINATED, C.FRAME_CLONED)
+    made = dict.fromkeys(kinds, 0)
 
     def behave(hop: PlayedHop, refs: list[int]) -> list[int]:
         spares = hop.take_spares(len(refs))
-        for n, ref in enumerate(spares):
+        for ref in spares:
+            kind = kinds[sum(made.values()) % 2]
+            made[kind] += 1
             record = rig.records[ref]
             record.data, record.len, record.link, record.port = 384, 60, C.LINK_ETHERNET, 0
-            record.flags = (C.FRAME_ORIGINATED, C.FRAME_CLONED)[n % 2]
-            record.graph = 0
+            record.flags, record.graph = kind, 0
             verdict(rig, ref, C.VERDICT_FORWARD)
         return [verdict(rig, ref, C.VERDICT_FORWARD) for ref in refs] + spares
 
     totals = play(rig, behave)
-    assert totals["originated"] > 0 and totals["cloned"] > 0
-    assert totals["forwarded"] == 300 + totals["originated"] + totals["cloned"]
+    assert [totals["originated"], totals["cloned"]] == list(made.values()) == [150, 150]
+    assert totals["forwarded"] == 600
     assert totals["unaccounted"] == 0
 
 

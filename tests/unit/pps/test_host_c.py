@@ -99,9 +99,11 @@ def test_burst_handler(start: Start) -> None:
         """VNFC_REASON(even, "every other one");
         VNFC_HANDLE_BURST { for (unsigned i = 0; i < n; i += 2) verdict[i] = VNFC_DROP(even); }"""
     )
-    f.send(*[PACKET] * 6)
-    got = [b.verdict for b in f.collect(6)]
-    assert set(got) == {C.VERDICT_FORWARD, C.VERDICT_DROP}
+    frames = f.send(*[PACKET] * 6)
+    back = f.collect(6)
+    assert [b.frame for b in back] == frames
+    assert [b.verdict for b in back] == [C.VERDICT_DROP, C.VERDICT_FORWARD] * 3
+    assert {f.reasons()[b.arg] for b in back if b.verdict == C.VERDICT_DROP} == {"even"}
 
 
 HOLD = """
@@ -171,9 +173,12 @@ def test_no_spare_frame_is_no_accident(start: Start) -> None:
         VNFC_HANDLE { return vnfc_copy_to(p, 0) ? VNFC_DROP(copied) : VNFC_DROP(none); }""",
         spares=2,
     )
-    f.send(*[PACKET] * 4)
-    dropped = [f.reasons()[b.arg] for b in f.collect(6) if b.verdict == C.VERDICT_DROP]
-    assert dropped == ["copied", "copied", "none", "none"]
+    frames = f.send(*[PACKET] * 4)
+    back = f.collect(6)
+    dropped = [(b.frame, f.reasons()[b.arg]) for b in back if b.verdict == C.VERDICT_DROP]
+    assert dropped == list(zip(frames, ["copied", "copied", "none", "none"], strict=True))
+    copies = [(b.verdict, b.flags & C.FRAME_CLONED, b.data) for b in back if b.frame not in frames]
+    assert copies == [(C.VERDICT_FORWARD, C.FRAME_CLONED, PACKET)] * 2
 
 
 CONFIG = """
