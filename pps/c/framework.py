@@ -27,7 +27,7 @@ ASK_OPERATOR = "the operator may allow it: `libs` in /etc/coven/coven.yaml"
 
 def build_folder() -> Path:
     """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
+    return Path(os.environ.get("COVEN_BUILD", ROOT / "build")).absolute()
 
 
 #: g++ reads what is beside such a source as C++, too

@@ -27,7 +27,7 @@ PACKAGE = "default-jdk-headless"
 
 def build_folder() -> Path:
     """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
+    return Path(os.environ.get("COVEN_BUILD", ROOT / "build")).absolute()
 
 
 def jdk() -> Path | None:

@@ -22,7 +22,7 @@ ENGINE_OPTIONS = ("--no-warnings", "--v8-pool-size=1", "--single-threaded-gc", "
 
 def build_folder() -> Path:
     """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
+    return Path(os.environ.get("COVEN_BUILD", ROOT / "build")).absolute()
 
 
 def node() -> Path | None:

@@ -26,7 +26,7 @@ MISTAKE = re.compile(
 
 def build_folder() -> Path:
     """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
+    return Path(os.environ.get("COVEN_BUILD", ROOT / "build")).absolute()
 
 
 def interpreter() -> Path:
