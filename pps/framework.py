@@ -21,7 +21,7 @@ ROOT = PPS.parent
 
 def build_folder() -> Path:
     """Where native products lie: COVEN_BUILD, or build/ of the project."""
-    return Path(os.environ.get("COVEN_BUILD", ROOT / "build"))
+    return Path(os.environ.get("COVEN_BUILD", ROOT / "build")).absolute()
 
 
 class Framework(ABC):

@@ -44,9 +44,12 @@ WRONG: dict[str, tuple[str, str, int | None, str, str]] = {
     "other-interpreter": ("", "#!/usr/bin/nosuch\n", None, "its interpreter is not there", ""),
     "no-component": ("", "#!/bin/sh\nexit 7\n", None, "exit status 7", "docs/exec.md"),
     "output": ("click", "FromDevice(in)\n  -> ToDevice(out2);\n", 2, "ToDevice: out2", ""),
-    "crash-c": ("c", "#include <coven/vnfc.h>\nVNFC_INIT { __builtin_trap(); }\nVNFC_HANDLE { return VNFC_FORWARD; }\n",
-                2, "in VNFC_INIT: killed by SIGILL", ""),
 }  # fmt: skip
+if not os.environ.get("COVEN_SANITIZE"):  # which tell it in their own words
+    WRONG["crash-c"] = (
+        "c", "#include <coven/vnfc.h>\nVNFC_INIT { __builtin_trap(); }\nVNFC_HANDLE { return VNFC_FORWARD; }\n", 2,
+        "in VNFC_INIT: killed by SIGILL", "",
+    )  # fmt: skip
 
 
 def write(folder: Path) -> None:
@@ -71,7 +74,7 @@ def check(folder: Path, state: Path, *before: str) -> tuple[int, dict[str, list[
 
 
 def test_all_that_only_loading_tells(tmp_path: Path) -> None:
-    """Sixteen VNFCs of one package, at once; each is wrong once, at its place, by the author's names."""
+    """All VNFCs of one package, at once; each is wrong once, at its place, by the author's names."""
     write(tmp_path / "p")
     status, said = check(tmp_path / "p", tmp_path / "state")
     assert status == 1

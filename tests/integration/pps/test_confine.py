@@ -280,3 +280,13 @@ def test_memory_groups_are_swept() -> None:
     assert group.path.is_dir() and group.oom_kills() == 0
     memory_group.sweep(controller, prefix)
     assert not group.path.exists()
+
+
+@pytest.mark.parametrize("sanitize", ["", "address,undefined"])
+def test_a_sanitizer_may_reserve_what_it_likes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sanitize: str) -> None:
+    """Its shadow memory is larger than any limit: nothing would start for whoever has no memory group."""
+    monkeypatch.setenv("COVEN_SANITIZE", sanitize)
+    reduced = confine.Confinement(confine.Level("reduced"), BUILD, controller=None)
+    prepared = reduced.command(["/usr/bin/true"], package=tmp_path)
+    prepared.close()
+    assert any(word.startswith("--limit=data=") for word in prepared.argv) == (not sanitize)

@@ -10,6 +10,7 @@ import pytest
 from itf.segment import C
 from pps.c.framework import CFramework
 from pps.mistakes import BuildError
+from pps.python.framework import PythonFramework
 from tests.rigs.fake_forwarder import FakeForwarder
 from tests.unit.pps.test_host_c import CONFIG, PACKET
 
@@ -80,6 +81,13 @@ def test_compiler_errors(
     assert found in str(errors[0].found)
     if remedy:
         assert errors[0].remedy == remedy
+
+
+def test_the_build_folder_is_found_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts run elsewhere than whoever says COVEN_BUILD=build/asan."""
+    monkeypatch.setenv("COVEN_BUILD", "build/asan")
+    for framework in (CFramework(), PythonFramework()):
+        assert Path.cwd() / "build" / "asan" in framework.visible()
 
 
 @pytest.mark.parametrize(
