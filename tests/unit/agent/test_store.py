@@ -10,31 +10,91 @@ import pytest
 from coven.agent.store import VERSION, Store
 from itf.mistakes import Refused
 
+#: Each version's schema as that version wrote it. What a version has written once never changes: only add to this.
+VERSION_1 = """
+CREATE TABLE packages (
+    id TEXT PRIMARY KEY,              -- NAME:VERSION
+    name TEXT NOT NULL, version TEXT NOT NULL, provider TEXT NOT NULL, description TEXT NOT NULL,
+    vnfd_id TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL, folder TEXT NOT NULL,
+    created TEXT NOT NULL);
+CREATE TABLE vnfs (
+    name TEXT PRIMARY KEY, instance TEXT NOT NULL UNIQUE,
+    package TEXT NOT NULL REFERENCES packages(id) ON DELETE RESTRICT,
+    instantiation_state TEXT NOT NULL DEFAULT 'NOT_INSTANTIATED',
+    operational_state TEXT,           -- STARTED or STOPPED while instantiated
+    ports JSON NOT NULL DEFAULT '{}', -- what is bound, claimed before anything is opened
+    config JSON NOT NULL DEFAULT '{}',
+    errors JSON NOT NULL DEFAULT '[]',
+    created TEXT NOT NULL);
+CREATE TABLE operations (
+    id TEXT PRIMARY KEY, vnf TEXT NOT NULL, instance TEXT NOT NULL,
+    operation TEXT NOT NULL, target TEXT, state TEXT NOT NULL,
+    request JSON NOT NULL, progress TEXT NOT NULL DEFAULT '', errors JSON NOT NULL DEFAULT '[]',
+    started TEXT NOT NULL, changed TEXT NOT NULL);
+CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
+    WHERE state IN ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK');
+"""
+_CONFIG = "    config JSON NOT NULL DEFAULT '{}',\n"
+_PATHS = "    paths JSON NOT NULL DEFAULT 'null', -- null: the descriptor's\n"
+_LATENCY = "    latency TEXT NOT NULL DEFAULT 'normal',\n"
+VERSION_2 = VERSION_1.replace(_CONFIG, _CONFIG + _PATHS)
+VERSION_3 = VERSION_2.replace(_PATHS, _PATHS + _LATENCY)
+WRITTEN = {1: VERSION_1, 2: VERSION_2, 3: VERSION_3}
 
-def written_by(file: Path, version: int, *changes: str) -> None:
-    store = Store(file)
-    with store.transaction() as db:
-        columns = "id, name, version, provider, description, vnfd_id, sha256, size, folder, created"
-        db.execute(f"INSERT INTO packages ({columns}) VALUES ('p:1', 'p', '1', '', '', '', '', 0, '', '')")
-    store.add_vnf("fw", "p:1")
-    store.close()
-    with sqlite3.connect(file) as db:
-        for change in changes:
-            db.execute(change)
-        db.execute(f"PRAGMA user_version={version}")
+#: An agent's memory with a VNF that runs, one that could not, and an operation that its death interrupted.
+_ROWS = """
+INSERT INTO packages VALUES ('p:1', 'p', '1', 'tests', 'a package', 'id', 'ab', 7, '/packages/p', 'then');
+INSERT INTO vnfs (name, instance, package, instantiation_state, operational_state, ports, config, created) VALUES
+    ('fw', 'i-1', 'p:1', 'INSTANTIATED', 'STARTED', '{"in": {"interface": "eth1"}}', '{"a": {"k": [1]}}', 'then');
+INSERT INTO vnfs (name, instance, package, errors, created) VALUES
+    ('other', 'i-2', 'p:1', '[{"found": "no memory"}]', 'later');
+INSERT INTO operations (id, vnf, instance, operation, target, state, request, started, changed) VALUES
+    ('o-1', 'fw', 'i-1', 'OPERATE', 'STOPPED', 'PROCESSING', '{}', 'then', 'then');
+"""
+
+Columns = dict[str, set[tuple[str, str, int, str | None]]]
+
+
+def written(file: Path, schema: str, version: int) -> Path:
+    db = sqlite3.connect(file)
+    db.executescript(f"PRAGMA journal_mode=WAL; {schema} {_ROWS} PRAGMA user_version={version};")
     db.close()
+    return file
 
 
-def test_an_older_version_is_brought_up(tmp_path: Path) -> None:
-    file = tmp_path / "agent.db"
-    written_by(file, 1, "ALTER TABLE vnfs DROP COLUMN paths", "ALTER TABLE vnfs DROP COLUMN latency",
-               "ALTER TABLE packages DROP COLUMN csar")
+def columns(file: Path) -> Columns:
+    """(name, type, whether it must be there, default) of every table, and the indices."""
+    db = sqlite3.connect(file)
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = {name: {tuple(row[1:5]) for row in db.execute(f"PRAGMA table_info({name})")} for name in tables}
+    indices = db.execute("SELECT sql FROM sqlite_master WHERE type = 'index'")
+    found["indices"] = {("", sql, 0, None) for (sql,) in indices}
+    db.close()
+    return found
+
+
+def test_every_older_version_is_known_here() -> None:
+    assert set(range(1, VERSION)) <= set(WRITTEN)
+    assert VERSION_1 != VERSION_2 != VERSION_3
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_an_older_version_is_brought_up(tmp_path: Path, version: int) -> None:
+    file = written(tmp_path / "agent.db", WRITTEN[version], version)
     for _ in range(2):
         store = Store(file)
-        row = store.vnf("fw")
-        assert row is not None and row["paths"] is None and row["latency"] == "normal"
-        assert (package := store.package("p:1")) and package["csar"] is None
+        vnf, other = store.vnf("fw"), store.vnf("other")
+        assert vnf is not None and other is not None
+        assert (vnf["instantiation_state"], vnf["operational_state"]) == ("INSTANTIATED", "STARTED")
+        assert (vnf["ports"], vnf["config"]) == ({"in": {"interface": "eth1"}}, {"a": {"k": [1]}})
+        assert (vnf["paths"], vnf["latency"]) == (None, "normal")
+        assert (other["instantiation_state"], other["errors"]) == ("NOT_INSTANTIATED", [{"found": "no memory"}])
+        package = store.package("p:1")
+        assert package is not None and (package["size"], package["folder"]) == (7, "/packages/p")
+        assert [(each["id"], each["target"]) for each in store.unfinished("fw")] == [("o-1", "STOPPED")]
         store.close()
+    Store(tmp_path / "fresh.db").close()
+    assert columns(file) == columns(tmp_path / "fresh.db"), "as if this version had made it"
     store = Store(file)
     store.set_vnf("fw", paths=[{"spi": 1, "chain": "main"}])
     assert (row := store.vnf("fw")) and row["paths"] == [{"spi": 1, "chain": "main"}]
@@ -42,7 +102,9 @@ def test_an_older_version_is_brought_up(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "agent.db"
-    written_by(file, VERSION + 1)
+    Store(tmp_path / "agent.db").close()
+    db = sqlite3.connect(tmp_path / "agent.db")
+    db.execute(f"PRAGMA user_version={VERSION + 1}")
+    db.close()
     with pytest.raises(Refused, match=f"version {VERSION + 1}"):
-        Store(file)
+        Store(tmp_path / "agent.db")
