@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from coven.agent.health import reasons
 from coven.keeper.client import Keeper
 from coven.lab.network import IN, OUT
+from coven.rest.api import ROUTES
 from coven.rest.openapi import document
 from itf.mistakes import Kind, Refused
 from pps.c.framework import build_folder
@@ -129,7 +130,7 @@ def test_the_last_bursts_drops_are_in_the_figures_at_once(tmp_path: Path, backen
 
 
 def test_status_documents_are_what_the_api_publishes(tmp_path: Path) -> None:
-    validator = Draft202012Validator({**document("", False), "$ref": "#/components/schemas/Stats"})
+    validator = Draft202012Validator({**document(ROUTES, "", False), "$ref": "#/components/schemas/Stats"})
     captured = run_datagrams(tmp_path, two_languages(tmp_path / "two"), 20)
     captured.pop("logs")
     with running(tmp_path / "live") as rig:

@@ -370,7 +370,7 @@ def test_close_restores(lab: Lab, rig: Started, backend: str) -> None:
     ports = rig(backend=backend)
     assert state_of(lab) != before
     ports.end()
-    assert state_of(lab) == before
+    assert eventually(lambda: state_of(lab) == before), (before, state_of(lab))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
