@@ -10,7 +10,7 @@ from coven.keeper import plan
 from coven.package.model import Descriptor
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
-BACKENDS = tuple(name for name in plan.BACKENDS if name != "pcap")
+BACKENDS = plan.LIVE_BACKENDS
 
 
 def read_ports(descriptor: Descriptor, wanted: Mapping[str, Any], mistakes: list[Mistake]) -> dict[str, Row]:

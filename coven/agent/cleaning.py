@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from coven.base.folder_lock import Held, alone
 from coven.base.places import Places
-from coven.keeper.client import find_process, remove_directory
+from coven.keeper.client import find_process
 from coven.keeper.recovery import JOURNAL, Busy, Left, recover
 
 RUN_PREFIX = "run-"  #: folders of `coven run`
@@ -40,7 +41,7 @@ def _sweep_one(directory: Path, recover: Callable[[Path], Left]) -> list[str]:
     done = [f"{directory.name}: {line}" for line in left.undone]
     done += [f"{directory.name}: not undone: {line}" for line in left.failed]
     if not left.failed:
-        remove_directory(directory)
+        shutil.rmtree(directory, ignore_errors=True)
         done.append(f"{directory.name}: removed")
     return done
 
@@ -76,7 +77,7 @@ def _old_unpacked() -> list[str]:
             if folder.stat(follow_symlinks=False).st_uid != os.geteuid() or not folder.is_dir():
                 continue
             with alone(folder):
-                remove_directory(folder)
+                shutil.rmtree(folder, ignore_errors=True)
                 done.append(f"{folder}: removed")
         except (Held, OSError):
             continue

@@ -111,7 +111,7 @@ class KeeperTalk:
 
     # changes while it runs
 
-    def configure(self, name: str, wanted: Any, replace: bool) -> dict[str, Row]:
+    def configure(self, name: str, wanted: Row, replace: bool) -> dict[str, Row]:
         """Change the configuration, live if it runs: all or, when a VNFC refuses or it cannot be written down, nothing.
         Returns it."""
         with self._config_locks[name]:
@@ -120,7 +120,7 @@ class KeeperTalk:
                 raise conflict(f"{name} has an operation going on", "wait until it is over")
             descriptor = self.descriptor(vnf["package"])
             before = vnf["config"] or descriptor.config
-            after = descriptor.configured(as_map(wanted, "config"), None if replace else before)
+            after = descriptor.configured(wanted, None if replace else before)
             changed = [vnfc for vnfc in after if after[vnfc] != before.get(vnfc)]
             done: list[str] = []
 
@@ -161,11 +161,3 @@ class KeeperTalk:
                 refused.mistakes.append(Mistake(found="and what was changed already could not be taken back"))
                 refused.mistakes += second.mistakes
             raise
-
-
-def as_map(value: Any, field: str) -> Row:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise Refused(Mistake(field=field, found=repr(value)[:60], expected="a map from VNFC to {key: value}"))
-    return value

@@ -27,7 +27,7 @@ from coven.agent.store import Row, Store, conflict
 from coven.base.control_addresses import Address
 from coven.base.places import Places
 from coven.base.problem import joined
-from coven.keeper.client import Keeper, Unreachable, remove_directory
+from coven.keeper.client import Keeper, Unreachable
 from coven.keeper.events import Event
 from coven.keeper.plan import Plan, PortPlan
 from coven.keeper.recovery import Busy, Left
@@ -286,6 +286,9 @@ class Lifecycle(KeeperTalk):
             self._open_control(name)
         if start:
             keeper.call("start", missing=wanted.missing)
+        self._is_up(name, request, start)
+
+    def _is_up(self, name: str, request: Row, start: bool) -> None:
         self.store.set_vnf(
             name, instantiation_state="INSTANTIATED", operational_state="STARTED" if start else "STOPPED",
             ports=request["ports"], config=request["config"], latency=request["latency"], errors=[],
@@ -313,7 +316,7 @@ class Lifecycle(KeeperTalk):
         for failure in left.failed:
             log.error("%s: not undone: %s", directory.name, failure)
         if not left.failed:
-            remove_directory(directory)
+            shutil.rmtree(directory, ignore_errors=True)
 
     def _take_down(self, name: str) -> None:
         directory = self.directory(name)
@@ -495,15 +498,7 @@ class Lifecycle(KeeperTalk):
         keeper.call("status", timeout=2.0)  # a keeper that is still building does not answer
         if start:
             keeper.call("start", missing=operation["operation"] == "HEAL")
-        self.store.set_vnf(
-            vnf["name"],
-            instantiation_state="INSTANTIATED",
-            operational_state="STARTED" if start else "STOPPED",
-            ports=request["ports"],
-            config=request["config"],
-            latency=request["latency"],
-            errors=[],
-        )
+        self._is_up(vnf["name"], request, start)
 
 
 def _errors(error: Exception) -> list[Row]:

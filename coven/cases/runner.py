@@ -51,7 +51,7 @@ __all__ = ["Case", "Result", "descriptors_of", "find_cases", "junit", "main_test
 
 
 class Run(Protocol):
-    """What runs a package over captures: `coven.run.run_captures`.
+    """What runs a package over captures: `coven.run.foreground.run_captures`.
 
     Returns the status document (`logs` beside it); raises Refused.
     """

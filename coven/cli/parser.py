@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from coven.base.seconds import seconds
 from coven.base.version import VERSION
+from coven.keeper.plan import LIVE_BACKENDS
 from coven.package import scaffold
 from itf.mistakes import suggest
 
 FAILED, USAGE, UNACCOUNTED, INTERRUPTED = 1, 2, 3, 130
-BACKENDS = ("auto", "af_xdp", "af_packet", "af_xdp_generic")
 
 
 class Command(argparse.ArgumentParser):
@@ -52,7 +53,7 @@ def _bindings(command: Command) -> None:
     group.add_argument("--in", dest="in_", metavar="IF", help="bind the port `in` (--port in=IF)")
     group.add_argument("--out", metavar="IF", help="bind the port `out` (--port out=IF)")
     group.add_argument("--port", action="append", default=[], metavar="NAME=IF", help="bind the port NAME")
-    group.add_argument("--backend", choices=BACKENDS, default="auto", help="of all ports (default: the best)")
+    group.add_argument("--backend", choices=LIVE_BACKENDS, default="auto", help="of all ports (default: the best)")
     group.add_argument(
         "--take", action="store_true",
         help="also interfaces that have addresses, carry the default route or are enslaved",
@@ -107,16 +108,6 @@ def parser(whole: Sequence[str] = ("run", "lab")) -> argparse.ArgumentParser:
     return p.top
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a number of seconds above 0")
-    return value
-
-
 def _agent_commands(p: Parser) -> None:
     serve = p.add(
         "serve",
@@ -153,7 +144,7 @@ def _author_commands(p: Parser) -> None:
     new.add_argument("--language", default=scaffold.DEFAULT, help=f"of its VNFC: {languages} (default: %(default)s)")
     check = p.add(
         "check",
-        "validate and compile a package, run nothing, say everything that is wrong",
+        "validate, compile and load a package without a packet, say everything that is wrong",
         "coven check my-firewall",
         agent=False,
     )
@@ -231,7 +222,7 @@ def _vnf_commands(p: Parser) -> None:
     p.on_vnf("status", "what a VNF does, hop by hop", "coven status fw", json=True)
     stats = p.on_vnf("stats", "every figure and drop of a VNF, explained", "coven stats fw --watch", json=True)
     stats.add_argument(
-        "--watch", nargs="?", type=_seconds, const=1.0, metavar="SECONDS", help="again and again (default: each second)"
+        "--watch", nargs="?", type=seconds, const=1.0, metavar="SECONDS", help="again and again (default: each second)"
     )  # fmt: skip
     config = p.add(
         "config",
@@ -289,7 +280,7 @@ def _local_commands(p: Parser, whole: Sequence[str]) -> None:
     if "lab" in whole:
         from coven.lab.commands import add_arguments as add_lab_arguments
 
-        add_lab_arguments(lab, BACKENDS)
+        add_lab_arguments(lab, LIVE_BACKENDS)
     if "run" in whole:
         # the engine knows its own options; only who runs something waits for it to be imported
         from coven.run.options import add_arguments

@@ -12,6 +12,7 @@ from itf.mistakes import Mistake, Refused
 
 FRAMES = 8192
 BACKENDS = ("auto", "af_xdp", "af_packet", "pcap", "af_xdp_generic")
+LIVE_BACKENDS = tuple(name for name in BACKENDS if name != "pcap")
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ class Vnf:
             except Refused as refused:
                 self._mistakes += refused.mistakes
             except OSError as problem:
-                self._mistakes.append(_cannot(f"vnfcs.{host.name}", problem))
+                self._mistakes.append(Mistake.of(problem, field=f"vnfcs.{host.name}"))
         self.loop.run_until(lambda: all(h.state != "starting" for h in self.hosts.values()))
         self._check()
         if not self.capture:  # a capture's time begins when everything is there
@@ -473,7 +473,3 @@ class Vnf:
 
 def _busy() -> Mistake:
     return Mistake(found="a start or stop is going on", remedy="try again in a moment")
-
-
-def _cannot(field: str, problem: OSError) -> Mistake:
-    return Mistake.of(problem, field=field)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ from pathlib import Path
 
 from coven.base.places import Places
 from coven.keeper import journal
-from coven.keeper.client import remove_directory
 from coven.keeper.recovery import JOURNAL
 from coven.lab.network import HOLDS, NAME, PLACES, RUN, netns_of
 from pps.confine.memory_group import find_controller, sweep
@@ -141,7 +141,7 @@ def clear(name: str) -> bool:
     for path in (folder / "state" / "run").glob(f"*/{JOURNAL}"):
         with contextlib.suppress(journal.Busy, OSError):
             journal.undo(path, _undo_groups)
-    remove_directory(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     return True
 
 

@@ -41,14 +41,12 @@ def main(arguments: argparse.Namespace) -> int:
                 if arguments.watch and package.is_zip(Path(arguments.package)):
                     expected = "a folder or a descriptor file, to be edited"
                     raise Refused(Mistake(field="--watch", found="a zip", expected=expected))
+                arguments.piped = any(port.write == STREAM for port in ports.values())
+                if arguments.piped and arguments.json == Path(STREAM):
+                    raise Misuse(Mistake(field="--json", found="- beside a capture to -", expected="one of them"))
             except Refused as refused:
                 print(refused, file=sys.stderr)
                 return USAGE
-            if arguments.json == Path(STREAM) and any(port.write == STREAM for port in ports.values()):
-                print(Misuse(Mistake(field="--json", found="- beside a capture to -", expected="one of them")),
-                      file=sys.stderr)  # fmt: skip
-                return USAGE
-            arguments.piped = any(port.write == STREAM for port in ports.values())
             with tempfile.TemporaryDirectory(prefix="coven-run-") as scratch, streams(ports, Path(scratch)) as ports:
                 plan = Plan(
                     name=descriptor.name, package=source.folder, descriptor=source.descriptor_file,

@@ -1,8 +1,4 @@
-"""`coven run`: a package in the foreground, without an agent; and the same for a package's test cases.
-
-Packets come from interfaces or captures. It ends at the captures' end, after `--for`, or on SIGINT or
-SIGTERM; then everything is undone and the figures are shown.
-"""
+"""A VNF in this process, without an agent: for `coven run`, and over captures for a package's test cases."""
 
 from __future__ import annotations
 
@@ -26,8 +22,6 @@ from coven.run.folder import make_folder, remove_folder
 from itf.mistakes import Mistake, Refused
 
 STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing is replaced within that time
-
-# running
 
 
 class Foreground:
@@ -140,5 +134,3 @@ def many_runs() -> Iterator[Callable[..., dict[str, Any]]]:
     """`run_captures` for packages that stay as they are meanwhile: each VNFC is built once."""
     with tempfile.TemporaryDirectory(prefix="coven-builds-") as folder:
         yield functools.partial(run_captures, builds=Builds(Path(folder)))
-
-

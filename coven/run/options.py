@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coven.base.problem import Misuse
+from coven.base.seconds import seconds
 from coven.keeper.plan import BACKENDS, PortPlan
 from itf.mistakes import Mistake, Refused
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="VNFC.KEY=VALUE", help="configuration; VALUE is YAML"
     )
-    parser.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help="end after that time")
+    parser.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help="end after that time")
     parser.add_argument(
         "--latency", choices=("low", "normal"), default="normal", help="low: everything on one core"
     )
@@ -52,16 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--watch", action="store_true", help="whenever the package is saved: check it, take it up, keep running"
     )
     parser.add_argument("--debug", metavar="VNFC", help="leave it its terminal, and never end it as hung")
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a number of seconds above 0")
-    return value
 
 
 def is_capture(text: str) -> bool:
@@ -153,7 +144,7 @@ def streams(ports: Mapping[str, PortPlan], folder: Path) -> Iterator[dict[str, P
                 with open(which, "rb", closefd=which != 0) as source, copy.open("wb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
             except OSError as problem:
-                mistake = Mistake(file=port.read, field=f"ports.{name}.read", found=problem.strerror)
+                mistake = Mistake.of(problem, file=port.read, field=f"ports.{name}.read")
                 raise Refused(mistake, title="not read") from None
             made[name] = replace(made[name], read=str(copy))
         if port.write == STREAM:

@@ -162,14 +162,6 @@ def ether(argument: str, names: Names) -> bytes:
     return bytes(int(part, 16) for part in re.split("[:-]", word))
 
 
-def hex_bytes(argument: str, names: Names) -> bytes:
-    digits = "".join(unquote(argument).split())
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        raise ValueError("bytes in hexadecimal") from None
-
-
 def one_of(**values: Any) -> Kind:
     def parse(argument: str, names: Names) -> Any:
         word = unquote(argument)
