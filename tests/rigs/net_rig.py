@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.integration.agent.test_agent_live import PACKAGE, Appliance
 from tests.rigs.agent import ROOT
+from tests.rigs.appliance import PACKAGE, Appliance
 
 SECONDS = 60  #: for something to become true on a machine that is busy
 COUNT = 199

@@ -44,3 +44,17 @@ def built(folder: Path) -> Iterator[Driver]:
     driver = Driver(program)
     yield driver
     driver.process.communicate(timeout=60)
+
+
+# the Internet checksum, apart from the one that is tested (RFC 1071)
+
+
+def fold(total: int) -> int:
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def words(raw: bytes) -> int:
+    raw += bytes(len(raw) % 2)
+    return sum(int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2))

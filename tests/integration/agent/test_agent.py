@@ -9,7 +9,6 @@ import select
 import stat
 import threading
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +38,6 @@ def package(descriptor: str = DESCRIPTOR, level: int | None = None, **more: str)
         for name, text in more.items():
             archive.writestr(name, text)
     return out.getvalue()
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
-    agent = Agent(tmp_path / "state").start()
-    try:
-        yield agent
-    finally:
-        agent.clean()
 
 
 def created(agent: Agent, name: str = "fw") -> None:

@@ -27,15 +27,6 @@ from tests.rigs.keeper import wait_for
 ROOM = 1 << 40  #: bytes that a file may have while the disk is not full
 
 
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
-    agent = Agent(tmp_path / "state").start()
-    try:
-        yield agent
-    finally:
-        agent.clean()
-
-
 def keeper(agent: Agent, name: str = "fw") -> Keeper:
     return Keeper(agent.state / "run" / name)
 

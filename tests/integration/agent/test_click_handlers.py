@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.agent.test_agent_live import Appliance
+from tests.rigs.appliance import Appliance
 from tests.rigs.control_client import Client
 from tests.rigs.keeper import wait_for
 from tests.rigs.packages import package

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from coven.package.archive import pack, pack_csar
 from coven.package.csar.pack import Options
@@ -17,15 +14,6 @@ from tests.rigs.csar_rig import Authority, author, edited, members, zipped
 from tests.unit.package.test_csar_read import FOUR, PNF, PNF_TYPES, PNFD, package
 
 PORTS = {"in": {"interface": "eth1"}, "out": {"interface": "eth2"}}
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
-    agent = Agent(tmp_path / "state").start()
-    try:
-        yield agent
-    finally:
-        agent.clean()
 
 
 def test_whole_life(agent: Agent, tmp_path: Path) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.agent.test_agent_live import Appliance
 from tests.rigs.agent import ROOT
+from tests.rigs.appliance import Appliance
 
 pytestmark = pytest.mark.root
 DEPLOYMENTS, DEPLOYMENTS_LONG = 12, 200
@@ -44,16 +43,6 @@ for n in range(count):
     call("DELETE", f"/v1/vnfs/{name}")
 print("done", count)
 """
-
-
-@pytest.fixture
-def appliance(tmp_path: Path) -> Iterator[Appliance]:
-    appliance = Appliance(tmp_path / "state")
-    try:
-        appliance.serve()
-        yield appliance
-    finally:
-        appliance.clean()
 
 
 def groups() -> set[str]:

@@ -7,14 +7,14 @@ import subprocess
 
 import pytest
 
-from tests.integration.agent.test_agent_live import PACKAGE, Appliance, appliance  # noqa: F401
+from tests.rigs.appliance import PACKAGE, Appliance
 from tests.rigs.net_rig import Net
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
 
 
 @pytest.fixture
-def net(appliance: Appliance) -> Net:  # noqa: F811
+def net(appliance: Appliance) -> Net:
     return Net(appliance)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.agent.test_agent_live import PACKAGE, Appliance, appliance  # noqa: F401
 from tests.rigs.agent import ROOT
+from tests.rigs.appliance import PACKAGE, Appliance
 from tests.rigs.net_rig import COUNT, Net, elsewhere
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
@@ -23,7 +23,7 @@ both = pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
 
 
 @pytest.fixture
-def net(appliance: Appliance) -> Net:  # noqa: F811
+def net(appliance: Appliance) -> Net:
     return Net(appliance)
 
 

@@ -16,7 +16,7 @@ from scapy.layers.sctp import SCTP, SCTPChunkData
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
-from tests.rigs.packets import Driver, built
+from tests.rigs.packets import Driver, built, fold, words
 
 ETH = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 INNER_ETH = Ether(src="02:00:00:00:00:11", dst="02:00:00:00:00:12")
@@ -90,17 +90,6 @@ TUNNELS = {
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     with built(tmp_path_factory.mktemp("packet")) as driver:
         yield driver
-
-
-def fold(total: int) -> int:
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
-
-
-def words(raw: bytes) -> int:
-    raw += bytes(len(raw) % 2)
-    return sum(int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2))
 
 
 def partial(whole: bytes, inner: Packet) -> bytes:

@@ -22,7 +22,7 @@ from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from itf.segment import C
-from tests.rigs.packets import Driver, built
+from tests.rigs.packets import Driver, built, fold, words
 
 NONE = C.OFFSET_NONE
 ETH = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
@@ -208,17 +208,6 @@ def field_of(packet: Packet) -> slice:
     _, l4, proto, _ = next(v[1:] for v in KINDS.values() if v[0] is packet)
     at = l4 + {6: 16, 17: 6, 1: 2, 58: 2}[proto]
     return slice(at, at + 2)
-
-
-def fold(total: int) -> int:
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
-
-
-def words(raw: bytes) -> int:
-    raw += bytes(len(raw) % 2)
-    return sum(int.from_bytes(raw[i : i + 2], "big") for i in range(0, len(raw), 2))
 
 
 def partial(packet: Packet) -> bytes:
