@@ -137,8 +137,7 @@ class ControlSockets:
                 try:
                     listeners[where] = Listener(ask, unix_socket(folder))
                 except OSError as problem:
-                    expected = "a socket that can be made"
-                    mistakes.append(Mistake(file=where, found=problem.strerror or str(problem), expected=expected))
+                    mistakes.append(Mistake.of(problem, file=where, expected="a socket that can be made"))
             address = self._tcp.get(vnf)
             if address is not None and (where := str(address)) not in listeners:
                 try:

@@ -118,7 +118,7 @@ def find_cases(root: Path) -> list[Case]:
             continue
         except OSError as error:
             place = str(error.filename or each)
-            mistakes.append(Mistake(file=place, found=error.strerror, expected="a readable file"))
+            mistakes.append(Mistake.of(error, file=place, expected="a readable file"))
             continue
         mistakes += reader.mistakes
         cases.append(case)

@@ -29,8 +29,8 @@ def judge(about: dict[str, Any], package: Path) -> Points:
         root = read((package / file).read_bytes(), file)
         given = root.plain() or {}
     except OSError as error:
-        yield file, [str(Mistake(
-            file=file, found=error.strerror, expected="your answers", remedy="copy it from the skeleton"
+        yield file, [str(Mistake.of(
+            error, file=file, expected="your answers", remedy="copy it from the skeleton"
         ))]  # fmt: skip
         return
     except Refused as refused:

@@ -45,7 +45,7 @@ def load_schema(path: Path, shown: str) -> dict[str, Any]:
     except ValueError:
         raise Refused(Mistake(file=shown, found="bytes that are no UTF-8", expected="JSON in UTF-8")) from None
     except OSError as error:
-        raise Refused(Mistake(file=shown, found=error.strerror, expected="a readable file")) from None
+        raise Refused(Mistake.of(error, file=shown, expected="a readable file")) from None
     node = read(text, shown)  # JSON is YAML 1.2: no key twice, and every value has its place
     if not isinstance(schema, dict):
         raise Refused(Mistake(file=shown, line=1, column=1, found=kind(schema), expected="a JSON Schema: an object"))

@@ -199,9 +199,8 @@ class Agent:
             self.library = Library(self.places, self.store, options.packages)
         except OSError as error:
             raise Refused(
-                Mistake(
-                    file=error.filename or str(self.places.state), found=error.strerror,
-                    expected="a state folder that can be written"
+                Mistake.of(
+                    error, file=error.filename or str(self.places.state), expected="a state folder that can be written"
                 ),
                 title="the state cannot be written",
             ) from None

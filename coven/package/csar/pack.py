@@ -71,7 +71,7 @@ def describe_image(path: Path, descriptor: Descriptor) -> vnfd.Image:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = path.stat().st_size
     except OSError as error:
-        raise Refused(Mistake(file=str(path), field="--image", found=error.strerror, expected="an image file"),
+        raise Refused(Mistake.of(error, file=str(path), field="--image", expected="an image file"),
                       title="not packed") from None  # fmt: skip
     qcow = len(head) == _QCOW.size and head[:4] == b"QFI\xfb"
     disk = _QCOW.unpack(head)[5] if qcow else size

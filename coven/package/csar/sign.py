@@ -71,7 +71,7 @@ def _checked(signer: Signer) -> list[bytes]:
         try:
             data = file.read_bytes()
         except OSError as error:
-            mistakes.append(Mistake(file=str(file), field=option, found=error.strerror, expected="a PEM file"))
+            mistakes.append(Mistake.of(error, file=str(file), field=option, expected="a PEM file"))
             continue
         if option == "--cert":
             chain = certificates(data)

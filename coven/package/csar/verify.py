@@ -46,7 +46,7 @@ def anchors(policy: Policy) -> bytes:
             files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
             here = [certificate for file in files for certificate in certificates(file.read_bytes())]
         except OSError as error:
-            mistakes.append(Mistake(file=name, found=error.strerror, expected="a certificate in PEM"))
+            mistakes.append(Mistake.of(error, file=name, expected="a certificate in PEM"))
             continue
         if not here:
             mistakes.append(Mistake(file=name, found="none in it", expected="a certificate in PEM"))
