@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Whatever our children leave running becomes our child, where `nothing_left` sees it.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # A shell that begins us in the background has it ignored, which what tests interrupt would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _no_scapy_routes()
     # Tests prove nothing about time: the machine may be slow, and busy with something else.
     settings.register_profile("coven", deadline=None, suppress_health_check=[HealthCheck.too_slow])
