@@ -132,14 +132,14 @@ def _in_one(
             yield [*path, *where], json.dumps(pattern), expected
     if isinstance(form := each.get("format"), str) and form not in FORMATS:
         yield [*path, "format"], form, f"one of {', '.join(sorted(FORMATS))}"
-    if isinstance(reference := each.get("$ref"), str) and _target(root, reference) is None:
+    if isinstance(reference := each.get("$ref"), str) and target(root, reference) is None:
         yield [*path, "$ref"], reference, "a place in this schema: #/..."
     for keyword in ("$dynamicRef", "$recursiveRef", "$id", "$anchor", "$dynamicAnchor"):
         if isinstance(each.get(keyword), str) and (keyword != "$id" or path):
             yield [*path, keyword], keyword, "$ref: #/..., which says what it means by its place"
 
 
-def _target(root: Any, reference: str) -> Any:
+def target(root: Any, reference: str) -> Any:
     """What a reference leads to (RFC 6901), None if it leads nowhere in this schema."""
     if reference != "#" and not reference.startswith("#/"):
         return None
@@ -179,6 +179,6 @@ def _size(root: Any, value: Any, inside: tuple[int, ...], known: dict[int, int])
         within = (*inside, id(value))
         size = 1 + sum(_size(root, each, within, known) for each in _inner(value))
         if isinstance(value, dict) and isinstance(reference := value.get("$ref"), str):
-            size += _size(root, _target(root, reference), within, known)
+            size += _size(root, target(root, reference), within, known)
         known[id(value)] = size
     return known[id(value)]

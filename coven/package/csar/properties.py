@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coven.package.model import Descriptor, Vnfc
+from coven.package.schemas import target
 
 Tree = dict[str, Any]
 
@@ -66,13 +67,8 @@ def _followed(rule: Any, root: Any) -> Tree:
         if not isinstance(rule, dict):
             break
         stated = {**rule, **stated}
-        target = rule.get("$ref")
-        if not isinstance(target, str) or not target.startswith("#/"):
-            break
-        rule = root
-        for step in target[2:].split("/"):
-            step = step.replace("~1", "/").replace("~0", "~")
-            rule = rule.get(step) if isinstance(rule, dict) else None
+        reference = rule.get("$ref")
+        rule = target(root, reference) if isinstance(reference, str) else None
     return stated
 
 
