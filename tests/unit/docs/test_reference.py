@@ -71,7 +71,8 @@ def test_java() -> None:
                "Vlan", "Ip", "Ip6", "Tcp", "Udp", "Icmp", "Arp", "Nsh"]  # fmt: skip
     text = " ".join(SECTIONS["Java"].split())
     lost = []
-    command = ["javap", "-public", "-cp", str(build_folder() / "coven-java.jar"), *(f"coven.{name}" for name in classes)]
+    names = [f"coven.{name}" for name in classes]
+    command = ["javap", "-public", "-cp", str(build_folder() / "coven-java.jar"), *names]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("Compiled from ")[1:]
     assert len(said) == len(classes)
     for name, described in zip(classes, said, strict=True):
