@@ -25,6 +25,7 @@ from coven.rest.bodies import Body
 from coven.rest.openapi import NOTHING, document
 from coven.rest.paths import ServicePathsApi
 from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
+from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")
@@ -434,10 +435,14 @@ def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
             try:
                 web.check_caller(api.token, bottle.request.get_header)
                 value = handler(**parameters, **_given(entry, schema))
+                text = b"" if entry.reply is None else json.dumps(value)
             except Refused as refused:
                 return web.reply_problem(refused)
-            except Exception:
+            except Exception as error:
                 log.exception("%s %s", entry.method, entry.path)
+                if limits.reached(error) is not None:  # others may have ended what they do when it is asked again
+                    limited = Refused(Mistake.of(error), title="a limit is reached", kind=Kind.UNAVAILABLE)
+                    return web.reply_problem(limited)
                 return web.reply_problem(
                     Refused(
                         Mistake(found="a fault of the agent", remedy="see its log"),
@@ -445,10 +450,9 @@ def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
                         kind=Kind.FAULT,
                     )
                 )
-            if entry.reply is None:
-                return b""
-            bottle.response.content_type = JSON
-            return json.dumps(value)
+            if entry.reply is not None:
+                bottle.response.content_type = JSON
+            return text
 
         app.route(entry.bottle_path, entry.method, answer)
 

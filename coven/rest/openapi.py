@@ -191,7 +191,7 @@ def _operation(route: Route, authentication: bool) -> Schema:
     if route.again is not None:
         replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
     errors = {*route.errors, 403, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
-              *((400, 413, 415) if route.body else ()), 500}  # fmt: skip
+              *((400, 413, 415) if route.body else ()), 500, 503}  # fmt: skip
     for status in sorted(errors):
         content = {PROBLEM: {"schema": ref("Problem")}}
         replies[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
