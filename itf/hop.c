@@ -143,12 +143,17 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	hop->header->to_vnfc_head.filled = hop->to.mine;
 }
 
+static bool is_working(const struct hop *hop)
+{
+	return hop->has + cell_load(&hop->header->lent) > cell_load(&hop->header->held);
+}
+
 /* Would packets overtake others that a predecessor has yet to give back? */
 static bool must_wait(struct stage *s, struct hop *hop)
 {
 	if (hop->before == NULL)
 		return false;
-	if (hop->before->has > hop->before->header->held && s->fabric->frames.now < hop->before_until)
+	if (is_working(hop->before) && s->fabric->frames.now < hop->before_until)
 		return true;
 	hop->before = NULL;
 	return false;
@@ -472,7 +477,7 @@ uint32_t hop_has(struct stage *s)
 bool hop_is_working(struct stage *s)
 {
 	struct hop *hop = s->self;
-	return hop != NULL && hop->has > cell_load(&hop->header->held);
+	return hop != NULL && is_working(hop);
 }
 
 const struct stage_ops hop_stage = {

@@ -256,7 +256,8 @@ struct hop_header {
 	uint64_t exceptions;
 	uint64_t log_lines_suppressed;
 	uint32_t once; /* timers that are set and run once */
-	uint32_t reserved_h[11];
+	uint32_t lent; /* of held, those that a component behind the host works on */
+	uint32_t reserved_h[10];
 
 	uint64_t clock; /* F, capture mode: now, ns */
 	uint64_t leap;	/* F: the clock to which time last leapt; what was due on the way runs there, once */

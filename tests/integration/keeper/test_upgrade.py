@@ -20,7 +20,9 @@ from tests.rigs.keeper import ROOT, KeeperRig, wait_for
 from tests.rigs.packages import package
 
 PORT = 5002
-RATE = 50_000  #: datagrams a second
+RATE = 10_000  #: datagrams a second
+MANY = 50_000  #: of the long test
+OVERLOAD = {"in.rx_dropped", "filter.full", "filter.hold_full"}  #: where a machine is too slow for so many
 LANGUAGES = ("c", "python", "javascript", "java", "click", "c++", "exec")
 
 pytestmark = pytest.mark.root
@@ -34,7 +36,8 @@ def handle(packet):
 
 @contextmanager
 def numbered(rig: KeeperRig, rate: int = RATE) -> Iterator[list[int]]:
-    """Numbered datagrams from client to server meanwhile: all of them arrive, once and in order. Gives how many."""
+    """Numbered datagrams from client to server meanwhile: all of them arrive, once and in order; where there are too
+    many for this machine, but for those that are told to have been dropped for that. Gives how many."""
     words, pipes = (sys.executable, "-m", "tests.rigs.numbered"), {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     sent: list[int] = []
     receiver = rig.lab.server.spawn(*words, "receive", str(PORT), text=True, cwd=ROOT, **pipes)
@@ -46,7 +49,11 @@ def numbered(rig: KeeperRig, rate: int = RATE) -> Iterator[list[int]]:
             yield sent
         finally:
             sent.append(int(sender.communicate(timeout=60)[0]))
-        assert json.loads(receiver.communicate(timeout=60)[0]) == [sent[0], None, []]
+        came, wrong, missing = json.loads(receiver.communicate(timeout=60)[0])
+        dropped = settled(rig)["dropped"]
+        others = came + sum(dropped.values()) - sent[0]  # ARP and the like fare as they do
+        assert wrong is None and 0 <= others <= (5 if dropped else 0), (wrong, came, sent[0], dropped, missing)
+        assert not dropped or (rate == MANY and dropped.keys() <= OVERLOAD), dropped
     finally:
         receiver.kill()
         receiver.communicate()
@@ -66,8 +73,10 @@ def settled(rig: KeeperRig) -> dict[str, Any]:
     return wait_for(lambda: (s := rig.status())["in_flight"] == 0 and s)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("step", [1, *(pytest.param(step, marks=pytest.mark.long) for step in range(2, 7))])
-def test_each_language_to_each_other(tmp_path: Path, step: int) -> None:
+@pytest.mark.parametrize(
+    ("step", "rate"), [(1, RATE), *(pytest.param(step, MANY, marks=pytest.mark.long) for step in range(1, 7))]
+)
+def test_each_language_to_each_other(tmp_path: Path, step: int, rate: int) -> None:
     """From each language to the one that is so many further in the list."""
     folders = {}
     for language in LANGUAGES:
@@ -78,15 +87,13 @@ def test_each_language_to_each_other(tmp_path: Path, step: int) -> None:
         rig.wait_ping()
         before = rig.status()
         at = 0
-        with numbered(rig) as sent:
+        with numbered(rig, rate) as sent:
             for _ in LANGUAGES:
                 at = (at + step) % len(LANGUAGES)
                 upgrade(rig, folders[LANGUAGES[at]])
                 assert rig.status()["vnfcs"]["filter"]["language"] == LANGUAGES[at].replace("c++", "c")
         after = settled(rig)
-        assert after["dropped"] == {}
-        assert after["ports"]["out"]["sent"] - before["ports"]["out"]["sent"] >= sent[0]
-        assert after["vnfcs"]["filter"]["received"] >= sent[0]
+        assert after["ports"]["in"]["received"] - before["ports"]["in"]["received"] >= sent[0]
         assert json.loads((rig.folder / "plan.json").read_text())["package"] == str(folders["c"])
 
 
