@@ -143,9 +143,11 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	hop->header->to_vnfc_head.filled = hop->to.mine;
 }
 
-static bool is_working(const struct hop *hop)
+/* Packets that it has and does not hold. */
+static uint32_t works_on(const struct hop *hop)
 {
-	return hop->has + cell_load(&hop->header->lent) > cell_load(&hop->header->held);
+	uint32_t kept = cell_load(&hop->header->held) - cell_load(&hop->header->lent);
+	return hop->has > kept ? hop->has - kept : 0;
 }
 
 /* Would packets overtake others that a predecessor has yet to give back? */
@@ -153,7 +155,7 @@ static bool must_wait(struct stage *s, struct hop *hop)
 {
 	if (hop->before == NULL)
 		return false;
-	if (is_working(hop->before) && s->fabric->frames.now < hop->before_until)
+	if (works_on(hop->before) > 0 && s->fabric->frames.now < hop->before_until)
 		return true;
 	hop->before = NULL;
 	return false;
@@ -473,11 +475,10 @@ uint32_t hop_has(struct stage *s)
 	return hop != NULL ? hop->has : 0;
 }
 
-/* Has it packets that it does not hold? */
-bool hop_is_working(struct stage *s)
+uint32_t hop_works_on(struct stage *s)
 {
 	struct hop *hop = s->self;
-	return hop != NULL && is_working(hop);
+	return hop != NULL ? works_on(hop) : 0;
 }
 
 const struct stage_ops hop_stage = {

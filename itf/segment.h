@@ -438,7 +438,7 @@ struct wiring {
 	uint32_t epoch;
 	uint32_t ports, hops, graphs, rules; /* highest number used + 1 */
 	uint32_t lockstep; /* capture mode: one packet at a time through a graph that joins */
-	uint32_t barrier;  /* what is on its way by the epoch before leaves first, 20 ms at most */
+	uint32_t barrier;  /* what is on its way by the epoch before leaves first, as long as it moves */
 	uint32_t reserved;
 	struct port_wiring port[SEG_PORTS];
 	struct hop_wiring hop[SEG_HOPS];
