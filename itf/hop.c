@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include "hop_stage.h"
+#include "segment_head.h"
 
 enum { SPARES_FIRST = 64, SPARES_BUSY = 512 }; /* must stay within segment.py's SPARES */
 enum { PREFETCH = 4 };
@@ -47,10 +48,11 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 	}
 	uint32_t slots = h->ring_slots;
 	uint64_t size = (uint64_t)status.st_size, bytes = 4ull * slots;
-	if (h->magic != SEG_MAGIC || h->abi_major != SEG_ABI_MAJOR || slots < 2 || (slots & (slots - 1)) ||
-	    bytes > size || h->to_vnfc > size - bytes || h->from_vnfc > size - bytes ||
-	    h->spare > size - bytes) {
-		snprintf(why, why_size, "the hop object is not one of this ABI");
+	bool known = segment_is_known(&h->magic, why, why_size);
+	if (!known || slots < 2 || (slots & (slots - 1)) || bytes > size || h->to_vnfc > size - bytes ||
+	    h->from_vnfc > size - bytes || h->spare > size - bytes) {
+		if (known)
+			snprintf(why, why_size, "the sizes in the hop's header do not fit its object");
 		munmap(h, status.st_size);
 		return -1;
 	}

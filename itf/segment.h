@@ -18,8 +18,10 @@
 
 enum {
 	SEG_MAGIC = 0x4e564f43, /* "COVN", little endian */
-	SEG_ABI_MAJOR = 1,	/* an unknown major is refused by name */
-	SEG_ABI_MINOR = 0,
+	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
+	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
+	SEG_ABI_MAJOR = 2,
+	SEG_LAYOUT = 0x440a8e26,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -210,7 +212,7 @@ struct hop_metric_cell { /* writer H */
 
 struct hop_header {
 	/* written once by K */
-	uint32_t magic, abi_major, abi_minor, number;
+	uint32_t magic, abi_major, layout, number;
 	uint32_t generation; /* a restarted VNFC gets a new object with the next generation */
 	uint32_t ring_slots; /* power of two, above quota + spares: a ring never refuses what a host owes */
 	uint64_t to_vnfc;    /* offsets of uint32_t[ring_slots] */
@@ -307,7 +309,7 @@ enum forwarder_state {
 };
 
 struct forwarder_header {
-	uint32_t magic, abi_major, abi_minor, reserved0;
+	uint32_t magic, abi_major, layout, reserved0;
 	struct pool_geometry pool;
 	uint64_t owners;   /* offset of uint16_t[frames] */
 	uint64_t privates; /* offset of struct frame_private[frames] */
@@ -463,7 +465,7 @@ struct wiring {
 };
 
 struct config_header {
-	uint32_t magic, abi_major, abi_minor, reserved0;
+	uint32_t magic, abi_major, layout, reserved0;
 	uint64_t size;
 	uint64_t slot[2]; /* offsets of struct wiring */
 	uint32_t epoch;	  /* K; the wiring in force is slot[epoch & 1] */
@@ -524,8 +526,8 @@ struct trace_record { /* 128 bytes */
 		[TRACE_SNAP]; /* its first bytes: ARRIVED, MADE, LEAVING, and drops of what never got a frame */
 };
 
-struct trace_header {				     /* K, but for the two cells of F */
-	uint32_t magic, abi_major, abi_minor, slots; /* a power of two */
+struct trace_header {				  /* K, but for the two cells of F */
+	uint32_t magic, abi_major, layout, slots; /* a power of two */
 	uint64_t size;
 	uint64_t records;    /* offset of struct trace_record[slots] */
 	uint64_t written;    /* F: records, ever; number i lies in slot i mod slots */
