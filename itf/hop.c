@@ -145,12 +145,19 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	hop->header->to_vnfc_head.filled = hop->to.mine;
 }
 
+/* Packets that it has and does not hold. */
+static uint32_t works_on(const struct hop *hop)
+{
+	uint32_t kept = cell_load(&hop->header->held) - cell_load(&hop->header->lent);
+	return hop->has > kept ? hop->has - kept : 0;
+}
+
 /* Would packets overtake others that a predecessor has yet to give back? */
 static bool must_wait(struct stage *s, struct hop *hop)
 {
 	if (hop->before == NULL)
 		return false;
-	if (hop->before->has > hop->before->header->held && s->fabric->frames.now < hop->before_until)
+	if (works_on(hop->before) > 0 && s->fabric->frames.now < hop->before_until)
 		return true;
 	hop->before = NULL;
 	return false;
@@ -470,11 +477,10 @@ uint32_t hop_has(struct stage *s)
 	return hop != NULL ? hop->has : 0;
 }
 
-/* Has it packets that it does not hold? */
-bool hop_is_working(struct stage *s)
+uint32_t hop_works_on(struct stage *s)
 {
 	struct hop *hop = s->self;
-	return hop != NULL && hop->has > cell_load(&hop->header->held);
+	return hop != NULL ? works_on(hop) : 0;
 }
 
 const struct stage_ops hop_stage = {

