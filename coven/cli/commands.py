@@ -15,7 +15,7 @@ from coven.base import tables
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
-from coven.cli import author, packing
+from coven.cli import author, logs, packing
 from coven.cli.client import WAIT, Client, find
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -322,21 +322,6 @@ def config(given: Arguments) -> int:
     return 0
 
 
-def logs(given: Arguments) -> int:
-    client = _client(given)
-    name = client.only_vnf(given.vnf)
-    lines = client.get(f"/v1/vnfs/{quote(name)}/logs", vnfc=given.vnfc, lines=given.lines)["lines"]
-    if given.json:
-        _print_json(lines)
-    else:
-        for line in lines:
-            at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line["time"]))
-            text = f"{at} {line['vnfc']}: {line['line']}"
-            # what a VNFC writes must not steer the terminal
-            print("".join(c if c.isprintable() or c == "\t" else "?" for c in text))
-    return 0
-
-
 def ask(given: Arguments) -> int:
     client = _client(given)
     path = f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}/requests"
@@ -443,7 +428,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "status": status,
     "stats": stats,
     "config": config,
-    "logs": logs,
+    "logs": logs.logs,
     "ask": ask,
     "test": test,
     "run": run,
