@@ -14,6 +14,7 @@ from urllib.parse import quote
 from coven.base import tables
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
+from coven.base.terminal import progress
 from coven.base.yaml12 import read, show
 from coven.cli import author, logs, packing
 from coven.cli.client import WAIT, Client, find
@@ -30,12 +31,6 @@ def _client(given: Arguments) -> Client:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _progress(text: str) -> None:
-    """Where long work is, for people who wait: one line on the terminal, written over."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text[:100]}", end="", file=sys.stderr, flush=True)
 
 
 # the agent, the machine
@@ -150,7 +145,7 @@ def deploy(given: Arguments) -> int:
     try:
         client.ask("POST", "/v1/vnfs", {"name": name, "package": package["id"]})
         made = True
-        client.operate(name, "instantiate", request, _progress)
+        client.operate(name, "instantiate", request, progress)
     except (Refused, KeyboardInterrupt) as error:
         if made and isinstance(error, KeyboardInterrupt):
             print("\ncoven: undone as soon as the operation is over; Ctrl-C again leaves it", file=sys.stderr)
@@ -170,7 +165,7 @@ def _end(client: Client, vnf: str) -> None:
     while (operation := client.get(path)["operation"]) is not None:
         client.get(f"/v1/operations/{operation}", wait=WAIT)
     if client.get(path)["instantiation_state"] == "INSTANTIATED":
-        client.operate(vnf, "terminate", None, _progress)
+        client.operate(vnf, "terminate", None, progress)
 
 
 def _undo(client: Client, vnf: str | None, package: str | None) -> None:
@@ -204,7 +199,7 @@ def delete(given: Arguments) -> int:
 def instantiate(given: Arguments) -> int:
     client = _client(given)
     name = client.only_vnf(given.vnf)
-    client.operate(name, "instantiate", _request(given, given.start), _progress)
+    client.operate(name, "instantiate", _request(given, given.start), progress)
     print(f"{name} is INSTANTIATED, {'STARTED' if given.start else 'STOPPED'}")
     return 0
 
@@ -213,7 +208,7 @@ def _operate(kind: str, now: str) -> Callable[[Arguments], int]:
     def command(given: Arguments) -> int:
         client = _client(given)
         name = client.only_vnf(given.vnf)
-        client.operate(name, kind, None, _progress)
+        client.operate(name, kind, None, progress)
         print(f"{name} is {now}")
         return 0
 
@@ -387,7 +382,8 @@ def _print_requests(offered: dict[str, list[dict[str, Any]]], as_json: bool) -> 
 def test(given: Arguments) -> int:
     from coven.cases.runner import main_test
 
-    return int(main_test(Path(given.package), Path(given.junit) if given.junit else None, given.cases))
+    junit = Path(given.junit) if given.junit else None
+    return main_test(Path(given.package), junit, given.cases, explain=given.explain)
 
 
 def run(given: Arguments) -> int:

@@ -268,6 +268,7 @@ def _local_commands(p: Parser, whole: Sequence[str]) -> None:
     )
     test.add_argument("package", metavar="PACKAGE", help="a folder, a CSAR, a zip, or a descriptor file")
     test.add_argument("cases", nargs="*", metavar="CASE", help="only these")
+    test.add_argument("--explain", action="store_true", help="a line for each packet: what became of it, and why")
     test.add_argument("--junit", metavar="FILE", help="write a JUnit report")
     run = p.add(
         "run",
