@@ -369,7 +369,7 @@ def run_case(case: Case, descriptor_path: Path, run: Run, explain: bool = False)
     began = time.monotonic()
     try:
         runner = _Runner(case, load(descriptor_path), run, explain)
-        result.settings = written(runner.settings)
+        result.settings = written(runner.descriptor.configured(runner.settings))
         result.failures = runner.failures()
         result.explained = runner.explained
     except Refused as refused:
