@@ -141,7 +141,7 @@ static void take_up_hop(struct forwarder *fw, unsigned n, const struct hop_wirin
 	}
 	if (s->generation == wanted && w->state != HOP_DOWN)
 		return;
-	bool swap = s->generation != 0 && s->generation == w->previous && w->state == HOP_UP;
+	bool swap = s->generation != 0 && s->generation == w->previous;
 	if (swap) {
 		swap_begin(fw, n);
 	} else if (s->generation != 0) {
@@ -208,6 +208,35 @@ static uint32_t main_line(const struct wiring *w, unsigned port)
 		}
 	}
 	return hops;
+}
+
+static const uint64_t WAIT_NS = 500000000; /* longer than any queue of a VNFC that works */
+
+/* A wiring that says so waits until what is on its way by the one before has left: then nothing overtakes. Not for
+ * what VNFCs hold, nor for those that do not move. */
+bool control_must_wait(struct forwarder *fw)
+{
+	struct fabric *fabric = &fw->fabric;
+	uint32_t epoch = cell_load(&fabric->config->epoch);
+	if (epoch == fabric->epoch || fabric->epoch == 0 || !fabric->wiring[epoch & 1]->barrier) {
+		fw->wait_until = 0;
+		return false;
+	}
+	uint64_t now = fabric->frames.now;
+	uint32_t working = 0;
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		working += hop_works_on(&fw->hops[n]) + hop_works_on(&fw->previous[n]);
+	if (fw->wait_until == 0) {
+		fw->wait_most = now + WAIT_NS;
+		fw->wait_until = now + STALL_NS;
+	} else if (working < fw->wait_for) {
+		fw->wait_until = now + STALL_NS;
+	}
+	fw->wait_for = working;
+	if (working > 0 && now < fw->wait_until && now < fw->wait_most)
+		return true;
+	fw->wait_until = 0;
+	return false;
 }
 
 void control_take_up(struct forwarder *fw)

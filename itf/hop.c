@@ -13,8 +13,6 @@
 enum { SPARES_FIRST = 64, SPARES_BUSY = 512 }; /* must stay within segment.py's SPARES */
 enum { PREFETCH = 4 };
 
-static const uint64_t STALL_NS = 20000000; /* a hop that does not move holds ports up no longer than this */
-
 static const struct hop_wiring *wired(const struct stage *s)
 {
 	return &s->fabric->wiring[s->fabric->epoch & 1]->hop[s->number];
@@ -145,12 +143,19 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	hop->header->to_vnfc_head.filled = hop->to.mine;
 }
 
+/* Packets that it has and does not hold. */
+static uint32_t works_on(const struct hop *hop)
+{
+	uint32_t kept = cell_load(&hop->header->held) - cell_load(&hop->header->lent);
+	return hop->has > kept ? hop->has - kept : 0;
+}
+
 /* Would packets overtake others that a predecessor has yet to give back? */
 static bool must_wait(struct stage *s, struct hop *hop)
 {
 	if (hop->before == NULL)
 		return false;
-	if (hop->before->has > hop->before->header->held && s->fabric->frames.now < hop->before_until)
+	if (works_on(hop->before) > 0 && s->fabric->frames.now < hop->before_until)
 		return true;
 	hop->before = NULL;
 	return false;
@@ -468,6 +473,12 @@ uint32_t hop_has(struct stage *s)
 {
 	struct hop *hop = s->self;
 	return hop != NULL ? hop->has : 0;
+}
+
+uint32_t hop_works_on(struct stage *s)
+{
+	struct hop *hop = s->self;
+	return hop != NULL ? works_on(hop) : 0;
 }
 
 const struct stage_ops hop_stage = {

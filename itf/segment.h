@@ -256,7 +256,8 @@ struct hop_header {
 	uint64_t exceptions;
 	uint64_t log_lines_suppressed;
 	uint32_t once; /* timers that are set and run once */
-	uint32_t reserved_h[11];
+	uint32_t lent; /* of held, those that a component behind the host works on */
+	uint32_t reserved_h[10];
 
 	uint64_t clock; /* F, capture mode: now, ns */
 	uint64_t leap;	/* F: the clock to which time last leapt; what was due on the way runs there, once */
@@ -437,7 +438,8 @@ struct wiring {
 	uint32_t epoch;
 	uint32_t ports, hops, graphs, rules; /* highest number used + 1 */
 	uint32_t lockstep; /* capture mode: one packet at a time through a graph that joins */
-	uint32_t reserved[2];
+	uint32_t barrier;  /* what is on its way by the epoch before leaves first, as long as it moves */
+	uint32_t reserved;
 	struct port_wiring port[SEG_PORTS];
 	struct hop_wiring hop[SEG_HOPS];
 	struct rule rule[SEG_RULES];
@@ -457,6 +459,7 @@ struct wiring {
 	uint8_t graph_aware[SEG_GRAPHS]; /* every VNFC in it is NSH-aware */
 	uint16_t graph_exit[SEG_GRAPHS]; /* stage id where its first outputs lead to in the end */
 	uint8_t encap_ttl[SEG_RULES];	 /* what `encap` begins with, 0: the default */
+	uint8_t graph_was[SEG_GRAPHS];	 /* graph of the epoch before -> graph, 255 none */
 };
 
 struct config_header {

@@ -16,6 +16,7 @@ from typing import Any
 from coven.keeper.loop import Loop
 from itf.mistakes import Mistake, Refused
 
+PLATFORM = "keeper"  #: the part that speaks of the whole VNF
 LINES_KEPT = 1000  #: of each part, in memory
 LINES_A_SECOND = 100  #: of each part; what is more is counted
 LINE_BYTES = 4096
@@ -76,7 +77,8 @@ class Logs:
 
     def call(self, name: str, paths: dict[str, str]) -> None:
         """What a part writes says these paths by other names from now on: by the author's own."""
-        self._names[name] = [(path.encode(), shown.encode()) for path, shown in paths.items()]
+        known = dict(self._names.get(name, ()))  # of another version of it
+        self._names[name] = [*{**known, **{path.encode(): shown.encode() for path, shown in paths.items()}}.items()]
 
     def _line(self, name: str, raw: bytes) -> str:
         for path, shown in self._names.get(name, ()):

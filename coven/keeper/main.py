@@ -19,19 +19,21 @@ from typing import Any
 
 from coven.base.folder_lock import hold
 from coven.base.plain import parse
-from coven.keeper import hosting, journal
+from coven.keeper import journal
 from coven.keeper.events import Events
-from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
+from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess, State
 from coven.keeper.journal import JOURNAL
-from coven.keeper.logs import Answers, Logs
+from coven.keeper.life import hosting
+from coven.keeper.life.upgrade import Upgrade
+from coven.keeper.life.vnf import Vnf
+from coven.keeper.logs import PLATFORM, Answers, Logs
 from coven.keeper.loop import Loop
-from coven.keeper.plan import Plan
-from coven.keeper.vnf import PLATFORM, Vnf
+from coven.keeper.plan import PLAN, Plan
 from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
 
-SOCKET, PLAN, LOG = "keeper.sock", "plan.json", "log"
+SOCKET, LOG = "keeper.sock", "log"
 LINE_BYTES = 1 << 20
 CLIENTS = 64
 
@@ -51,9 +53,9 @@ def fault(problem: Exception) -> Mistake:
 
 def _running(host: HostProcess, field: str, title: str) -> None:
     """Raises Refused when there is nobody to ask."""
-    if host.state == "running":
+    if host.state == State.RUNNING:
         return
-    soon = host.state in ("starting", "down")
+    soon = host.state in (State.STARTING, State.DOWN)
     raise Refused(
         Mistake(field=field, found=f"the VNFC is {host.state}", expected="a running VNFC",
                 remedy="try again in a moment" if soon else "coven start brings it back"),
@@ -147,25 +149,26 @@ class Client:
 class Keeper:
     """Serves one running VNF's socket."""
 
-    def __init__(self, vnf: Vnf, loop: Loop, logs: Logs):
+    def __init__(self, directory: Path, vnf: Vnf, loop: Loop, logs: Logs):
+        self.directory = directory
         self.vnf = vnf
         self.loop = loop
         self.logs = logs
         self.clients: set[Client] = set()
         identity = f"{os.getpid()}.{journal.start_time(os.getpid())}"
         self.events = Events(identity)
-        vnf.on_port_back = lambda port, interface: self.events.add(port=port, interface=interface)
+        vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "status": self._status,
             "stats": self._status,
             "start": lambda request, reply: vnf.start(self._mistakes_to(reply), request.get("missing") is True),
             "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
+            "upgrade": self._upgrade,
             "configure": self._configure,
             "paths": self._paths,
-            "ping": lambda request, reply: reply(
-                {"ok": True, "state": vnf.state, "forwarder": vnf.forwarder_watch.state}
-            ),
+            "abandon": self._abandon,
+            "ping": self._ping,
             "list": self._list,
             "request": self._request,
             "logs": Answers(logs, loop, identity).ask,
@@ -173,8 +176,9 @@ class Keeper:
             "end": self._end,
         }
 
-    def listen(self, directory: Path) -> socket.socket:
+    def listen(self) -> socket.socket:
         """The socket, for its owner only."""
+        directory = self.directory
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # a folder's name may be longer than a socket's may be
         folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -230,7 +234,7 @@ class Keeper:
                 answer = refusal([mistake], Kind.UNAVAILABLE)
             reply(answer)
 
-        self.vnf.reports.ask(complete)
+        self.vnf.forwarder.reports.ask(complete)
 
     def _host(self, request: dict[str, Any]) -> HostProcess:
         name = request.get("vnfc")
@@ -240,7 +244,39 @@ class Keeper:
             raise Refused(Mistake(field="vnfc", found=str(name)[:60], expected=f"one of {known}"))
         return host
 
+    def _upgrade(self, request: dict[str, Any], reply: Reply) -> None:
+        """Become what another plan says; answers when it is so, or when everything is as it was."""
+
+        def answer(mistakes: list[Mistake]) -> None:
+            if not mistakes:
+                with suppress(OSError):  # a full disk: whoever looks for the plan asks us
+                    self.vnf.plan.write(self.directory / PLAN)
+            reply(refusal(mistakes) if mistakes else {"ok": True})
+
+        try:
+            plan = Plan.from_record(request["plan"])
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise Refused(Mistake(field="plan", found=f"{type(problem).__name__}: {problem}")) from None
+        Upgrade(self.vnf, plan, answer).begin()
+
+    def _ping(self, request: dict[str, Any], reply: Reply) -> None:
+        vnf = self.vnf
+        reply({"ok": True, "state": vnf.state, "forwarder": vnf.forwarder.watch.state,
+               "package": str(vnf.plan.package), "upgrading": vnf.upgrading is not None})  # fmt: skip
+
+    def _abandon(self, request: dict[str, Any], reply: Reply) -> None:
+        """Give an upgrade up, unless it is committed."""
+        if self.vnf.upgrading is not None:
+            self.vnf.upgrading.abandon()
+        reply({"ok": True})
+
+    def _not_while_upgrading(self) -> None:
+        if self.vnf.upgrading is not None:
+            found = Mistake(found="an upgrade is going on", remedy="try again when it is over")
+            raise Refused(found, title="not now", kind=Kind.UNAVAILABLE)
+
     def _configure(self, request: dict[str, Any], reply: Reply) -> None:
+        self._not_while_upgrading()
         host = self._host(request)
         wanted = self.vnf.descriptor.configured(
             {host.name: request.get("config")}, {**self.vnf.descriptor.config, host.name: host.config}
@@ -250,12 +286,13 @@ class Keeper:
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
         """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""
-        table, segment = self.vnf.wiring.service_paths, self.vnf.segment
+        table, segment = self.vnf.forwarder.wiring.service_paths, self.vnf.forwarder.segment
         if request.get("paths") is None:
             reply({"ok": True, "paths": table.document(segment)})
             return
+        self._not_while_upgrading()
         table.replace(request["paths"], segment)
-        self.vnf.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
+        self.vnf.forwarder.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
 
     def _list(self, request: dict[str, Any], reply: Reply) -> None:
         hosts = [self._host(request)] if request.get("vnfc") is not None else list(self.vnf.hosts.values())
@@ -339,8 +376,8 @@ def keep(directory: Path) -> int:
     except BaseException:
         record.finish()
         raise
-    keeper = Keeper(vnf, loop, logs)
-    server = keeper.listen(directory)
+    keeper = Keeper(directory, vnf, loop, logs)
+    server = keeper.listen()
     say({"ok": True})
     # whoever reads that line is not bound to go on reading
     os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
@@ -358,9 +395,7 @@ def keep(directory: Path) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="coven.keeper", description="Holds one running VNF. Started by Coven."
-    )
+    parser = argparse.ArgumentParser(prog="coven.keeper", description="Holds one running VNF. Started by Coven.")
     parser.add_argument("--directory", type=Path, required=True, help="the folder with plan.json")
     arguments = parser.parse_args()
     try:
@@ -375,4 +410,3 @@ def main() -> int:
             raise
         say(refusal([Mistake.of(problem)]))
     return 1
-

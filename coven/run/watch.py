@@ -1,8 +1,8 @@
 """`coven run --watch`: on save check, swap, keep running.
 
 Each version that is run is a copy of the package, so that what is being edited never reaches a VNFC by halves. With
-interfaces, VNFCs whose sources changed are swapped without losing a packet (`coven.keeper.swap`); another descriptor
-starts the VNF anew. With captures the run begins again. A version with a mistake changes nothing.
+interfaces, VNFCs whose sources changed are swapped without losing a packet (`coven.keeper.hosts.swap`); another
+descriptor starts the VNF anew. With captures the run begins again. A version with a mistake changes nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from coven.base.inotify import Inotify
-from coven.keeper import hosting
+from coven.keeper.life import hosting
+from coven.keeper.life.vnf import Vnf
 from coven.keeper.loop import Loop, Timer
 from coven.keeper.plan import Plan
-from coven.keeper.vnf import Vnf
 from coven.package.descriptor import Descriptor, load
 from coven.package.languages import operator_libs
+from coven.package.versions import concerned
 from coven.run.folder import make_folder
 from coven.run.foreground import Foreground
 from coven.run.once import FAILED, OK, run_once
@@ -105,7 +106,7 @@ class Session:
         self._versions = 1
 
     def changed(self) -> None:
-        if self.vnf.swaps:  # one version after the other
+        if self.vnf.hosts.swaps:  # one version after the other
             self.vnf.loop.later(QUIET_SECONDS, self.changed)
             return
         self._versions += 1
@@ -141,16 +142,12 @@ class Session:
             say(f"{said} changed: checked; the VNF starts anew")
             self.anew = True
             return
-        affected = [v for v in descriptor.vnfcs.values() if names & set(v.sources)]
-        known = {source for vnfc in descriptor.vnfcs.values() for source in vnfc.sources}
-        if names - known:  # a header, a module: whoever includes it
-            affected = list(descriptor.vnfcs.values())
-        for vnfc in affected:
+        for vnfc in (descriptor.vnfcs[name] for name in descriptor.vnfcs if name in concerned(descriptor, names)):
             for warning in ready[vnfc.name].warnings:
                 say(warning.as_warning())
             host = hosting.host(plan, vnfc, confinement, self.vnf, ready[vnfc.name],
                                 self.vnf.hosts[vnfc.name].config, f"{self._versions}.")  # fmt: skip
-            self.vnf.swap(host, self._answer(said, vnfc.name))
+            self.vnf.hosts.swap(host, self._answer(said, vnfc.name))
 
     def _answer(self, said: str, name: str) -> Callable[[list[Mistake]], None]:
         def answered(mistakes: list[Mistake]) -> None:
@@ -162,9 +159,7 @@ class Session:
         return answered
 
 
-def watch(
-    plan: Plan, label: str, arguments: argparse.Namespace, loop: Loop, ending: Callable[[], bool]
-) -> int:
+def watch(plan: Plan, label: str, arguments: argparse.Namespace, loop: Loop, ending: Callable[[], bool]) -> int:
     """Run version after version of a package until `ending`; the last run's exit status. Raises OSError."""
     package = Package(plan, label)
     saved: list[bool] = []
@@ -191,9 +186,7 @@ def watch(
             try:
                 descriptor = package.load(folder / "package")
                 version = replace(plan, package=folder / "package", libs=operator_libs(descriptor))
-                outcome = run_once(
-                    version, arguments, loop, lambda: ending() or any(s.anew for s in sessions), ready
-                )
+                outcome = run_once(version, arguments, loop, lambda: ending() or any(s.anew for s in sessions), ready)
             except Refused as refused:
                 outcome = FAILED
                 print(refused, file=sys.stderr)
