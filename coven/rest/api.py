@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import IO, Any
@@ -21,8 +22,8 @@ from coven.agent.store import Row, missing
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
-from coven.rest.bodies import Body
-from coven.rest.openapi import NOTHING, document
+from coven.rest.bodies import Body, Parameters
+from coven.rest.openapi import LOG_PLACE, NAME, NOTHING, TEXT, document
 from coven.rest.paths import ServicePathsApi
 from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
 from itf import limits
@@ -31,12 +32,16 @@ from itf.mistakes import Kind, Mistake, Refused, suggest
 log = logging.getLogger("coven.agent")
 
 MAX_WAIT = 20.0  #: seconds that a client may wait for an operation in one request
-WAITERS = 8  #: requests that may wait at once: they hold a thread each
+WAITERS = 8  #: requests that may wait at once for an operation: they hold a thread each
+FOLLOWERS = 4  #: and for log lines; others are answered at once
+LOOK_SECONDS = 1.0  #: a keeper is asked to hold an answer back so long at once: the agent may have to end
 MASK = "********"
 
-_WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", "number")
-_PROGRESS = Query("progress", "with wait: answer also when its progress is another than this")
-_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 503, 507)}
+_SECONDS: Row = {"type": "number", "minimum": 0, "maximum": MAX_WAIT, "default": 0}
+_WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", _SECONDS)
+_PROGRESS = Query("progress", "with wait: answer also when its progress is another than this", TEXT)
+_FOLLOW = Query("wait", "with after: answer when there are such lines, or after so many seconds", _SECONDS)
+_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 503, 507)}
 
 
 class Api(ServicePathsApi):
@@ -48,6 +53,7 @@ class Api(ServicePathsApi):
         self.library = library
         self.token = token
         self._waiters = threading.BoundedSemaphore(WAITERS)
+        self._followers = threading.BoundedSemaphore(FOLLOWERS)
 
     # the agent
 
@@ -77,7 +83,7 @@ class Api(ServicePathsApi):
         reply="Package",
         body="Package",
         media=(ZIP, BYTES),
-        errors=(409, 422, 507),
+        errors=(409, 507),
         again=200,
     )
     def add_package(self, body: IO[bytes]) -> Row:
@@ -107,7 +113,7 @@ class Api(ServicePathsApi):
         status=201,
         reply="Vnf",
         body="CreateVnf",
-        errors=(404, 409, 422, 507),
+        errors=(404, 409, 507),
     )
     def create_vnf(self, body: Row) -> Row:
         row = self.store.add_vnf(body["name"], self.library.find(body["package"])["id"])
@@ -183,22 +189,38 @@ class Api(ServicePathsApi):
         "/v1/vnfs/{name}/logs",
         "What its VNFCs and keeper said",
         reply="Logs",
-        errors=(409, 422, 503),
+        errors=(409, 503),
         query=(
-            Query("vnfc", "of this VNFC only"),
-            Query("lines", "the last so many, 100 by default", "integer"),
+            Query("vnfc", "of this VNFC only", NAME),
+            Query("lines", "at most so many: the last ones; with after, the first ones",
+                  {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100}),
+            Query("after", "what came since the answer whose `next` this is", LOG_PLACE),
+            _FOLLOW,
         ),
-    )
-    def get_logs(self, name: str) -> Row:
-        arguments: Row = {"lines": web.integer("lines", 100, 1, 10_000)}
-        if vnfc := bottle.request.query.get("vnfc"):
-            self._known_vnfc(name, vnfc)
-            arguments["vnfc"] = vnfc
-        return {"lines": self.lifecycle.ask(name, "logs", **arguments).get("lines", [])}
+    )  # fmt: skip
+    def get_logs(self, name: str, query: Row) -> Row:
+        if "vnfc" in query:
+            self._known_vnfc(name, query["vnfc"])
+        wait = query.pop("wait")
+        answer = self.lifecycle.ask(name, "logs", **query)
+        if "after" in query and wait and not answer["lines"] and self._followers.acquire(blocking=False):
+            try:
+                answer = self._follow(name, query, wait)
+            finally:
+                self._followers.release()
+        return {key: answer[key] for key in ("lines", "missed", "next")}
+
+    def _follow(self, name: str, query: Row, seconds: float) -> Row:
+        end = time.monotonic() + seconds
+        while True:
+            left = min(max(end - time.monotonic(), 0.0), LOOK_SECONDS)
+            answer = self.lifecycle.ask(name, "logs", wait=left, **query)
+            if answer["lines"] or left < LOOK_SECONDS or self.store.released:
+                return answer
 
     # configuration
 
-    @route("GET", "/v1/vnfs/{name}/config", "The configuration of its VNFCs", reply="Config", errors=(422,))
+    @route("GET", "/v1/vnfs/{name}/config", "The configuration of its VNFCs", reply="Config")
     def get_config(self, name: str) -> Row:
         vnf = self.lifecycle.vnf(name)
         return self._masked(vnf, vnf["config"])
@@ -210,7 +232,7 @@ class Api(ServicePathsApi):
         reply="Config",
         body="Config",
         judged=True,
-        errors=(409, 422, 503, 507),
+        errors=(409, 503, 507),
     )
     def put_config(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
         return self._configured(name, body, mistakes, replace=True)
@@ -222,7 +244,7 @@ class Api(ServicePathsApi):
         reply="Config",
         body="Config",
         judged=True,
-        errors=(409, 422, 503, 507),
+        errors=(409, 503, 507),
     )
     def patch_config(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
         return self._configured(name, body, mistakes, replace=False)
@@ -284,7 +306,7 @@ class Api(ServicePathsApi):
         "Ask a VNFC (504: it did not answer within 1 s)",
         reply="Answer",
         body="AskRequest",
-        errors=(409, 422, 503, 504),
+        errors=(409, 503, 504),
     )
     def ask_vnfc(self, name: str, body: Row) -> Row:
         vnfc, request, args = body["vnfc"], body["request"], body.get("args", [])
@@ -311,10 +333,10 @@ class Api(ServicePathsApi):
         "/v1/operations",
         "The operations, the newest first",
         reply="Operations",
-        query=(Query("vnf", "of this VNF only"),),
+        query=(Query("vnf", "of this VNF only", NAME),),
     )
-    def list_operations(self) -> Row:
-        rows = self.store.operations(bottle.request.query.get("vnf"))
+    def list_operations(self, query: Row) -> Row:
+        rows = self.store.operations(query.get("vnf"))
         return {"operations": [_shown_operation(row) for row in rows]}
 
     @route(
@@ -323,13 +345,12 @@ class Api(ServicePathsApi):
         "One operation",
         reply="Operation",
         query=(_WAIT, _PROGRESS),
-        errors=(422, 503),
+        errors=(503,),
     )
-    def get_operation(self, id: str) -> Row:
-        wait = web.number("wait", 0.0, 0.0, MAX_WAIT)
+    def get_operation(self, id: str, query: Row) -> Row:
         row = self.store.operation(id)
-        if row is not None and wait:
-            row = self._wait(id, wait, bottle.request.query.get("progress"))
+        if row is not None and query["wait"]:
+            row = self._wait(id, query["wait"], query.get("progress"))
         if row is None:
             raise missing(f"operation {id}")
         return _shown_operation(row)
@@ -407,19 +428,30 @@ def _positional(args: Row, offered: list[Row]) -> list[Any]:
 ROUTES = table(Api)
 
 
-def _given(entry: Route, schema: Body | None) -> Row:
-    """What the method that answers gets of the request's body. Raises Refused."""
-    if schema is None:
-        return {"body": web.body(entry.media)} if entry.body else {}
-    if entry.body == NOTHING and bottle.request.content_length <= 0:
-        return {}
-    body = web.json_body()
-    mistakes = schema.judge(body)
-    if entry.judged:
-        return {"body": body, "mistakes": mistakes}
-    if mistakes:
-        raise Refused(mistakes, title="request refused")
-    return {} if entry.body == NOTHING else {"body": body}
+class _Given:
+    """What the method that answers a route gets of a request."""
+
+    def __init__(self, entry: Route):
+        self._entry = entry
+        self._query = Parameters(entry.query)
+        self._schema = Body(entry.body) if entry.body and JSON in entry.media else None
+
+    def read(self) -> Row:
+        """Raises Refused with all that is wrong, unless the method tells that itself."""
+        query, mistakes = self._query.read(web.query())
+        given: Row = {"query": query} if self._entry.query else {}
+        if self._schema is not None and (self._entry.body != NOTHING or bottle.request.content_length > 0):
+            body = web.json_body()
+            mistakes += self._schema.judge(body)
+            if self._entry.body != NOTHING:
+                given["body"] = body
+        if self._entry.judged:
+            return {**given, "mistakes": mistakes}
+        if mistakes:
+            raise Refused(mistakes, title="request refused")
+        if self._entry.body and self._schema is None:
+            given["body"] = web.body(self._entry.media)
+        return given
 
 
 def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
@@ -428,13 +460,13 @@ def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
 
     def register(entry: Route) -> None:
         handler: Callable[..., Any] = getattr(api, entry.handler)
-        schema = Body(entry.body) if entry.body and JSON in entry.media else None
+        given = _Given(entry)
 
         def answer(**parameters: str) -> Any:
             bottle.response.status = entry.status
             try:
                 web.check_caller(api.token, bottle.request.get_header)
-                value = handler(**parameters, **_given(entry, schema))
+                value = handler(**parameters, **given.read())
                 text = b"" if entry.reply is None else json.dumps(value)
             except Refused as refused:
                 return web.reply_problem(refused)

@@ -30,6 +30,11 @@ INTERFACE: Schema = {
     "type": "string", "pattern": r"^[^\s/:]{1,15}$", "not": {"enum": [".", ".."]},
     "description": "the name of an interface",
 }  # fmt: skip
+#: keeper and number of a line
+LOG_PLACE: Schema = {
+    "type": "string", "pattern": r"^[0-9]{1,10}\.[0-9]{1,20}\.[0-9]{1,19}$",
+    "description": "`next` of an earlier answer",
+}  # fmt: skip
 TIME: Schema = {"type": "string", "format": "date-time"}
 
 
@@ -155,8 +160,14 @@ SCHEMAS: Schema = {
         "vnfcs": mapping(TEXT), "unaccounted": {"type": "integer"}, "why": several(TEXT),
     }),
     "Config": _CONFIG,
-    "Logs": record({"lines": several(record({
-        "time": {"type": "number", "description": "seconds since 1970"}, "vnfc": TEXT, "line": TEXT}))}),
+    "Logs": record({
+        "lines": several(record({
+            "number": COUNT, "time": {"type": "number", "description": "seconds since 1970"}, "vnfc": TEXT,
+            "line": TEXT,
+        })),
+        "missed": {**FLAG, "description": "whether lines that were asked for are not here: not kept, or no room"},
+        "next": LOG_PLACE,
+    }),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
@@ -190,7 +201,7 @@ def _operation(route: Route, authentication: bool) -> Schema:
     replies[str(route.status)] = reply
     if route.again is not None:
         replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
-    errors = {*route.errors, 403, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
+    errors = {*route.errors, 403, 422, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
               *((400, 413, 415) if route.body else ()), 500, 503}  # fmt: skip
     for status in sorted(errors):
         content = {PROBLEM: {"schema": ref("Problem")}}
@@ -198,7 +209,7 @@ def _operation(route: Route, authentication: bool) -> Schema:
     operation: Schema = {"operationId": route.handler, "summary": route.summary, "responses": replies}
     parameters = [{"name": p, "in": "path", "required": True, "schema": TEXT} for p in route.parameters]
     parameters += [
-        {"name": q.name, "in": "query", "description": q.why, "schema": {"type": q.type}} for q in route.query
+        {"name": q.name, "in": "query", "description": q.why, "schema": q.schema} for q in route.query
     ]
     if parameters:
         operation["parameters"] = parameters

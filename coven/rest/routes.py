@@ -5,7 +5,7 @@ registers from that table and the OpenAPI document is made from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,9 +19,11 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True)
 class Query:
+    """A parameter of a route. `schema`: of what its text stands for, with its default."""
+
     name: str
     why: str
-    type: str = "string"
+    schema: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ def route(
 ) -> Callable[[F], F]:
     """Say of a method which route it answers.
 
-    It is called with the path's parameters; with `body`: the JSON object, or the file of another media type; and where
-    `judged`, with `mistakes`: what the body's schema found, which is left out of `body`.
+    It is called with the path's parameters; with `query`, where it has some: their values by name, defaults included;
+    with `body`: the JSON object, or the file of another media type; and where `judged`, with `mistakes`: what the
+    schemas found, which is left out of `body`.
     """
 
     def enter(function: F) -> F:
