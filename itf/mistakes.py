@@ -103,7 +103,8 @@ class Refused(Exception):
 def suggest(word: str, known: Iterable[str]) -> str:
     """What the user may have meant, as a sentence: the nearest known word, else all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    near = [name for name in names if sorted(name) == sorted(word)]  # its letters, transposed
+    near = near or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]}?"
     return f"known: {', '.join(names)}" if names else "there is none"
