@@ -128,7 +128,7 @@ class Swap:
             self._fail([Mistake.of(problem, field=f"vnfcs.{self.name}")])
 
     def host_ready(self, host: HostProcess) -> None:
-        if host is not self.new:
+        if host is not self.new or self.phase != Phase.STARTING:  # given up: it had said so before it was told
             return
         renamed = same_reasons(self._reasons(host.number), host.reasons)
         if renamed is None:
