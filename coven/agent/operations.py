@@ -268,6 +268,8 @@ class Operations(KeeperTalk):
             end = time.monotonic() + COMMIT_SECONDS
             while (said := keeper.call("ping", QUICK_SECONDS)).get("upgrading") and time.monotonic() < end:
                 time.sleep(LOOK_SECONDS)
+            if said.get("upgrading"):  # it may be either yet: what comes after it is what was written down
+                raise Unreachable("it is still between two versions")
             if package is not None and said.get("package") == package["folder"]:
                 self._insist(lambda: self._is_version(name, request))
                 return False
