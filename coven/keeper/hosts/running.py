@@ -116,6 +116,11 @@ class RunningHosts(Mapping[str, HostProcess]):
 
     # changing one for another
 
+    @property
+    def changing(self) -> bool:
+        """A process that was swapped out, or given up, is still there."""
+        return bool(self.swaps or self.leaving)
+
     def swap(self, plan: HostPlan, answer: Answer) -> None:
         """Put another version of a VNFC in the place of the one that runs, as soon as it is ready."""
         name = plan.vnfc.name

@@ -31,6 +31,7 @@ from coven.package.versions import changed
 from itf.mistakes import Kind, Mistake, Refused
 from itf.segment import C
 
+AGAIN_SECONDS = 0.05  #: between looks whether the processes of an earlier change have ended
 TURN_SECONDS = 40.0  #: from the opening of ports on: VNFCs have 10 s to be ready, and as long again as another hop
 
 
@@ -61,7 +62,7 @@ class Upgrade:
     def __init__(self, vnf: Vnf, plan: Plan, answer: Answer):
         self.vnf = vnf
         self.plan = plan
-        self.answer = answer
+        self._answer: Answer | None = answer
         self.step = Step.CHECKING
         self.before = vnf.plan, vnf.descriptor
         self.descriptor: Descriptor
@@ -86,13 +87,33 @@ class Upgrade:
             raise Refused(found, title="not now", kind=Kind.CONFLICT)
         if self.vnf.capture:
             raise Refused(Mistake(found="a VNF over captures", expected="one with interfaces"))
-        self._number(load(self.plan.package / self.plan.descriptor))
+        new = load(self.plan.package / self.plan.descriptor)
         build = self.vnf.plan.build
         # what runs goes on to need what was built for it
         self.plan = replace(self.plan, build=build.with_name(f"{build.name.removesuffix('.next')}"
                             f"{'' if build.name.endswith('.next') else '.next'}"))  # fmt: skip
         self.vnf.upgrading = self
+        self._when_settled(new)
+
+    def _when_settled(self, new: Descriptor) -> None:
+        """One change of a VNFC at a time: those of an upgrade before have their hops, and where they were built."""
+        if self.step == Step.OVER:
+            return
+        if self.vnf.hosts.changing:
+            self.vnf.loop.later(AGAIN_SECONDS, lambda: self._when_settled(new))
+            return
+        try:
+            self._number(new)
+        except Refused as refused:
+            self._end(refused.mistakes)
+            return
         self.vnf.loop.work(self._check, self._checked)
+
+    def _tell(self, mistakes: list[Mistake]) -> None:
+        """The answer, once: one that waits for its turn may be given up, and then refused it."""
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer(mistakes)
 
     # numbers
 
@@ -169,7 +190,7 @@ class Upgrade:
             else:
                 done([Mistake(found="the upgrade was given up")])
 
-        self.vnf.turns.ask("upgrade", begin, self._late, self.answer, TURN_SECONDS)
+        self.vnf.turns.ask("upgrade", begin, self._late, self._tell, TURN_SECONDS)
 
     def _rebound(self) -> list[Mistake]:
         bound = self.before[0].ports
@@ -332,7 +353,7 @@ class Upgrade:
         self._become(Step.OVER)
         self.vnf.upgrading = None
         if building:
-            self.answer(mistakes)
+            self._tell(mistakes)
         else:
             self._done(mistakes)
 

@@ -221,3 +221,35 @@ def test_stopped_and_then_started(tmp_path: Path) -> None:
         assert rig.status()["state"] == "STOPPED" and rig.vnfc("filter")["language"] == "python"
         rig.call("start")
         rig.wait_ping()
+
+
+def test_one_right_after_another_leaves_nothing(tmp_path: Path) -> None:
+    """The next begins while processes of the one before still have packets; all that was lent comes back."""
+    slow = "# {}\nimport time\nfrom vnfc import forward\ndef handle(packet):\n    if packet.udp:\n" \
+           "        time.sleep(2)\n    return forward()\n"  # fmt: skip
+    chain = "vnfcs: {f: {source: f.py}}\nchain: in -> f -> out\n"
+    folders = [package(tmp_path / f"v{number}", chain, f_py=slow.format(number)) for number in range(2)]
+    with KeeperRig(tmp_path / "keeper", folders[0]) as rig:
+        rig.call("start")
+        rig.wait_ping()
+
+        def lent() -> tuple[int, int, int]:
+            pid = rig.process.pid
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            return len(list(Path(f"/proc/{pid}/fd").iterdir())), len(children), len(list(rig.folder.glob("build*")))
+
+        upgrade(rig, folders[1])
+        upgrade(rig, folders[0])
+        wait_for(lambda: lent()[1] == 2)
+        before = lent()
+        send = "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n" \
+               f"s.sendto(b'slow', ('{ADDRESS['server']}', {PORT}))\n"  # fmt: skip
+        for _ in range(2):
+            rig.lab.client.run(sys.executable, "-c", send)
+            wait_for(lambda: rig.vnfc("f")["in_flight"] == 1)
+            upgrade(rig, folders[1])
+            upgrade(rig, folders[0])
+        wait_for(lambda: lent()[1] == 2 and rig.status()["in_flight"] == 0)
+        wait_for(lambda: lent() == before, 20)
+        assert "the keeper failed over it" not in json.dumps(rig.call("logs"))
+        rig.wait_ping()
