@@ -45,6 +45,7 @@ def serve(given: Arguments) -> int:
     from coven.base.control_addresses import read_options
     from coven.base.operator import serve_config
     from coven.package.csar.verify import anchors
+    from coven.rest.sol.exchange import Manner
     from coven.serve.server import HOST, PORT, Options
     from coven.serve.server import serve as serve_here
 
@@ -64,7 +65,7 @@ def serve(given: Arguments) -> int:
     pair = (files[0], files[1]) if files[0] and files[1] else None
     return serve_here(
         Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
-                packages=config.packages)
+                packages=config.packages, manner=Manner(given.vnf, given.strict_versions))
     )
 
 

@@ -124,6 +124,13 @@ def _agent_commands(p: Parser) -> None:
     serve.add_argument("--state", metavar="DIR", help="keep everything there, also what else is in /run")
     serve.add_argument("--no-auth", action="store_true", help="ask nobody for the token; on loopback only")
     serve.add_argument(
+        "--vnf", metavar="NAME",
+        help="for which VNF the ETSI interfaces of a single one speak (default: the only one; docs/etsi.md)",
+    )  # fmt: skip
+    serve.add_argument(
+        "--strict-versions", action="store_true", help="refuse ETSI requests that do not say which version they mean"
+    )
+    serve.add_argument(
         "--control-socket", action="append", default=[], metavar="VNF=HOST:PORT",
         help="Click's ControlSocket protocol for that VNF on loopback TCP, without a token (docs/click.md)",
     )  # fmt: skip

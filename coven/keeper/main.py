@@ -26,6 +26,7 @@ from coven.keeper.journal import JOURNAL
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
+from coven.keeper.reconfigure import reconfigure
 from coven.keeper.vnf import PLATFORM, Vnf
 from coven.package.zips import NO_SPACE
 from itf import limits
@@ -242,12 +243,15 @@ class Keeper:
         return host
 
     def _configure(self, request: dict[str, Any], reply: Reply) -> None:
-        host = self._host(request)
-        wanted = self.vnf.descriptor.configured(
-            {host.name: request.get("config")}, {**self.vnf.descriptor.config, host.name: host.config}
-        )
-        _running(host, f"config.{host.name}", "not configured")  # it alone can check its configuration
-        host.configure(wanted[host.name], self._mistakes_to(reply))
+        """Another configuration for some VNFCs, all or nothing."""
+        configs = request.get("configs")
+        if not isinstance(configs, dict):
+            raise Refused(Mistake(field="configs", found=str(configs)[:60], expected="a map by VNFC"))
+        hosts = {name: self._host({"vnfc": name}) for name in configs}
+        wanted = self.vnf.descriptor.configured(configs)
+        for host in hosts.values():
+            _running(host, f"config.{host.name}", "not configured")  # it alone can check its configuration
+        reconfigure(hosts, {name: wanted[name] for name in hosts}, self._mistakes_to(reply))
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
         """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""

@@ -7,9 +7,9 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import IO, Any
+from typing import IO, Any, Protocol
 from urllib.parse import quote
 
 import bottle
@@ -22,31 +22,45 @@ from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.bodies import Body
+from coven.rest.masks import Masks
 from coven.rest.openapi import NOTHING, document
 from coven.rest.paths import ServicePathsApi
 from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
+from coven.rest.sol.exchange import AS_USUAL, Manner
+from coven.rest.sol.interfaces import INTERFACES
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")
 
 MAX_WAIT = 20.0  #: seconds that a client may wait for an operation in one request
 WAITERS = 8  #: requests that may wait at once: they hold a thread each
-MASK = "********"
 
 _WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", "number")
 _PROGRESS = Query("progress", "with wait: answer also when its progress is another than this")
 _BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 503, 507)}
 
 
-class Api(ServicePathsApi):
-    """What the routes do. `token` None: no authentication (the server allows that on loopback only)."""
+class Part(Protocol):
+    """What answers some of the routes, by its methods."""
 
-    def __init__(self, lifecycle: Lifecycle, library: Library, token: str | None):
+    def around(self, entry: Route, call: Callable[[], Any]) -> Any:
+        """The value that answers a request, which is in force; `call` has the route's method make it."""
+
+
+class Api(ServicePathsApi):
+    """What the routes under /v1 do. `token` None: no authentication (the server allows that on loopback only).
+    `parts`: what answers elsewhere."""
+
+    def __init__(self, lifecycle: Lifecycle, library: Library, token: str | None, manner: Manner = AS_USUAL):
         self.lifecycle = lifecycle
+        self.parts: tuple[Part, ...] = (self, *(part(lifecycle, manner) for part in INTERFACES))
         self.store = lifecycle.store
         self.library = library
         self.token = token
         self._waiters = threading.BoundedSemaphore(WAITERS)
+
+    def around(self, entry: Route, call: Callable[[], Any]) -> Any:
+        return call()
 
     # the agent
 
@@ -213,10 +227,10 @@ class Api(ServicePathsApi):
         return self._configured(name, body, mistakes, replace=False)
 
     def _configured(self, name: str, body: Row, mistakes: list[Mistake], replace: bool) -> Row:
-        wanted = self._unmasked(name, body)
         vnf = self.lifecycle.vnf(name)
+        descriptor = self.lifecycle.descriptor(vnf["package"])
+        wanted = Masks(descriptor).taken_off(body, vnf["config"] or descriptor.config)
         if mistakes:
-            descriptor = self.lifecycle.descriptor(vnf["package"])
             told = [dataclasses.replace(each, field=f"config.{each.field}") for each in mistakes]
             try:
                 descriptor.configured(wanted, None if replace else vnf["config"])
@@ -225,30 +239,9 @@ class Api(ServicePathsApi):
             raise Refused(told, title="configuration refused")
         return self._masked(vnf, self.lifecycle.configure(name, wanted, replace))
 
-    def _secret(self, vnf: Row) -> list[tuple[str, str]]:
-        """The (VNFC, key) that its schemas call `writeOnly`."""
-        return [
-            (name, key)
-            for name, vnfc in self.lifecycle.descriptor(vnf["package"]).vnfcs.items()
-            for key, rules in (vnfc.schema or {}).get("properties", {}).items()
-            if isinstance(rules, dict) and rules.get("writeOnly") is True and key in vnfc.config
-        ]
-
     def _masked(self, vnf: Row, config: Row) -> Row:
-        shown = config or self.lifecycle.descriptor(vnf["package"]).config
-        for name, key in self._secret(vnf):
-            if key in shown.get(name, {}):
-                shown[name][key] = MASK
-        return shown
-
-    def _unmasked(self, name: str, body: Row) -> Row:
-        """The request's configuration; a mask that comes back means that the secret stays."""
-        vnf = self.lifecycle.vnf(name)
-        present = vnf["config"] or self.lifecycle.descriptor(vnf["package"]).config
-        for vnfc, key in self._secret(vnf):
-            if isinstance(body.get(vnfc), dict) and body[vnfc].get(key) == MASK:
-                body[vnfc][key] = present[vnfc][key]
-        return body
+        descriptor = self.lifecycle.descriptor(vnf["package"])
+        return Masks(descriptor).over(config or descriptor.config)
 
     # agent requests
 
@@ -388,7 +381,7 @@ def _positional(args: Row, offered: list[Row]) -> list[Any]:
     return values
 
 
-ROUTES = table(Api)
+ROUTES = tuple(entry for part in (Api, *INTERFACES) for entry in table(part))
 
 
 def _given(entry: Route, schema: Body | None) -> Row:
@@ -397,7 +390,7 @@ def _given(entry: Route, schema: Body | None) -> Row:
         return {"body": web.body(entry.media)} if entry.body else {}
     if entry.body == NOTHING and bottle.request.content_length <= 0:
         return {}
-    body = web.json_body()
+    body = web.json_body(entry.media)
     mistakes = schema.judge(body)
     if entry.judged:
         return {"body": body, "mistakes": mistakes}
@@ -406,39 +399,12 @@ def _given(entry: Route, schema: Body | None) -> Row:
     return {} if entry.body == NOTHING else {"body": body}
 
 
-def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
+def application(api: Api) -> bottle.Bottle:
     """The WSGI application."""
     app = bottle.Bottle(autojson=False)
-
-    def register(entry: Route) -> None:
-        handler: Callable[..., Any] = getattr(api, entry.handler)
-        schema = Body(entry.body) if entry.body and JSON in entry.media else None
-
-        def answer(**parameters: str) -> Any:
-            bottle.response.status = entry.status
-            try:
-                web.check_caller(api.token, bottle.request.get_header)
-                value = handler(**parameters, **_given(entry, schema))
-            except Refused as refused:
-                return web.reply_problem(refused)
-            except Exception:
-                log.exception("%s %s", entry.method, entry.path)
-                return web.reply_problem(
-                    Refused(
-                        Mistake(found="a fault of the agent", remedy="see its log"),
-                        title="internal error",
-                        kind=Kind.FAULT,
-                    )
-                )
-            if entry.reply is None:
-                return b""
-            bottle.response.content_type = JSON
-            return json.dumps(value)
-
-        app.route(entry.bottle_path, entry.method, answer)
-
-    for entry in routes:
-        register(entry)
+    for part in api.parts:
+        for entry in table(type(part)):
+            app.route(entry.bottle_path, entry.method, _answering(api, part, entry))
 
     def no_route(error: bottle.HTTPError) -> str:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -453,3 +419,28 @@ def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
 
     app.default_error_handler = no_route
     return app
+
+
+def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
+    """What answers a route: its method of that part, and for all of them who may ask, and how errors are told."""
+    handler: Callable[..., Any] = getattr(part, entry.handler)
+    schema = Body(entry.body) if entry.body and JSON in entry.media else None
+
+    def answer(**parameters: str) -> Any:
+        bottle.response.status = entry.status
+        try:
+            web.check_caller(api.token, bottle.request.get_header)
+            web.check_address()
+            value = part.around(entry, lambda: handler(**parameters, **_given(entry, schema)))
+        except Refused as refused:
+            return web.reply_problem(refused)
+        except Exception:
+            log.exception("%s %s", entry.method, entry.path)
+            fault = Mistake(found="a fault of the agent", remedy="see its log")
+            return web.reply_problem(Refused(fault, title="internal error", kind=Kind.FAULT))
+        if entry.reply is None:
+            return b""
+        bottle.response.content_type = JSON
+        return json.dumps(value)
+
+    return answer

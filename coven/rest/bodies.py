@@ -11,7 +11,8 @@ from jsonschema_rs import Draft202012Validator, ValidationErrorKind
 from coven.agent.store import Row
 from coven.base.plain import faults
 from coven.base.problem import joined
-from coven.rest.openapi import SCHEMAS, Schema, ref
+from coven.rest.openapi import SCHEMAS
+from coven.rest.schema import Schema, ref
 from itf.mistakes import Mistake, suggest
 
 _TYPES = {

@@ -4,60 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
 
 from coven.agent.bindings import BACKENDS
-from coven.base.reading import RESERVED_NAMES
-from coven.rest.routes import JSON, PROBLEM, Route
-
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-FLAG: Schema = {"type": "boolean"}
-NULL_TEXT: Schema = {"type": ["string", "null"]}
-NULL_COUNT: Schema = {"type": ["integer", "null"]}
-ANY: Schema = {}
-NAME: Schema = {
-    "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$",
-    "description": "a small letter, then at most 31 small letters, digits, - or _",
-}  # fmt: skip
-NEW_NAME: Schema = {
-    **NAME, "not": {"enum": sorted(RESERVED_NAMES)}, "description": f"{NAME['description']}; not a reserved word",
-}  # fmt: skip
-#: Linux: IFNAMSIZ is 16 with the NUL; no slash, no space
-INTERFACE: Schema = {
-    "type": "string", "pattern": r"^[^\s/:]{1,15}$", "not": {"enum": [".", ".."]},
-    "description": "the name of an interface",
-}  # fmt: skip
-TIME: Schema = {"type": "string", "format": "date-time"}
-
+from coven.rest.routes import JSON, LISTING, PROBLEM, Route
+from coven.rest.schema import (
+    ANY,
+    COUNT,
+    FLAG,
+    INTERFACE,
+    NAME,
+    NEW_NAME,
+    NULL_COUNT,
+    NULL_TEXT,
+    TEXT,
+    TIME,
+    Schema,
+    mapping,
+    record,
+    ref,
+    several,
+)
+from coven.rest.sol import schemas as sol
 
 #: the schema of what takes no argument: its body may be missing
 NOTHING = "Nothing"
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def record(properties: Schema, required: tuple[str, ...] | None = None, closed: bool = False) -> Schema:
-    schema: Schema = {"type": "object", "properties": properties}
-    names = list(properties) if required is None else list(required)
-    if names:
-        schema["required"] = names
-    if closed:
-        schema["additionalProperties"] = False
-    return schema
-
-
-def mapping(values: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": values}
-
-
-def several(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
 
 _ERRORS = several(ref("Mistake"))
 _CONFIG = mapping(mapping(ANY))
@@ -166,6 +136,7 @@ SCHEMAS: Schema = {
         }, ("spi", "chain"), closed=True)),
     }, ("paths",), closed=True),
     "Document": {"type": "object"},
+    **sol.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {
@@ -174,18 +145,43 @@ SCHEMAS["Bind"] = {
 }  # fmt: skip
 
 
+def resolved(schema: Schema) -> Schema:
+    """The schema that references lead to."""
+    while "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+#: what any call of an ETSI interface may answer (SOL013 6.4)
+_ETSI_ERRORS = {400, 404, 406, 422, 429, 503, 504}
+_VERSION: Schema = {
+    "name": "Version", "in": "header", "schema": TEXT, "description": "of the interface; absent: the newest",
+}  # fmt: skip
+_IF_MATCH: Schema = {
+    "name": "If-Match", "in": "header", "schema": TEXT, "description": "only if its ETag is one of these",
+}  # fmt: skip
+
+
 def _operation(route: Route, authentication: bool) -> Schema:
     replies: Schema = {}
     reply: Schema = {"description": HTTPStatus(route.status).phrase}
     if route.reply:
         reply["content"] = {JSON: {"schema": ref(route.reply)}}
-    if route.status in (201, 202):
-        reply["headers"] = {"Location": {"schema": TEXT, "description": "where to look from now on"}}
+    headers = {"Location": "where to look from now on"} if route.status in (201, 202) else {}
+    if route.etsi:
+        headers |= {"Version": "that answers"}
+    if route.query == LISTING:
+        headers |= {"Link": "the next page, if there is one"}
+    elif route.etsi and (route.method == "GET" or route.conditional):
+        headers |= {"ETag": "of what is there now"}
+    if headers:
+        reply["headers"] = {name: {"schema": TEXT, "description": why} for name, why in headers.items()}
     replies[str(route.status)] = reply
     if route.again is not None:
         replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
     errors = {*route.errors, 403, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
-              *((400, 413, 415) if route.body else ()), 500}  # fmt: skip
+              *((400, 413, 415) if route.body else ()),
+              *(_ETSI_ERRORS if route.etsi else ()), 414, 500}  # fmt: skip
     for status in sorted(errors):
         content = {PROBLEM: {"schema": ref("Problem")}}
         replies[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
@@ -194,6 +190,7 @@ def _operation(route: Route, authentication: bool) -> Schema:
     parameters += [
         {"name": q.name, "in": "query", "description": q.why, "schema": {"type": q.type}} for q in route.query
     ]
+    parameters += [_VERSION] * route.etsi + [_IF_MATCH] * route.conditional
     if parameters:
         operation["parameters"] = parameters
     if route.body:
@@ -214,7 +211,8 @@ def document(routes: Iterable[Route], version: str, authentication: bool) -> Sch
         "info": {
             "title": "Coven Management Agent",
             "version": version,
-            "description": "VNF packages, VNFs and their lifecycle. Errors are RFC 7807 problem details.",
+            "description": "VNF packages, VNFs and their lifecycle, and ETSI's SOL002 interfaces. "
+                           "Errors are RFC 7807 problem details.",
         },
         "servers": [{"url": "/"}],
         "paths": paths,

@@ -7,11 +7,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
+
+from coven.rest.sol.versions import SERVED
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 ZIP = "application/zip"
 BYTES = "application/octet-stream"
 PROBLEM = "application/problem+json"
@@ -22,6 +26,17 @@ class Query:
     name: str
     why: str
     type: str = "string"
+
+
+#: what lists of the ETSI interfaces take (SOL013 5.2, 5.3, 5.4.2)
+LISTING = (
+    Query("filter", "(OPERATOR,ATTRIBUTE,VALUE)[;...]: only those that match"),
+    Query("all_fields", "with every attribute"),
+    Query("fields", "with these complex attributes, and all that are simple or required"),
+    Query("exclude_fields", "without these complex attributes"),
+    Query("exclude_default", "without the complex attributes that are left out by default"),
+    Query("nextpage_opaque_marker", "the page that a Link header named"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,20 @@ class Route:
     query: tuple[Query, ...] = ()
     errors: tuple[int, ...] = ()
     again: int | None = None  #: the status when it was done already
+
+    @property
+    def interface(self) -> str:
+        """The API that it belongs to: the first part of its path."""
+        return self.path.split("/")[1]
+
+    @property
+    def etsi(self) -> bool:
+        return self.interface in SERVED
+
+    @property
+    def conditional(self) -> bool:
+        """Whether If-Match matters."""
+        return HTTPStatus.PRECONDITION_FAILED in self.errors
 
     @property
     def bottle_path(self) -> str:

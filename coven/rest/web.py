@@ -18,6 +18,7 @@ from itf.mistakes import Kind, Mistake, Refused
 
 CHALLENGE = ("WWW-Authenticate", 'Bearer realm="coven"')
 UPLOADS = "/v1/packages"
+MAX_ADDRESS = 8192  #: characters of a path and its query
 MAX_JSON = 1 << 20  #: bytes of a request's JSON body
 
 
@@ -32,6 +33,13 @@ def body(media: Sequence[str]) -> Any:
     return bottle.request.environ["wsgi.input"]
 
 
+def check_address() -> None:
+    """Raises Refused for an address that is longer than anybody needs."""
+    if (length := len(bottle.request.path) + len(bottle.request.query_string)) > MAX_ADDRESS:
+        mistake = Mistake(file="request", found=f"an address of {length} characters", expected=f"at most {MAX_ADDRESS}")
+        raise Refused(mistake, title="address too long", kind=Kind.TOO_LONG)
+
+
 def check_length(path: str, length: int) -> None:
     """Whether a body of so many bytes is taken there. Raises Refused."""
     most = MAX_ARCHIVE if path == UPLOADS else MAX_JSON
@@ -42,7 +50,7 @@ def check_length(path: str, length: int) -> None:
         )  # fmt: skip
 
 
-def json_body() -> Row:
+def json_body(media: Sequence[str] = (JSON,)) -> Row:
     """The JSON object in the body. Raises Refused for what is none."""
 
     def refused(found: str, line: int | None = None, column: int | None = None) -> Refused:
@@ -59,7 +67,7 @@ def json_body() -> Row:
         return record
 
     check_length("", bottle.request.content_length)
-    data = body((JSON,)).read(MAX_JSON + 1)
+    data = body(media).read(MAX_JSON + 1)
     if len(data) > MAX_JSON:
         raise Refused(
             Mistake(file="request", found=f"more than {MAX_JSON} bytes", expected="a smaller request"),

@@ -35,6 +35,7 @@ from coven.keeper.recovery import Left, recover
 from coven.package.zips import MAX_ARCHIVE
 from coven.rest import web
 from coven.rest.api import Api, application
+from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.serve import tls
 from coven.serve.spool import MOST, SILENT_SECONDS, patient
 from itf.mistakes import Mistake, Refused
@@ -170,6 +171,7 @@ class Options:
     recover: Callable[[Path], Left] = recover
     tls: tuple[str, str] | None = None  #: files of the certificate and its key
     packages: Policy | None = None  #: what is wanted of packages
+    manner: Manner = AS_USUAL  #: of the ETSI interfaces
 
 
 class Agent:
@@ -206,7 +208,7 @@ class Agent:
             ) from None
         self.keepers = Keepers(options.keeper)
         self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
-        self.api = Api(self.lifecycle, self.library, secret)
+        self.api = Api(self.lifecycle, self.library, secret, options.manner)
         self._server: Any = waitress.server.create_server(
             application(self.api), sockets=[self._front.inside if self._front else self.socket],
             threads=THREADS, ident="coven",

@@ -23,7 +23,7 @@ from typing import Any
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
 from coven.base.problem import STATUS, problem
 from coven.package.zips import NO_SPACE, READ_ONLY
@@ -130,7 +130,16 @@ class Unreadable(ErrorTask):
         self.write(body)
 
 
+class Task(WSGITask):
+    """waitress capitalizes the names of headers: Etag. ETSI's specifications and clients write ETag."""
+
+    def build_response_header(self) -> bytes:
+        header: bytes = super().build_response_header()
+        return header.replace(b"\r\nEtag: ", b"\r\nETag: ", 1)
+
+
 class Channel(HTTPChannel):
+    task_class = Task
     error_task_class = Unreadable
     parser_class = Parser
     _heard = 0.0

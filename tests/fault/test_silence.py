@@ -198,11 +198,11 @@ def test_asking_a_vnfc_that_is_down_is_worth_trying_again(tmp_path: Path) -> Non
             os.kill(wait_for(partial(running_again, restarts)), signal.SIGKILL)
         wait_for(lambda: rig.vnfc("one")["state"] == "down")
         with pytest.raises(Refused) as refused:
-            rig.call("configure", vnfc="one", config={})
+            rig.call("configure", configs={"one": {}})
         assert refused.value.kind == Kind.UNAVAILABLE
         with pytest.raises(Refused, match="the VNFC is down") as refused:
             rig.call("request", vnfc="one", name="number", args=[])
         assert refused.value.kind == Kind.UNAVAILABLE
         wait_for(lambda: rig.vnfc("one")["state"] == "running")
-        rig.call("configure", vnfc="one", config={})
+        rig.call("configure", configs={"one": {}})
         assert rig.call("request", vnfc="one", name="number", args=[])["value"] == 7

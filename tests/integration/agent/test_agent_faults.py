@@ -125,7 +125,7 @@ def test_an_agent_that_comes_takes_over_what_the_keeper_says(agent: Agent) -> No
     agent.kill()
     keeper(agent).call("stop")
     config = keeper(agent).call("list")["config"]["a"]
-    keeper(agent).call("configure", vnfc="a", config={**config, "limit": 9})
+    keeper(agent).call("configure", configs={"a": {**config, "limit": 9}})
     agent.start()
     assert states(agent) == ("INSTANTIATED", "STOPPED")
     assert agent.ask("GET", "/v1/vnfs/fw/config")[1]["a"]["limit"] == 9
