@@ -20,11 +20,19 @@ from itf.mistakes import Kind, Mistake, Refused
 
 Row = dict[str, Any]
 
-VERSION = 4
+VERSION = 5
 #: operation states in which an operation is not over (ETSI's LcmOperationStateType)
 UNFINISHED = ("STARTING", "PROCESSING", "FAILED_TEMP", "ROLLING_BACK")
 KEPT_OPERATIONS = 1000
 
+_RIGHTS = """
+CREATE TABLE tokens (
+    name TEXT PRIMARY KEY,
+    digest TEXT,                      -- SHA-256 of the token; null: a client certificate of that name
+    scopes JSON NOT NULL, created TEXT NOT NULL,
+    expires TEXT                      -- null: never
+    );
+"""
 _SCHEMA = """
 CREATE TABLE packages (
     id TEXT PRIMARY KEY,              -- NAME:VERSION
@@ -51,13 +59,14 @@ CREATE TABLE operations (
     started TEXT NOT NULL, changed TEXT NOT NULL);
 CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
     WHERE state IN ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK');
-"""
-_JSON = {"ports", "config", "paths", "errors", "request", "csar"}
+""" + _RIGHTS
+_JSON = {"scopes", "ports", "config", "paths", "errors", "request", "csar"}
 #: from version N to the next one
 _STEPS = {
     1: "ALTER TABLE vnfs ADD COLUMN paths JSON NOT NULL DEFAULT 'null'",
     2: "ALTER TABLE vnfs ADD COLUMN latency TEXT NOT NULL DEFAULT 'normal'",
     3: "ALTER TABLE packages ADD COLUMN csar JSON NOT NULL DEFAULT 'null'",
+    4: _RIGHTS,
 }
 
 
@@ -101,15 +110,17 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
+        self._back_up(file)
         with self.transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
+            version = self._version()
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")
             elif 0 < version < VERSION:
                 for step in range(version, VERSION):
-                    db.execute(_STEPS[step])
+                    for statement in _STEPS[step].split(";\n"):
+                        db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")
             elif version != VERSION:
                 raise Refused(
@@ -119,6 +130,20 @@ class Store:
                     ),
                     title="unknown state",
                 )
+
+    def _version(self) -> int:
+        """Of the schema that the file has; 0: none yet."""
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _back_up(self, file: Path) -> None:
+        """Keep what an older version wrote, beside the file, before it is brought up."""
+        with self._told(writing=True):
+            if not 0 < (version := self._version()) < VERSION:
+                return
+            kept = file.with_name(f"{file.name}.{version}")
+            kept.unlink(missing_ok=True)
+            self._db.execute("VACUUM INTO ?", (str(kept),))
+            kept.chmod(0o600)
 
     def close(self) -> None:
         with self._lock:
@@ -222,6 +247,22 @@ class Store:
     def remove_vnf(self, name: str) -> None:
         with self.transaction() as db:
             db.execute("DELETE FROM vnfs WHERE name = ?", (name,))
+
+    # tokens
+
+    def tokens(self) -> list[Row]:
+        return self._all("SELECT * FROM tokens ORDER BY name")
+
+    def add_token(self, row: Row) -> None:
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO tokens (name, digest, scopes, created, expires) VALUES (?, ?, ?, ?, ?)",
+                (row["name"], row["digest"], json.dumps(row["scopes"]), row["created"], row["expires"]),
+            )
+
+    def remove_token(self, name: str) -> None:
+        with self.transaction() as db:
+            db.execute("DELETE FROM tokens WHERE name = ?", (name,))
 
     # operations
 

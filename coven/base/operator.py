@@ -17,7 +17,10 @@ from itf.mistakes import Mistake, Refused
 
 CONFIG = Path("/etc/coven/coven.yaml")
 SIGNATURES, ANCHORS, READING = "package_signatures", "trust_anchors", "package_reading"
-FIELDS = ("listen", "state", "tls_cert", "tls_key", "libs", SIGNATURES, ANCHORS, READING, control_config.FIELD)
+FIELDS = (
+    "listen", "state", "tls_cert", "tls_key", "tls_client_ca", "libs", SIGNATURES, ANCHORS, READING,
+    control_config.FIELD,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class ServeConfig:
     state: str | None = None  #: folder
     tls_cert: str | None = None  #: file
     tls_key: str | None = None  #: file
+    tls_client_ca: str | None = None  #: file
     libs: frozenset[str] | None = None  #: pkg-config names that C VNFCs may link; None: the default ones
     packages: Policy = field(default_factory=Policy)  #: what is wanted of packages
     control_sockets: dict[str, Address] = field(default_factory=dict)  #: by VNF
@@ -51,11 +55,12 @@ def parse(text: bytes, name: str) -> ServeConfig:
     listen = reader.string(fields.get("listen"), "listen")
     if listen and not listen.rpartition(":")[2].isdigit():
         reader.wrong(fields["listen"], "listen", listen, "HOST:PORT", "for example 127.0.0.1:8080")
-    files = {name: reader.string(fields.get(name), name) or None for name in ("state", "tls_cert", "tls_key")}
+    paths = ("state", "tls_cert", "tls_key", "tls_client_ca")
+    files = {name: reader.string(fields.get(name), name) or None for name in paths}
     for name, path in files.items():
         if path and not Path(path).is_absolute():
             reader.wrong(fields[name], name, path, "an absolute path")
-    for name, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+    for name, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("tls_client_ca", "tls_cert")):
         if files[name] and not files[other]:
             reader.wrong(fields[name], other, "nothing", f"both, {name} and {other}")
     libs = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
 
 from coven.base import tables
@@ -46,6 +48,7 @@ def serve(given: Arguments) -> int:
     from coven.base.operator import serve_config
     from coven.package.csar.verify import anchors
     from coven.rest.sol.exchange import Manner
+    from coven.serve import tls
     from coven.serve.server import HOST, PORT, Options
     from coven.serve.server import serve as serve_here
 
@@ -62,11 +65,54 @@ def serve(given: Arguments) -> int:
     if any(files) and not all(files):
         lacking = "--tls-key" if files[0] else "--tls-cert"
         raise Misuse(Mistake(field=lacking, found="nothing", expected="both, a certificate and its key"))
-    pair = (files[0], files[1]) if files[0] and files[1] else None
+    clients = given.tls_client_ca or config.tls_client_ca
+    if clients and not any(files):
+        raise Misuse(Mistake(field=tls.CLIENTS, found="no TLS", expected=f"{tls.CERTIFICATE}, too"))
+    pair = tls.Files(files[0], files[1], clients) if files[0] and files[1] else None
     return serve_here(
         Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
                 packages=config.packages, manner=Manner(given.vnf, given.strict_versions))
     )
+
+
+def token(given: Arguments) -> int:
+    """Grant, list or revoke tokens."""
+    client = _client(given)
+    if given.action == "list":
+        rows = client.ask("GET", "/v1/tokens")["tokens"]
+        if given.json:
+            _print_json(rows)
+        else:
+            lines = [[row["name"], ", ".join(row["scopes"]), "certificate" if row["certificate"] else "token",
+                      "expired" if row["expired"] else row["expires"] or "never"] for row in rows]  # fmt: skip
+            print(tables.table(["name", "scopes", "by", "expires"], lines) if lines else "no token but the agent's own")
+    elif given.action == "revoke":
+        client.ask("DELETE", f"/v1/tokens/{quote(given.name)}")
+        print(f"{given.name} is revoked")
+    else:
+        body = {"name": given.name, "scopes": given.scope, "certificate": given.certificate}
+        if given.expires is not None:
+            body["seconds"] = given.expires
+        with _secret_file(given.out) if given.out else contextlib.nullcontext(sys.stdout) as out:
+            made = client.ask("POST", "/v1/tokens", body)
+            if made["token"] is not None:
+                print(made["token"], file=out)
+    return 0
+
+
+@contextlib.contextmanager
+def _secret_file(name: str) -> Iterator[TextIO]:
+    """A new file for its owner alone, which is gone again when it was for nothing. Raises Refused."""
+    try:
+        file = open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w")
+    except OSError as error:
+        raise Refused(Mistake.of(error, file=name, field="--out", expected="a file that is not there yet")) from None
+    with file:
+        try:
+            yield file
+        except BaseException:
+            os.unlink(name)
+            raise
 
 
 def doctor(given: Arguments) -> int:
@@ -429,6 +475,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "new": author.new,
     "check": author.check,
     "serve": serve,
+    "token": token,
     "doctor": doctor,
     "clean": clean,
     "pack": packing.pack,

@@ -17,17 +17,21 @@ import bottle
 from coven.agent.health import health
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
+from coven.agent.rights.audit import Audit
+from coven.agent.rights.tokens import Scope
 from coven.agent.store import Row, missing
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.bodies import Body
+from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.openapi import NOTHING, document
 from coven.rest.paths import ServicePathsApi
 from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
+from coven.rest.tokens import TokensApi
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")
@@ -47,16 +51,18 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(ServicePathsApi):
-    """What the routes under /v1 do. `token` None: no authentication (the server allows that on loopback only).
-    `parts`: what answers elsewhere."""
+class Api(ServicePathsApi, TokensApi):
+    """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
-    def __init__(self, lifecycle: Lifecycle, library: Library, token: str | None, manner: Manner = AS_USUAL):
+    def __init__(
+        self, lifecycle: Lifecycle, library: Library, gate: Gate, audit: Audit, manner: Manner = AS_USUAL
+    ):
         self.lifecycle = lifecycle
         self.parts: tuple[Part, ...] = (self, *(part(lifecycle, manner) for part in INTERFACES))
         self.store = lifecycle.store
         self.library = library
-        self.token = token
+        self.gate = gate
+        self.audit = audit
         self._waiters = threading.BoundedSemaphore(WAITERS)
 
     def around(self, entry: Route, call: Callable[[], Any]) -> Any:
@@ -66,14 +72,14 @@ class Api(ServicePathsApi):
 
     @route("GET", "/v1/openapi.json", "This document", reply="Document")
     def openapi(self) -> Row:
-        return document(ROUTES, VERSION, self.token is not None)
+        return document(ROUTES, VERSION, self.gate.tokens is not None)
 
     @route("GET", "/v1/agent", "What answers here", reply="Agent")
     def agent(self) -> Row:
         places = self.lifecycle.places
         return {
             "version": VERSION, "state": str(places.state), "pid": os.getpid(),
-            "authentication": "none" if self.token is None else "token",
+            "authentication": "none" if self.gate.tokens is None else "token",
         }  # fmt: skip
 
     # packages
@@ -86,6 +92,7 @@ class Api(ServicePathsApi):
         "POST",
         "/v1/packages",
         "Take a package in (200: it was there already)",
+        scope=Scope.ONBOARD,
         status=201,
         reply="Package",
         body="Package",
@@ -96,14 +103,15 @@ class Api(ServicePathsApi):
     def add_package(self, body: IO[bytes]) -> Row:
         row, new = self.library.add(body)
         bottle.response.status = HTTPStatus.CREATED if new else HTTPStatus.OK
-        _located(f"/v1/packages/{quote(row['id'])}")
+        web.located(f"/v1/packages/{quote(row['id'])}")
         return _shown_package(row)
 
     @route("GET", "/v1/packages/{id}", "One package, by NAME:VERSION or by NAME", reply="Package")
     def get_package(self, id: str) -> Row:
         return _shown_package(self.library.find(id))
 
-    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507))
+    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507),
+           scope=Scope.ONBOARD)  # fmt: skip
     def delete_package(self, id: str) -> None:
         self.library.remove(id)
 
@@ -124,7 +132,7 @@ class Api(ServicePathsApi):
     )
     def create_vnf(self, body: Row) -> Row:
         row = self.store.add_vnf(body["name"], self.library.find(body["package"])["id"])
-        _located(f"/v1/vnfs/{row['name']}")
+        web.located(f"/v1/vnfs/{row['name']}")
         return self._shown(row)
 
     @route("GET", "/v1/vnfs/{name}", "One VNF", reply="Vnf")
@@ -325,7 +333,7 @@ class Api(ServicePathsApi):
             self._waiters.release()
 
     def _began(self, operation: Row) -> Row:
-        _located(f"/v1/operations/{operation['id']}")
+        web.located(f"/v1/operations/{operation['id']}")
         return _shown_operation(operation)
 
     def _shown(self, vnf: Row) -> Row:
@@ -355,10 +363,6 @@ def _answer(answer: Row) -> Row:
     if isinstance(inner, dict):
         return inner
     return {key: value for key, value in answer.items() if key not in ("id", "ok")}
-
-
-def _located(path: str) -> None:
-    bottle.response.set_header("Location", path)
 
 
 def _positional(args: Row, offered: list[Row]) -> list[Any]:
@@ -429,8 +433,10 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
     def answer(**parameters: str) -> Any:
         bottle.response.status = entry.status
         try:
-            web.check_caller(api.token, bottle.request.get_header)
             web.check_address()
+            caller = web.caller()
+            if entry.scope is not None:
+                admit(caller, entry.scope)
             value = part.around(entry, lambda: handler(**parameters, **_given(entry, schema)))
         except Refused as refused:
             return web.reply_problem(refused)
@@ -443,4 +449,11 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
         bottle.response.content_type = JSON
         return json.dumps(value)
 
-    return answer
+    def audited(**parameters: str) -> Any:
+        answered = answer(**parameters)
+        where = {"location": found} if (found := bottle.response.get_header("Location")) else {}
+        what = f"{entry.method} {bottle.request.path}"
+        api.audit.note(web.who(), web.origin().address, what, bottle.response.status_code, **where)
+        return answered
+
+    return answer if entry.method == "GET" else audited

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from coven.agent.bindings import BACKENDS
-from coven.rest.routes import JSON, LISTING, PROBLEM, Route
+from coven.agent.rights.tokens import Scope
+from coven.rest.routes import FORM, JSON, LISTING, PROBLEM, TOKEN_ENDPOINT, Route
 from coven.rest.schema import (
     ANY,
     COUNT,
@@ -18,6 +19,7 @@ from coven.rest.schema import (
     NULL_TEXT,
     TEXT,
     TIME,
+    TOKEN_NAME,
     Schema,
     mapping,
     record,
@@ -135,6 +137,22 @@ SCHEMAS: Schema = {
             "bytes": COUNT,
         }, ("spi", "chain"), closed=True)),
     }, ("paths",), closed=True),
+    "CreateToken": record({
+        "name": TOKEN_NAME, "scopes": {**several({"enum": [str(each) for each in Scope]}), "minItems": 1},
+        "seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e9, "description": "that it lasts"},
+        "certificate": {**FLAG, "default": False,
+                        "description": "for who presents a client certificate of that common name"},
+    }, ("name", "scopes"), closed=True),
+    "Token": record({
+        "name": TEXT, "scopes": several(TEXT), "created": TIME, "expires": {"anyOf": [TIME, {"type": "null"}]},
+        "certificate": FLAG, "expired": FLAG,
+    }),
+    "Tokens": record({"tokens": several(ref("Token"))}),
+    "NewToken": {"allOf": [ref("Token"), record({"token": NULL_TEXT})]},
+    "AccessTokenRequest": record({
+        "grant_type": {"enum": ["client_credentials"]}, "client_id": TEXT, "client_secret": TEXT, "scope": TEXT,
+    }, ("grant_type",)),
+    "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
     "Document": {"type": "object"},
     **sol.SCHEMAS,
 }  # fmt: skip
@@ -162,6 +180,14 @@ _IF_MATCH: Schema = {
 }  # fmt: skip
 
 
+_SECURITY: Schema = {
+    "token": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"},
+    "oauth2": {"type": "oauth2", "flows": {"clientCredentials": {
+        "tokenUrl": TOKEN_ENDPOINT, "scopes": {str(scope): f"to {scope}" for scope in Scope}}}},
+    "certificate": {"type": "mutualTLS"},
+}  # fmt: skip
+
+
 def _operation(route: Route, authentication: bool) -> Schema:
     replies: Schema = {}
     reply: Schema = {"description": HTTPStatus(route.status).phrase}
@@ -179,7 +205,7 @@ def _operation(route: Route, authentication: bool) -> Schema:
     replies[str(route.status)] = reply
     if route.again is not None:
         replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
-    errors = {*route.errors, 403, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
+    errors = {*route.errors, 403, *((400, 401, 429) if authentication else ()), *((404,) if route.parameters else ()),
               *((400, 413, 415) if route.body else ()),
               *(_ETSI_ERRORS if route.etsi else ()), 414, 500}  # fmt: skip
     for status in sorted(errors):
@@ -193,8 +219,11 @@ def _operation(route: Route, authentication: bool) -> Schema:
     parameters += [_VERSION] * route.etsi + [_IF_MATCH] * route.conditional
     if parameters:
         operation["parameters"] = parameters
+    if authentication:
+        scopes = [] if route.scope is None else [str(route.scope)]
+        operation["security"] = [{name: scopes} for name in _SECURITY] if scopes else []
     if route.body:
-        schema = ref(route.body) if JSON in route.media else {"type": "string", "format": "binary"}
+        schema = ref(route.body) if {JSON, FORM} & set(route.media) else {"type": "string", "format": "binary"}
         operation["requestBody"] = {
             "required": route.body != NOTHING,
             "content": {media: {"schema": schema} for media in route.media},
@@ -219,6 +248,5 @@ def document(routes: Iterable[Route], version: str, authentication: bool) -> Sch
         "components": {"schemas": SCHEMAS},
     }
     if authentication:
-        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        made["security"] = [{"token": []}]
+        made["components"]["securitySchemes"] = _SECURITY
     return made

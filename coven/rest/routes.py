@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from coven.agent.rights.tokens import Scope
 from coven.rest.sol.versions import SERVED
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,7 +19,9 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 ZIP = "application/zip"
 BYTES = "application/octet-stream"
+FORM = "application/x-www-form-urlencoded"
 PROBLEM = "application/problem+json"
+TOKEN_ENDPOINT = "/oauth2/token"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Route:
     query: tuple[Query, ...] = ()
     errors: tuple[int, ...] = ()
     again: int | None = None  #: the status when it was done already
+    scope: Scope | None = None  #: that who asks must have; None: the method sees to that itself
 
     @property
     def interface(self) -> str:
@@ -90,16 +94,18 @@ def route(
     query: tuple[Query, ...] = (),
     errors: tuple[int, ...] = (),
     again: int | None = None,
+    scope: Scope | None = Scope.OPERATE,
 ) -> Callable[[F], F]:
-    """Say of a method which route it answers.
+    """Say of a method which route it answers. `scope`: for GET reading is enough, unless it is another.
 
     It is called with the path's parameters; with `body`: the JSON object, or the file of another media type; and where
     `judged`, with `mistakes`: what the body's schema found, which is left out of `body`.
     """
 
     def enter(function: F) -> F:
+        needs = Scope.READ if method == "GET" and scope == Scope.OPERATE else scope
         function.__dict__["route"] = Route(
-            method, path, function.__name__, summary, status, reply, body, media, judged, query, errors, again
+            method, path, function.__name__, summary, status, reply, body, media, judged, query, errors, again, needs
         )
         return function
 

@@ -21,6 +21,10 @@ NAME: Schema = {
 NEW_NAME: Schema = {
     **NAME, "not": {"enum": sorted(RESERVED_NAMES)}, "description": f"{NAME['description']}; not a reserved word",
 }  # fmt: skip
+TOKEN_NAME: Schema = {
+    "type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._@ -]{0,63}$",
+    "description": "a letter or digit, then at most 63 letters, digits, ., _, @, - or spaces",
+}  # fmt: skip
 #: Linux: IFNAMSIZ is 16 with the NUL; no slash, no space
 INTERFACE: Schema = {
     "type": "string", "pattern": r"^[^\s/:]{1,15}$", "not": {"enum": [".", ".."]},
