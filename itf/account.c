@@ -47,8 +47,24 @@ static bool place_used(const struct forwarder *fw, unsigned place)
 	return true;
 }
 
+/* A packet at a hop follows the wiring in force from now on. False: it has no way there, as at a hop that goes. */
+static bool move_over(struct forwarder *fw, uint32_t ref)
+{
+	struct frame_private *priv = &fw->fabric.frames.priv[ref];
+	const struct wiring *w = fw->fabric.wiring[fw->fabric.epoch & 1];
+	unsigned hop = fw->fabric.frames.owner[ref] & (SEG_HOPS - 1);
+	uint8_t graph = priv->graph < SEG_GRAPHS ? w->graph_was[priv->graph] : UINT8_MAX;
+	if (graph >= w->graphs || w->next[graph][hop][0] == STAGE_NONE)
+		graph = w->emit_graph[hop][priv->port]; /* as if the VNFC had made it */
+	if (graph >= w->graphs)
+		return false;
+	priv->graph = fw->fabric.frames.record[ref].graph = graph;
+	priv->epoch = (uint16_t)fw->fabric.epoch;
+	return true;
+}
+
 /* Packets follow the wiring they came in under. One that a VNFC holds for long would keep a slot from being
- * written again, so after a while what is left is moved over: graphs keep their numbers. */
+ * written again, so after a while what is left is moved over. */
 static void account_epochs(struct forwarder *fw)
 {
 	struct frames *f = &fw->fabric.frames;
@@ -59,9 +75,7 @@ static void account_epochs(struct forwarder *fw)
 	for (uint32_t i = 0; i < f->count; i++) {
 		if ((f->owner[i] & 0xff00) != OWNER_HOP || f->priv[i].epoch == (uint16_t)fw->fabric.epoch)
 			continue;
-		if (late)
-			f->priv[i].epoch = (uint16_t)fw->fabric.epoch;
-		else
+		if (!late || !move_over(fw, i))
 			old = true;
 	}
 	if (!old)

@@ -141,7 +141,7 @@ static void take_up_hop(struct forwarder *fw, unsigned n, const struct hop_wirin
 	}
 	if (s->generation == wanted && w->state != HOP_DOWN)
 		return;
-	bool swap = s->generation != 0 && s->generation == w->previous && w->state == HOP_UP;
+	bool swap = s->generation != 0 && s->generation == w->previous;
 	if (swap) {
 		swap_begin(fw, n);
 	} else if (s->generation != 0) {
@@ -208,6 +208,26 @@ static uint32_t main_line(const struct wiring *w, unsigned port)
 		}
 	}
 	return hops;
+}
+
+/* A wiring that says so waits until what is on its way by the one before has left: then nothing overtakes. Not for
+ * what VNFCs hold. */
+bool control_must_wait(struct forwarder *fw)
+{
+	struct fabric *fabric = &fw->fabric;
+	uint32_t epoch = cell_load(&fabric->config->epoch);
+	if (epoch == fabric->epoch || fabric->epoch == 0 || !fabric->wiring[epoch & 1]->barrier) {
+		fw->wait_until = 0;
+		return false;
+	}
+	if (fw->wait_until == 0)
+		fw->wait_until = fabric->frames.now + STALL_NS;
+	if (fabric->frames.now < fw->wait_until)
+		for (unsigned n = 0; n < SEG_HOPS; n++)
+			if (hop_is_working(&fw->hops[n]) || hop_is_working(&fw->previous[n]))
+				return true;
+	fw->wait_until = 0;
+	return false;
 }
 
 void control_take_up(struct forwarder *fw)

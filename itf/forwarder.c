@@ -63,7 +63,8 @@ static unsigned live_turn(struct forwarder *fw, bool *waiting)
 			continue;
 		bool hold = held_back(fw, n);
 		*waiting = *waiting || hold;
-		unsigned brought = s->ops->poll(s, hold || fabric->draining ? 0 : PORT_BUDGET);
+		bool shut = hold || fabric->draining || fw->wait_until != 0;
+		unsigned brought = s->ops->poll(s, shut ? 0 : PORT_BUDGET);
 		fabric->pressed = fabric->pressed || brought == PORT_BUDGET;
 		moved += brought;
 	}
@@ -81,7 +82,8 @@ static bool arm(struct forwarder *fw)
 			continue;
 		s->ops->arm(s, &stage_ready);
 		/* a port that waits for a hop, or for the end, has no say */
-		if (id < STAGE_HOP && (fw->fabric.draining || fw->fabric.capture || held_back(fw, id)))
+		bool shut = fw->fabric.draining || fw->fabric.capture || fw->wait_until != 0;
+		if (id < STAGE_HOP && (shut || held_back(fw, id)))
 			continue;
 		ready = ready || stage_ready;
 	}
@@ -97,7 +99,8 @@ static int timeout_ms(struct forwarder *fw, bool waiting)
 		until = fw->publish_at;
 	if (fw->swapping & ~fw->swapped && until > now + 20000000)
 		until = now + 20000000; /* then its packets have waited long enough */
-	if (fw->fabric.draining && fw->fabric.header->state != FORWARDER_DONE && until > now + 1000000)
+	bool draining = fw->fabric.draining && fw->fabric.header->state != FORWARDER_DONE;
+	if ((draining || fw->wait_until != 0) && until > now + 1000000)
 		until = now + 1000000;
 	if (waiting && until > now + 5000000)
 		until = now + 5000000;
@@ -115,7 +118,7 @@ static int timeout_ms(struct forwarder *fw, bool waiting)
 static void sleep_until_work(struct forwarder *fw, bool waiting)
 {
 	struct epoll_event events[SEG_PORTS];
-	bool hops_only = waiting || fw->fabric.capture || fw->fabric.draining;
+	bool hops_only = waiting || fw->fabric.capture || fw->fabric.draining || fw->wait_until != 0;
 	if (!arm(fw)) {
 		fw->fabric.header->loops_idle++;
 		int n = epoll_wait(hops_only ? fw->sleep_hops : fw->sleep_all, events, SEG_PORTS,
@@ -216,7 +219,8 @@ static void run(struct forwarder *fw)
 	struct fabric *fabric = &fw->fabric;
 	uint64_t end_by = UINT64_MAX;
 	for (;;) {
-		if (rewired(fabric))
+		bool late = rewired(fabric) && control_must_wait(fw);
+		if (!late && rewired(fabric))
 			control_take_up(fw);
 		unsigned moved = 0;
 		bool waiting = false, more = true;
@@ -243,7 +247,8 @@ static void run(struct forwarder *fw)
 				break;
 		} else if (fabric->woke && moved <= FEW && !fabric->capture) {
 			give_way(fw);
-		} else if (moved == 0 && !rewired(fabric)) { /* housekeeping may have read the call to look */
+		} else if (moved == 0 && (late || !rewired(fabric))) {
+			/* housekeeping may have read the call to look */
 			sleep_until_work(fw, waiting);
 		}
 	}

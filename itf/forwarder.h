@@ -8,6 +8,8 @@
 #define ITF_FORWARDER_H
 #include "stage.h"
 
+static const uint64_t STALL_NS = 20000000; /* what does not move keeps others waiting no longer than this */
+
 struct pending { /* descriptors that came ahead of the wiring that names them */
 	uint32_t generation;
 	unsigned count;
@@ -35,6 +37,7 @@ struct forwarder {
 	bool dirty;	 /* something moved since the last publication */
 	uint32_t report; /* number of the report that the keeper waits for, 0 none */
 	uint64_t publish_at, account_at, drain_until, switched_at;
+	uint64_t wait_until; /* a wiring waits for the packets of the one before until then; 0: none does */
 	uint64_t crowded_until,
 		crowded_ns;   /* other work wants this core: until when that is believed, and for how long */
 	uint64_t last_packet; /* capture mode: time of the last packet read */
@@ -46,6 +49,7 @@ int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops);
 /* control.c: read what the keeper sent; take up a new wiring. */
 void control_read(struct forwarder *fw);
 void control_take_up(struct forwarder *fw);
+bool control_must_wait(struct forwarder *fw);
 void control_say(struct forwarder *fw, unsigned kind, unsigned index, unsigned generation, const char *text);
 void control_close(struct forwarder *fw);
 
@@ -85,4 +89,5 @@ void hop_salvage(struct forwarder *fw, struct stage *hop, unsigned lost_reason);
 
 void hop_follow(struct stage *hop, struct stage *before);
 uint32_t hop_has(struct stage *hop);
+bool hop_is_working(struct stage *hop);
 #endif

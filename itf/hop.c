@@ -13,8 +13,6 @@
 enum { SPARES_FIRST = 64, SPARES_BUSY = 512 }; /* must stay within segment.py's SPARES */
 enum { PREFETCH = 4 };
 
-static const uint64_t STALL_NS = 20000000; /* a hop that does not move holds ports up no longer than this */
-
 static const struct hop_wiring *wired(const struct stage *s)
 {
 	return &s->fabric->wiring[s->fabric->epoch & 1]->hop[s->number];
@@ -468,6 +466,13 @@ uint32_t hop_has(struct stage *s)
 {
 	struct hop *hop = s->self;
 	return hop != NULL ? hop->has : 0;
+}
+
+/* Has it packets that it does not hold? */
+bool hop_is_working(struct stage *s)
+{
+	struct hop *hop = s->self;
+	return hop != NULL && hop->has > cell_load(&hop->header->held);
 }
 
 const struct stage_ops hop_stage = {

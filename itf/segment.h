@@ -437,7 +437,8 @@ struct wiring {
 	uint32_t epoch;
 	uint32_t ports, hops, graphs, rules; /* highest number used + 1 */
 	uint32_t lockstep; /* capture mode: one packet at a time through a graph that joins */
-	uint32_t reserved[2];
+	uint32_t barrier;  /* what is on its way by the epoch before leaves first, 20 ms at most */
+	uint32_t reserved;
 	struct port_wiring port[SEG_PORTS];
 	struct hop_wiring hop[SEG_HOPS];
 	struct rule rule[SEG_RULES];
@@ -457,6 +458,7 @@ struct wiring {
 	uint8_t graph_aware[SEG_GRAPHS]; /* every VNFC in it is NSH-aware */
 	uint16_t graph_exit[SEG_GRAPHS]; /* stage id where its first outputs lead to in the end */
 	uint8_t encap_ttl[SEG_RULES];	 /* what `encap` begins with, 0: the default */
+	uint8_t graph_was[SEG_GRAPHS];	 /* graph of the epoch before -> graph, 255 none */
 };
 
 struct config_header {

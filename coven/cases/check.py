@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coven.cases.runner import TESTS, descriptors_of, find_cases
-from coven.keeper import hosting
 from coven.keeper.hosts.build import Builds
 from coven.keeper.journal import JOURNAL, Journal
+from coven.keeper.life import hosting
+from coven.keeper.life.trial import Trial
 from coven.keeper.plan import Plan
-from coven.keeper.trial import Trial
 from coven.package.archive import is_zip, opened
 from coven.package.chains import Graph
 from coven.package.csar.advice import strict_mistakes

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+PLATFORM = "keeper"  #: the part that speaks of the whole VNF
 LINES_KEPT = 1000  #: of each part, in memory
 LINES_A_SECOND = 100  #: of each part; what is more is counted
 LINE_BYTES = 4096

@@ -19,15 +19,16 @@ from typing import Any
 
 from coven.base.folder_lock import hold
 from coven.base.plain import parse
-from coven.keeper import hosting, journal
+from coven.keeper import journal
 from coven.keeper.events import Events
-from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
+from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess, State
 from coven.keeper.journal import JOURNAL
-from coven.keeper.logs import Logs
+from coven.keeper.life import hosting
+from coven.keeper.life.reconfigure import reconfigure
+from coven.keeper.life.vnf import Vnf
+from coven.keeper.logs import PLATFORM, Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
-from coven.keeper.reconfigure import reconfigure
-from coven.keeper.vnf import PLATFORM, Vnf
 from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
@@ -54,9 +55,9 @@ def fault(problem: Exception) -> Mistake:
 
 def _running(host: HostProcess, field: str, title: str) -> None:
     """Raises Refused when there is nobody to ask."""
-    if host.state == "running":
+    if host.state == State.RUNNING:
         return
-    soon = host.state in ("starting", "down")
+    soon = host.state in (State.STARTING, State.DOWN)
     raise Refused(
         Mistake(field=field, found=f"the VNFC is {host.state}", expected="a running VNFC",
                 remedy="try again in a moment" if soon else "coven start brings it back"),
@@ -156,7 +157,7 @@ class Keeper:
         self.logs = logs
         self.clients: set[Client] = set()
         self.events = Events(f"{os.getpid()}.{journal.start_time(os.getpid())}")
-        vnf.on_port_back = lambda port, interface: self.events.add(port=port, interface=interface)
+        vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "status": self._status,
@@ -166,7 +167,7 @@ class Keeper:
             "configure": self._configure,
             "paths": self._paths,
             "ping": lambda request, reply: reply(
-                {"ok": True, "state": vnf.state, "forwarder": vnf.forwarder_watch.state}
+                {"ok": True, "state": vnf.state, "forwarder": vnf.forwarder.watch.state}
             ),
             "list": self._list,
             "request": self._request,
@@ -232,7 +233,7 @@ class Keeper:
                 answer = refusal([mistake], Kind.UNAVAILABLE)
             reply(answer)
 
-        self.vnf.reports.ask(complete)
+        self.vnf.forwarder.reports.ask(complete)
 
     def _host(self, request: dict[str, Any]) -> HostProcess:
         name = request.get("vnfc")
@@ -255,12 +256,12 @@ class Keeper:
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
         """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""
-        table, segment = self.vnf.wiring.service_paths, self.vnf.segment
+        table, segment = self.vnf.forwarder.wiring.service_paths, self.vnf.forwarder.segment
         if request.get("paths") is None:
             reply({"ok": True, "paths": table.document(segment)})
             return
         table.replace(request["paths"], segment)
-        self.vnf.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
+        self.vnf.forwarder.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
 
     def _list(self, request: dict[str, Any], reply: Reply) -> None:
         hosts = [self._host(request)] if request.get("vnfc") is not None else list(self.vnf.hosts.values())
@@ -377,9 +378,7 @@ def keep(directory: Path) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="coven.keeper", description="Holds one running VNF. Started by Coven."
-    )
+    parser = argparse.ArgumentParser(prog="coven.keeper", description="Holds one running VNF. Started by Coven.")
     parser.add_argument("--directory", type=Path, required=True, help="the folder with plan.json")
     arguments = parser.parse_args()
     try:
@@ -394,4 +393,3 @@ def main() -> int:
             raise
         say(refusal([Mistake.of(problem)]))
     return 1
-

@@ -15,9 +15,9 @@ from pathlib import Path
 from coven.base import tables
 from coven.cases.packets import ETHERNET, Packet, write_captures
 from coven.cases.runner import descriptors_of
+from coven.keeper.life.status import not_accounted
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan, PortPlan
-from coven.keeper.status import not_accounted
 from coven.package.descriptor import load
 from coven.package.languages import operator_libs
 from coven.run.folder import make_folder

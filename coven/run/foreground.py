@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coven.keeper import hosting
 from coven.keeper.hosts.build import Builds
 from coven.keeper.journal import JOURNAL, Journal
+from coven.keeper.life import hosting
+from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan, PortPlan
-from coven.keeper.vnf import Vnf
 from coven.package.descriptor import load
 from coven.package.languages import operator_libs
 from coven.run.folder import make_folder, remove_folder
@@ -47,9 +47,7 @@ class Foreground:
 
     def __enter__(self) -> Foreground:
         try:
-            self.vnf = hosting.instantiate(
-                self.plan, self.loop, self.journal, self.logs, self._progress, self.builds
-            )
+            self.vnf = hosting.instantiate(self.plan, self.loop, self.journal, self.logs, self._progress, self.builds)
         except BaseException:
             self._forget()
             raise
@@ -74,7 +72,7 @@ class Foreground:
         self.loop.run_until(lambda: bool(answers) or ended())
         if answers and answers[0]:
             raise Refused(answers[0], title="not started")
-        self.loop.run_until(lambda: ended() or self.vnf.done or self._failed())
+        self.loop.run_until(lambda: ended() or self.vnf.forwarder.done or self._failed())
         self.vnf.quiesce()
 
     def _failed(self) -> bool:
@@ -92,9 +90,7 @@ class Foreground:
             return True
 
         if not self.loop.run_until(readable, STATISTICS_SECONDS):
-            raise Refused(
-                Mistake(found="the forwarder's figures stay half-written"), title="failed"
-            )
+            raise Refused(Mistake(found="the forwarder's figures stay half-written"), title="failed")
         return figures[0]
 
 
@@ -116,9 +112,7 @@ def run_captures(
         package=descriptor.parent,
         descriptor=descriptor.name,
         build=make_folder() / "build",
-        ports={
-            name: PortPlan("pcap", None, each.get("read"), each.get("write")) for name, each in ports.items()
-        },
+        ports={name: PortPlan("pcap", None, each.get("read"), each.get("write")) for name, each in ports.items()},
         instance="test",
         config=dict(set),
         seed=seed,

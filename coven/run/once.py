@@ -13,9 +13,10 @@ from typing import Any
 from coven.base.problem import Misuse
 from coven.base.report import report
 from coven.base.terminal import width
+from coven.keeper.hosts.process import State
+from coven.keeper.life.status import not_accounted
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
-from coven.keeper.status import not_accounted
 from coven.run.foreground import Foreground
 from coven.run.options import EXPLAINED
 from coven.run.tracing import Explanation
@@ -34,7 +35,7 @@ def run_once(
     the first packet. Raises Refused."""
     with Foreground(plan, loop, echo=True) as run:
         if not plan.capture:
-            for name, facts in run.vnf.facts.items():
+            for name, facts in run.vnf.ports.facts.items():
                 print(f"{name}: {facts.interface} ({facts.backend}: {facts.why})", file=sys.stderr)
             print("forwarding; Ctrl-C ends", file=sys.stderr)
         if arguments.debug is not None:
@@ -43,7 +44,7 @@ def run_once(
         with _explained(run, arguments):
             run.forward(ended)
         status = run.status()
-        failed = any(host.state == "failed" for host in run.vnf.hosts.values())
+        failed = any(host.state == State.FAILED for host in run.vnf.hosts.values())
     if arguments.json != Path("-"):
         print(report(status), file=sys.stderr if arguments.piped else sys.stdout)
     if arguments.json is not None:

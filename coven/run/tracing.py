@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from agents.explain import Explainer
+from coven.keeper.life.vnf import Vnf
 from coven.keeper.loop import Loop
-from coven.keeper.vnf import Vnf
 from itf.segment import REASONS, C, Trace
 
 SLOTS = 1 << 15  #: records, 4 MB
@@ -32,7 +32,7 @@ class Explanation:
             list(vnf.descriptor.ports), outputs, self._reason, PLATFORM, width=width, patient=vnf.capture
         )
         loop.read(self._bell, self._rung)
-        vnf.trace_to(self._trace, self._bell)
+        vnf.forwarder.trace_to(self._trace, self._bell)
 
     @property
     def packets(self) -> int:

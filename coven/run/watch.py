@@ -1,8 +1,8 @@
 """`coven run --watch`: on save check, swap, keep running.
 
 Each version that is run is a copy of the package, so that what is being edited never reaches a VNFC by halves. With
-interfaces, VNFCs whose sources changed are swapped without losing a packet (`coven.keeper.swap`); another descriptor
-starts the VNF anew. With captures the run begins again. A version with a mistake changes nothing.
+interfaces, VNFCs whose sources changed are swapped without losing a packet (`coven.keeper.hosts.swap`); another
+descriptor starts the VNF anew. With captures the run begins again. A version with a mistake changes nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from coven.base.inotify import Inotify
-from coven.keeper import hosting
+from coven.keeper.life import hosting
+from coven.keeper.life.vnf import Vnf
 from coven.keeper.loop import Loop, Timer
 from coven.keeper.plan import Plan
-from coven.keeper.vnf import Vnf
 from coven.package.descriptor import Descriptor, load
 from coven.package.languages import operator_libs
 from coven.run.folder import make_folder
@@ -105,7 +105,7 @@ class Session:
         self._versions = 1
 
     def changed(self) -> None:
-        if self.vnf.swaps:  # one version after the other
+        if self.vnf.hosts.swaps:  # one version after the other
             self.vnf.loop.later(QUIET_SECONDS, self.changed)
             return
         self._versions += 1
@@ -150,7 +150,7 @@ class Session:
                 say(warning.as_warning())
             host = hosting.host(plan, vnfc, confinement, self.vnf, ready[vnfc.name],
                                 self.vnf.hosts[vnfc.name].config, f"{self._versions}.")  # fmt: skip
-            self.vnf.swap(host, self._answer(said, vnfc.name))
+            self.vnf.hosts.swap(host, self._answer(said, vnfc.name))
 
     def _answer(self, said: str, name: str) -> Callable[[list[Mistake]], None]:
         def answered(mistakes: list[Mistake]) -> None:
@@ -162,9 +162,7 @@ class Session:
         return answered
 
 
-def watch(
-    plan: Plan, label: str, arguments: argparse.Namespace, loop: Loop, ending: Callable[[], bool]
-) -> int:
+def watch(plan: Plan, label: str, arguments: argparse.Namespace, loop: Loop, ending: Callable[[], bool]) -> int:
     """Run version after version of a package until `ending`; the last run's exit status. Raises OSError."""
     package = Package(plan, label)
     saved: list[bool] = []
@@ -191,9 +189,7 @@ def watch(
             try:
                 descriptor = package.load(folder / "package")
                 version = replace(plan, package=folder / "package", libs=operator_libs(descriptor))
-                outcome = run_once(
-                    version, arguments, loop, lambda: ending() or any(s.anew for s in sessions), ready
-                )
+                outcome = run_once(version, arguments, loop, lambda: ending() or any(s.anew for s in sessions), ready)
             except Refused as refused:
                 outcome = FAILED
                 print(refused, file=sys.stderr)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coven.keeper.status import not_accounted
+from coven.keeper.life.status import not_accounted
 from coven.run.foreground import run_captures
 from tests.rigs.packages import FORWARD_C, package
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from coven.keeper.forwarder.wiring import Wiring, same_topology
 from coven.keeper.loop import Loop
-from itf.segment import C, Config, Forwarder, ffi
+from itf.segment import Config, Forwarder, ffi
 
 OLD_SECONDS = 0.05  #: how often to look whether the last packet of an old way is gone
 
@@ -30,9 +30,7 @@ class _Move:
 class Epochs:
     """`kick` tells the forwarder to look."""
 
-    def __init__(
-        self, wiring: Wiring, config: Config, forwarder: Forwarder, loop: Loop, kick: Callable[[], None]
-    ):
+    def __init__(self, wiring: Wiring, config: Config, forwarder: Forwarder, loop: Loop, kick: Callable[[], None]):
         self.wiring = wiring
         self.config = config
         self.forwarder = forwarder
@@ -40,13 +38,16 @@ class Epochs:
         self.kick = kick
         self._moving: _Move | None = None
         self._next: list[Done] | None = None
+        self._barrier = False
 
     @property
     def epoch(self) -> int:
         return int(self.config.head.epoch)
 
-    def move(self, done: Done = lambda errors: None) -> None:
-        """Put what `wiring` says now in force; `done` is called when the forwarder has taken it up."""
+    def move(self, done: Done = lambda errors: None, barrier: bool = False) -> None:
+        """Put what `wiring` says now in force; `done` is called when the forwarder has taken it up. `barrier`: it is
+        another topology, made of the one before by `Wiring.take_over`: packets of that one leave first."""
+        self._barrier = self._barrier or barrier
         if self._next is None:
             self._next = []
         self._next.append(done)
@@ -59,11 +60,12 @@ class Epochs:
         slot = self.config.slot(epoch)
         wanted = ffi.new("struct wiring *")
         self.wiring.fill(wanted, epoch)
+        wanted.barrier = self._barrier
         if epoch > 2 and self.forwarder.head.oldest_epoch < self.epoch and not same_topology(slot, wanted):
             self.loop.later(OLD_SECONDS, self._try)
             return
         ffi.memmove(slot, wanted, ffi.sizeof("struct wiring"))
-        self._moving, self._next = _Move(epoch, self._next), None
+        self._moving, self._next, self._barrier = _Move(epoch, self._next), None, False
         self.config.head.epoch = epoch
         self.kick()
 
@@ -82,13 +84,3 @@ class Epochs:
         for done in move.done:
             done(move.errors)
         self._try()
-
-
-def stage_name(stage: int, wiring: Wiring) -> str:
-    """A port's or VNFC's name, out of a stage id."""
-    ports, vnfcs = list(wiring.ports), list(wiring.hops)
-    if C.STAGE_PORT <= stage < C.STAGE_PORT + len(ports):
-        return ports[stage - C.STAGE_PORT]
-    if C.STAGE_HOP <= stage < C.STAGE_HOP + len(vnfcs):
-        return vnfcs[stage - C.STAGE_HOP]
-    return "forwarder"

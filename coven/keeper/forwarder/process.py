@@ -43,9 +43,7 @@ class ForwarderProcess:
     def pid(self) -> int | None:
         return self.process.pid if self.process else None
 
-    def start(
-        self, pool: Pool, forwarder: Forwarder, config: Config, ahead: Callable[[], None] = lambda: None
-    ) -> None:
+    def start(self, pool: Pool, forwarder: Forwarder, config: Config, ahead: Callable[[], None] = lambda: None) -> None:
         """`ahead` sends what must be there before the process looks at the wiring. Raises OSError if the
         program cannot be started."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)

@@ -51,9 +51,7 @@ class ServicePaths:
         """A counter for each path: its own for as long as it is there. Returns those that are new."""
         wanted = [(path.spi, path.si) for path in self.paths]
         self._counters = {place: n for place, n in self._counters.items() if place in set(wanted)}
-        free = sorted(
-            set(range(C.SEG_PATHS)) - set(self._counters.values()), key=lambda n: (n in self._base, n)
-        )
+        free = sorted(set(range(C.SEG_PATHS)) - set(self._counters.values()), key=lambda n: (n in self._base, n))
         new = []
         for place in wanted:
             if place not in self._counters:
@@ -78,6 +76,14 @@ class ServicePaths:
         """Take another path table over, as a document says it. Raises Refused with every mistake, then the
         old one stays."""
         self.paths = self._read(wanted)
+        self._count_anew(forwarder)
+
+    def take_over(self, old: ServicePaths, forwarder: Forwarder) -> None:
+        """Count on what paths of the same place have counted there."""
+        self._counters, self._base = dict(old._counters), dict(old._base)
+        self._count_anew(forwarder)
+
+    def _count_anew(self, forwarder: Forwarder) -> None:
         for number in self._number():
             cell = forwarder.head.nsh_path[number]
             self._base[number] = (int(cell.packets), int(cell.bytes))
@@ -142,9 +148,7 @@ class ServicePaths:
                 ffi.memmove(cell.context, path.context, len(path.context))
 
     def _fill_next_hops(self, slot: Any) -> None:
-        hops = sorted(
-            self.descriptor.next_hops, key=lambda hop: (place_in_path(hop.spi, hop.si), hop.si is None)
-        )
+        hops = sorted(self.descriptor.next_hops, key=lambda hop: (place_in_path(hop.spi, hop.si), hop.si is None))
         slot.next_hops = len(hops)
         for cell, hop in zip(slot.next_hop, hops, strict=False):
             cell.spi_si, cell.transport = place_in_path(hop.spi, hop.si), _TRANSPORTS[hop.transport]

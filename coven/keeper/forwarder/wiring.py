@@ -15,7 +15,7 @@ from coven.package.chains import Bypass, Drop, Graph, Way
 from coven.package.descriptor import Descriptor, Rule
 from coven.package.filters import Match, compile_match
 from itf.mistakes import Mistake, Refused
-from itf.segment import REASONS, C, ffi, put_text
+from itf.segment import REASONS, C, Forwarder, ffi, put_text
 
 QUOTA_LEAST = 2048  #: frames that a hop may have at once, at least
 QUOTA_SPARE = 512  #: beyond what it may hold
@@ -77,11 +77,15 @@ class Wiring:
         self.lockstep = joins(descriptor, read, written)
         self.ports = {name: PortState() for name in descriptor.ports}
         self.hops = {name: HopState() for name in descriptor.vnfcs}
+        #: hops that the descriptor has no more, until their processes have ended: by number, with the VNFC's name
+        self.leaving: dict[int, tuple[str, HopState]] = {}
         self._graphs = [
             (chain_number, ingress, way)
             for chain_number, chain in enumerate(descriptor.chains.values())
             for ingress, way in chain.graphs.items()
         ]
+        #: the graphs of the wiring before, by their numbers there: what they are now
+        self._were = list(range(len(self._graphs)))
 
     # rules
 
@@ -111,8 +115,10 @@ class Wiring:
             if found > most:
                 mistakes.append(
                     Mistake(
-                        file=self.descriptor.file, field="classifier", found=f"{found} {what}",
-                        expected=f"at most {most}"
+                        file=self.descriptor.file,
+                        field="classifier",
+                        found=f"{found} {what}",
+                        expected=f"at most {most}",
                     )
                 )
         if mistakes:
@@ -130,23 +136,35 @@ class Wiring:
     def _other(self, port: str) -> str:
         return next((name for name in self.descriptor.ports if name != port), port)
 
+    def take_over(self, old: Wiring, forwarder: Forwarder) -> None:
+        """Be what `old` becomes: ports and hops of the same name are as they stand there."""
+        self.ports.update({name: state for name, state in old.ports.items() if name in self.ports})
+        self.hops.update({name: state for name, state in old.hops.items() if name in self.hops})
+        self.leaving = old.leaving
+        self.service_paths.take_over(old.service_paths, forwarder)
+        chains = list(self.descriptor.chains), list(old.descriptor.chains)
+        new = {(chains[0][chain], ingress): number for number, (chain, ingress, _) in enumerate(self._graphs)}
+        self._were = [new.get((chains[1][chain], ingress), NO_GRAPH) for chain, ingress, _ in old._graphs]
+
     # filling
 
     def fill(self, slot: Any, epoch: int) -> None:
         """Write everything into a `struct wiring` that nobody follows."""
         ffi.buffer(slot, ffi.sizeof("struct wiring"))[:] = bytes(ffi.sizeof("struct wiring"))
         slot.epoch = epoch
-        slot.ports, slot.hops = len(self.ports), len(self.hops)
+        slot.ports = 1 + max((port.number for port in self.descriptor.ports.values()), default=-1)
+        slot.hops = 1 + max([vnfc.number for vnfc in self.descriptor.vnfcs.values()] + list(self.leaving), default=-1)
         slot.graphs, slot.lockstep = len(self._graphs), int(self.lockstep)
         self._fill_ports(slot)
         self._fill_hops(slot)
         self._fill_graphs(slot)
         self._fill_rules(slot)
         self.service_paths.fill(slot, self._graphs)
+        ffi.memmove(slot.graph_was, bytes(self._were).ljust(C.SEG_GRAPHS, bytes([NO_GRAPH])), C.SEG_GRAPHS)
 
     def _fill_ports(self, slot: Any) -> None:
-        for number, (name, state) in enumerate(self.ports.items()):
-            cell = slot.port[number]
+        for name, port in self.descriptor.ports.items():
+            cell, state = slot.port[port.number], self.ports[name]
             put_text(cell.name, name)
             cell.kind, cell.generation = state.kind, state.generation
             cell.mtu, cell.ifindex, cell.queues = state.mtu, state.ifindex, state.queues
@@ -158,14 +176,25 @@ class Wiring:
                 cell.parameter[i] = value
 
     def _fill_hops(self, slot: Any) -> None:
-        for number, (name, vnfc) in enumerate(self.descriptor.vnfcs.items()):
-            cell, state = slot.hop[number], self.hops[name]
-            put_text(cell.name, name)
-            cell.state, cell.generation, cell.lost_reason = state.state, state.generation, state.lost_reason
-            cell.previous = state.previous
+        for number, (name, state) in self.leaving.items():
+            self._fill_hop(slot.hop[number], name, state)
+        for name, vnfc in self.descriptor.vnfcs.items():
+            cell = slot.hop[vnfc.number]
+            self._fill_hop(cell, name, self.hops[name])
             cell.quota, cell.queue_max = quota(vnfc.hold_max), QUEUE_MOST
             cell.on_failure, cell.outputs = _ON_FAILURE[vnfc.on_failure], len(vnfc.outputs)
             cell.aware = int(vnfc.nsh == "aware")
+
+    @staticmethod
+    def _fill_hop(cell: Any, name: str, state: HopState) -> None:
+        put_text(cell.name, name)
+        cell.state, cell.generation, cell.lost_reason = state.state, state.generation, state.lost_reason
+        cell.previous = state.previous
+
+    def stage_name(self, stage: int) -> str:
+        """A port's or VNFC's name, out of a stage id."""
+        named = {self._stage(name): name for name in [*self.descriptor.ports, *self.descriptor.vnfcs]}
+        return named.get(stage, "forwarder")
 
     def _stage(self, name: str) -> int:
         if name in self.descriptor.vnfcs:
@@ -266,7 +295,16 @@ def same_topology(one: Any, other: Any) -> bool:
     return all(
         bytes(ffi.buffer(getattr(one, table))) == bytes(ffi.buffer(getattr(other, table)))
         for table in (
-            "rule", "graph_of", "first", "graph_port", "next", "emit_graph", "insn", "nsh_port",
-            "next_hop", "encap", "encap_ttl",
+            "rule",
+            "graph_of",
+            "first",
+            "graph_port",
+            "next",
+            "emit_graph",
+            "insn",
+            "nsh_port",
+            "next_hop",
+            "encap",
+            "encap_ttl",
         )
     )

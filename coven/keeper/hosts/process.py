@@ -1,9 +1,5 @@
 """One VNFC as the keeper sees it: its hop object, its confined process, and the talk with it.
 
-    stopped -> starting -> running -> down -> starting ...    (back-off, as long as it is wanted)
-                   |                    |
-                   +-- failed at the first start: the deployment fails
-
 Whatever a host sends is somebody else's: it is parsed, bounded and never trusted.
 """
 
@@ -17,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol
 
@@ -45,9 +42,29 @@ WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
 REQUEST_SECONDS = 1.0
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0  #: seconds, doubling
 WELL_SECONDS = 10.0  #: running this long resets the back-off, as a packet does that it gave back
+GENERATIONS = 1000  #: between a version and its successor
 GONE_SECONDS = 0.5  #: after its end, how long the rest of its tree may take to let go of the control socket
 
 DIED, HUNG = (next(n for n, r in REASONS.items() if r.name == name) for name in ("died", "hung"))
+
+
+class State(StrEnum):
+    """Of a VNFC's process, as status shows it."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"  #: its process runs, and has not said that it is ready
+    RUNNING = "running"
+    DOWN = "down"  #: it ended, and is started again after a back-off
+    FAILED = "failed"  #: its first start failed, or it ended with on_failure: stop; only a start brings it back
+
+
+TRANSITIONS = {
+    State.STOPPED: {State.STARTING},
+    State.STARTING: {State.RUNNING, State.DOWN, State.STOPPED, State.FAILED},
+    State.RUNNING: {State.DOWN, State.STOPPED},
+    State.DOWN: {State.STARTING, State.STOPPED, State.FAILED},
+    State.FAILED: {State.STARTING},
+}
 
 
 class Launched(Protocol):
@@ -98,9 +115,7 @@ class Past:
 
 
 class HostProcess:
-    def __init__(
-        self, plan: HostPlan, pool: Pool, loop: Loop, journal: Journal, logs: Logs, observer: Observer
-    ):
+    def __init__(self, plan: HostPlan, pool: Pool, loop: Loop, journal: Journal, logs: Logs, observer: Observer):
         self.plan = plan
         self.name = plan.vnfc.name
         self.number = plan.vnfc.number
@@ -109,7 +124,7 @@ class HostProcess:
         self.journal = journal
         self.logs = logs
         self.observer = observer
-        self.state = "stopped"
+        self.state = State.STOPPED
         self.generation = 0
         self.restarts = 0
         self.waits: float | None = None  #: seconds between its last end and its next start, while it waits for that
@@ -144,6 +159,11 @@ class HostProcess:
         assert self.hop is not None
         return self.hop.head
 
+    def _become(self, state: State) -> None:
+        if state != self.state:
+            assert state in TRANSITIONS[self.state], f"{self.name}: {self.state} -> {state}"
+            self.state = state
+
     def start(self) -> None:
         """Start the process with the next generation of its hop object; `host_ready` or `host_lost` follows.
 
@@ -163,7 +183,7 @@ class HostProcess:
             theirs.close()
         process = self._launched.process
         self.journal.process(process.pid, f"vnfc {self.name}")
-        self.state = "starting"
+        self._become(State.STARTING)
         self._exited, self._lost_as, self._why, self.mistakes = False, DIED, "", []
         self._asked_at = time.time()
         self._talk = Talk(ours, self.loop, self._message, self._nonsense, self._talk_ended, self._guarded)
@@ -268,10 +288,12 @@ class HostProcess:
         if self._talk is not None:
             self._talk.close()
         launched.close()
-        was, self.state = self.state, "down" if self.wanted else "stopped"
+        first = self.state == State.STARTING and (self.generation == 1 or self.follows is not None)
         if not self.wanted:
+            self._become(State.STOPPED)
             self.on_gone()
             return
+        self._become(State.FAILED if first else State.DOWN)
         fault = "" if self._why else describe_status(status)
         at = where.place(self._lines_since(self._asked_at)) if self._lost_as == HUNG or fault else None
         self._why = self._why or fault
@@ -279,8 +301,7 @@ class HostProcess:
             self._why += f" (coven run --debug {self.name} keeps its core dump)"
         wrote = [] if self.logs.echo else [line["line"] for line in self.logs.tail(self.name, WROTE_LINES)]
         self.logs.say(self.name, f"ended: {f'{at[0]}:{at[1]}: in {at[2]}: ' if at else ''}{self._why}")
-        if was == "starting" and (self.generation == 1 or self.follows is not None):
-            self.state = "failed"
+        if first:
             # a VNF that does not come up has no logs to look in
             self.observer.host_refused(self, with_output(self.mistakes or [self._mistake(self._why, at)], wrote))
             return
@@ -317,7 +338,7 @@ class HostProcess:
         try:
             self.start()
         except Exception as problem:  # no memory, no uid free...: later perhaps
-            self.state = "down"
+            self._become(State.DOWN)
             self.logs.say(self.name, f"cannot be started: {problem}")
             self._schedule()
 
@@ -326,13 +347,19 @@ class HostProcess:
         self.wanted, self.waits = False, None
         self._set_timer(None)
         if self._launched is None:
-            self.state = "stopped" if self.state != "failed" else "failed"
+            if self.state != State.FAILED:
+                self._become(State.STOPPED)
             return
         if self._talk is not None and self._talk.send({"op": "exit"}):
             ring_control(self.head)
             self._set_timer(1.0, self._signal)
         else:
             self._signal()
+
+    def fail(self) -> None:
+        """It ended, and nothing starts it again before somebody says so."""
+        self.wanted = False
+        self._become(State.FAILED)
 
     @property
     def finished(self) -> bool:
@@ -370,7 +397,7 @@ class HostProcess:
     def _nonsense(self, why: str) -> None:
         """It said what no host says. While it starts nothing good can follow; later one that waits waits in vain."""
         self.logs.say(self.name, f"said what is no message: {why}")
-        if self.state == "starting":
+        if self.state == State.STARTING:
             self.mistakes = [self._mistake(f"a process that says what is no message: {why}")]
             self.kill(DIED, "it said what is no message")
 
@@ -396,7 +423,7 @@ class HostProcess:
 
     def _message(self, message: dict[str, Any]) -> None:
         op = message.get("op")
-        if op == "hello" and self.state == "starting":
+        if op == "hello" and self.state == State.STARTING:
             if message.get("abi") != C.SEG_ABI_MAJOR:
                 found = f"built for ABI {str(message.get('abi'))[:20]}"
                 self.mistakes = [self._mistake(found)]
@@ -404,9 +431,9 @@ class HostProcess:
                 return
             self._send({"op": "init", "config": self.config, "ports": self.plan.ports,
                         "outputs": list(self.plan.vnfc.outputs)})  # fmt: skip
-        elif op == "ready" and self.state == "starting" and not self._exited:
+        elif op == "ready" and self.state == State.STARTING and not self._exited:
             self._ready(message)
-        elif op == "failed" and self.state == "starting":
+        elif op == "failed" and self.state == State.STARTING:
             errors = host_mistakes(message.get("errors"), self.plan.vnfc)
             self.mistakes = errors or [self._mistake("init failed")]
             self._why = "init failed"
@@ -419,7 +446,7 @@ class HostProcess:
             self._nonsense(str(nonsense))
             return
         self._set_timer(None)
-        self.state = "running"
+        self._become(State.RUNNING)
         self._ready_at = time.monotonic()
         self.reasons = declared_reasons(self.head)
         self.follows = None
@@ -431,19 +458,18 @@ class HostProcess:
         ring_control(self.head)
         return True
 
-    def ask(
-        self, message: dict[str, Any], seconds: float, done: Callable[[dict[str, Any] | None], None]
-    ) -> None:
+    def ask(self, message: dict[str, Any], seconds: float, done: Callable[[dict[str, Any] | None], None]) -> None:
         """Send a `request` or `configure`; `done` gets the answer, or None after `seconds`, or at once when
         there is nobody to ask."""
-        if self.state != "running" or self._talk is None or not self._talk.ask(message, seconds, done):
+        if self.state != State.RUNNING or self._talk is None or not self._talk.ask(message, seconds, done):
             done(None)
             return
         ring_control(self.head)
 
     def take_over(self, old: HostProcess) -> None:
-        """Be the next generation of `old`, with its state. To be called before `start`."""
-        self.generation, self.follows, self.restarts = old.generation, old.hop, old.restarts
+        """Be a later generation of `old`, with its state. To be called before `start`."""
+        # old may be started again meanwhile, a few times: the back-off sees to that
+        self.generation, self.follows, self.restarts = old.generation + GENERATIONS, old.hop, old.restarts
 
     def inherit(self, old: HostProcess) -> None:
         """Count on from what `old`, which is closed, had counted."""

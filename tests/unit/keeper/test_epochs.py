@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coven.keeper.forwarder.epochs import OLD_SECONDS, Epochs, stage_name
+from coven.keeper.forwarder.epochs import OLD_SECONDS, Epochs
 from coven.keeper.forwarder.wiring import HopState, Wiring
 from coven.package.descriptor import load
 from itf.segment import C, Config, ffi
@@ -148,4 +148,4 @@ def test_a_way_that_packets_are_on_is_not_written_over(bed: Bed) -> None:
 
 def test_names_of_stages(bed: Bed) -> None:
     stages = [C.STAGE_PORT, C.STAGE_PORT + 1, C.STAGE_PORT + 2, C.STAGE_HOP, C.STAGE_HOP + 1, C.STAGE_NONE]
-    assert [stage_name(stage, bed.wiring) for stage in stages] == ["in", "out", "forwarder", "a", "b", "forwarder"]
+    assert [bed.wiring.stage_name(stage) for stage in stages] == ["in", "out", "forwarder", "a", "b", "forwarder"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coven.keeper.hosts.process import DIED, HUNG, INIT_SECONDS
-from coven.keeper.watchdog import EXCEPTIONS, EXCEPTIONS_SECONDS, IDLE_SECONDS, LOOK_SECONDS, Watchdog
+from coven.keeper.hosts.watchdog import EXCEPTIONS, EXCEPTIONS_SECONDS, IDLE_SECONDS, LOOK_SECONDS, Watchdog
 from itf.segment import C, ffi
 
 
@@ -43,7 +43,7 @@ class Bed:
         loop: Any = SimpleNamespace(later=self._later)
         seen: Any = SimpleNamespace(head=self.forwarder)
         watched: Any = hosts
-        self.watchdog = Watchdog(watched, seen, loop)
+        self.watchdog = Watchdog(lambda: watched, seen, loop)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> Any:
         self.timers.append((seconds, call))

@@ -7,10 +7,10 @@ in the segment: `progress` grows with every packet, timer and request.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from coven.keeper.hosts.process import DIED, INIT_SECONDS, HostProcess
+from coven.keeper.hosts.process import DIED, INIT_SECONDS, HostProcess, State
 from coven.keeper.loop import Loop
 from itf.segment import C, Forwarder
 
@@ -33,8 +33,10 @@ class _Seen:
 
 
 class Watchdog:
-    def __init__(self, hosts: Iterable[HostProcess], forwarder: Forwarder, loop: Loop):
-        self.hosts = [host for host in hosts if not host.plan.debug]
+    """`hosts` gives those that there are at the moment."""
+
+    def __init__(self, hosts: Callable[[], Iterable[HostProcess]], forwarder: Forwarder, loop: Loop):
+        self.hosts = hosts
         self.forwarder = forwarder
         self.loop = loop
         self._seen: dict[str, _Seen] = {}
@@ -50,8 +52,8 @@ class Watchdog:
         # Where nobody had the core, or the whole machine stood still, no VNFC is to blame: a look that comes late
         # counts as one in time.
         passed, self._looked = min(now - self._looked, IDLE_SECONDS), now
-        for host in self.hosts:
-            if host.state == "running":
+        for host in self.hosts():
+            if host.state == State.RUNNING and not host.plan.debug:
                 busy = self._look_at(host, now, passed) or busy
         self._timer = self.loop.later(LOOK_SECONDS if busy else IDLE_SECONDS, self._look)
 

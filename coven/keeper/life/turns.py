@@ -32,9 +32,7 @@ class Turns:
         self.now: str | None = None  #: what is going on
         self._waiting: deque[_Asked] = deque()
 
-    def ask(
-        self, name: str, begin: Callable[[Answer], None], late: Callable[[Answer], None], answer: Answer
-    ) -> None:
+    def ask(self, name: str, begin: Callable[[Answer], None], late: Callable[[Answer], None], answer: Answer) -> None:
         self._waiting.append(_Asked(name, begin, late, answer))
         if self.now is None:
             self._next()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from coven.keeper.hosts.process import HostProcess
+from coven.keeper.hosts.process import HostProcess, State
 from itf.mistakes import Mistake
 
 Done = Callable[[list[Mistake]], None]
@@ -36,7 +36,7 @@ def reconfigure(hosts: Mapping[str, HostProcess], wanted: Mapping[str, dict[str,
 
     def taken_back(name: str, wrong: list[Mistake]) -> None:
         waiting.discard(name)
-        if wrong and hosts[name].state != "running":
+        if wrong and hosts[name].state != State.RUNNING:
             hosts[name].config = before[name]  # it has that when it comes back
         elif wrong:
             mistakes.append(Mistake(field=f"config.{name}", found="the VNFC does not take its old configuration back"))

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from coven.keeper.forwarder.wiring import PortState
+from coven.keeper.logs import PLATFORM
 from coven.keeper.loop import Timer
 from coven.keeper.ports import trouble as port_trouble
+from coven.keeper.ports.facts import PortFacts
 from coven.keeper.ports.links import Links
 from coven.keeper.ports.opening import OpenPort, binding_mistakes, close_port, index_of, open_port, restore_entry
 from coven.keeper.running import Running
-from coven.keeper.status import PortFacts
 from itf.mistakes import Mistake
 from itf.segment import C
 from vns import rtnetlink
@@ -50,16 +51,61 @@ class Bound:
     wait: float = RETRY_SECONDS[0]
 
 
-class PortWatch:
-    """Opens and closes the ports of `vnf`, in `vnf.ports`, and keeps them in `vnf.wiring` as they are."""
+class RunningPorts(Mapping[str, OpenPort]):
+    """The open ports of `vnf`, by name; its wiring has them as they are."""
 
     def __init__(self, vnf: Running):
         self.vnf = vnf
+        self.on_back: Callable[[str, str], None] = lambda port, interface: None  #: an interface was taken again
+        self._open_ports: dict[str, OpenPort] = {}
         self.facts: dict[str, PortFacts] = {}
         self._bound: dict[str, Bound] = {}
         self._owed: list[Mapping[str, Any]] = []
         self._index: dict[str, int] = {}  #: of interfaces given back for the moment, whatever they are called
         self._links = None if vnf.capture else Links(vnf.loop, self._changed, self._left)
+
+    def __getitem__(self, name: str) -> OpenPort:
+        return self._open_ports[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._open_ports)
+
+    def __len__(self) -> int:
+        return len(self._open_ports)
+
+    # the wiring
+
+    @property
+    def states(self) -> dict[str, PortState]:
+        return self.vnf.forwarder.wiring.ports
+
+    def wire(self, name: str) -> None:
+        """From the next epoch on the forwarder has this port."""
+        state = self.states[name]
+        state.kind, state.generation = self[name].kind, state.generation + 1
+        self._send(name)
+
+    def unwire(self) -> None:
+        """From the next epoch on the forwarder has none."""
+        for state in self.states.values():
+            state.kind = C.PORT_NONE
+
+    def send_everything(self) -> None:
+        for name in self:
+            if self.states[name].kind != C.PORT_NONE:
+                self._send(name)
+
+    def _send(self, name: str) -> None:
+        number, state = self.vnf.descriptor.ports[name].number, self.states[name]
+        self.vnf.forwarder.process.send(C.MESSAGE_PORT, number, state.generation, self[name].fds)
+
+    def messages(self) -> dict[str, dict[str, Any]]:
+        """The ports as hosts are told of them."""
+        return {
+            name: {"number": self.vnf.descriptor.ports[name].number, "mtu": port.mtu,
+                   "mac": port.mac.hex(":") if port.mac else None}
+            for name, port in self.states.items()
+        }  # fmt: skip
 
     # opening and closing
 
@@ -69,9 +115,9 @@ class PortWatch:
         vnf = self.vnf
         mistakes = binding_mistakes(vnf.plan, vnf.descriptor)
         for name in vnf.descriptor.ports:
-            if name in vnf.ports and not vnf.capture and vnf.ports[name].interface() is None:
+            if name in self and not vnf.capture and self[name].interface() is None:
                 self._lost(name)
-            if name in vnf.plan.ports and name not in vnf.ports:
+            if name in vnf.plan.ports and name not in self:
                 mistakes += self._open_or_wait(name, missing)
         return mistakes
 
@@ -88,10 +134,10 @@ class PortWatch:
 
     def close(self) -> None:
         """Give every interface and file back, the last one opened first."""
-        for name, port in reversed(list(self.vnf.ports.items())):
+        for name, port in reversed(list(self.items())):
             if port.interface() is not None:
                 self._index[name] = port.ifindex
-            self._owed += close_port(name, self.vnf.ports)
+            self._owed += close_port(name, self._open_ports)
         owed, self._owed = self._owed, []
         for entry in owed:
             if present_name(entry) is None:
@@ -112,13 +158,13 @@ class PortWatch:
         vnf, bound = self.vnf, self._bound.setdefault(name, Bound())
         plan = vnf.plan.ports[name]
         plan = replace(plan, interface=_name_of(self._index.pop(name, 0)) or plan.interface)
-        mistakes = open_port(name, plan, vnf.pool, vnf.journal, vnf.ports)
+        mistakes = open_port(name, plan, vnf.forwarder.pool, vnf.journal, self._open_ports)
         if mistakes:
             return mistakes
-        port = vnf.ports[name]
+        port = self[name]
         self.facts[name] = PortFacts(_BACKENDS.get(port.kind, "none"), port.why, port.interface() or plan.interface)
-        before = vnf.wiring.ports[name]
-        vnf.wiring.ports[name] = PortState(
+        before = self.states[name]
+        self.states[name] = PortState(
             kind=before.kind,
             generation=before.generation,
             mtu=port.mtu,
@@ -136,18 +182,18 @@ class PortWatch:
     # what the kernel tells
 
     def _changed(self, link: Link) -> None:
-        for name, port in list(self.vnf.ports.items()):
+        for name, port in list(self.items()):
             if port.ifindex == link.index:
                 self._follow(name, port, link)
         for name, plan in self.vnf.plan.ports.items():
-            if name not in self._bound or name in self.vnf.ports:
+            if name not in self._bound or name in self:
                 continue
             # a second name (altname) may be given without a word: so look whenever there is news at all
             if index_of(plan.interface) == link.index or self._bound[name].coming is None:
                 self._look_later(name, SETTLE_SECONDS)
 
     def _left(self, index: int) -> None:
-        for name, port in list(self.vnf.ports.items()):
+        for name, port in list(self.items()):
             if port.ifindex == index:
                 self._lost(name)
 
@@ -164,11 +210,11 @@ class PortWatch:
             bound.link, bound.since = state, time.time()
         if link.mtu != port.mtu:
             self._say(name, f"{link.name} has MTU {link.mtu} now, it was {port.mtu}")
-            port.mtu = vnf.wiring.ports[name].mtu = link.mtu
-            if vnf.wiring.ports[name].kind != C.PORT_NONE:
-                vnf.epochs.move()
+            port.mtu = self.states[name].mtu = link.mtu
+            if self.states[name].kind != C.PORT_NONE:
+                vnf.forwarder.epochs.move()
         take = vnf.plan.ports[name].take
-        there = dict(port_trouble.of_link(port, link, largest_mtu(vnf.pool), take))
+        there = dict(port_trouble.of_link(port, link, largest_mtu(vnf.forwarder.pool), take))
         for what in list(bound.trouble):
             if what not in there:
                 self._say(name, f"no longer so: {bound.trouble.pop(what).words.partition(' (')[0]}")
@@ -185,7 +231,7 @@ class PortWatch:
 
     def _lost(self, name: str) -> None:
         """The interface has left: let go of it, which also detaches our program from one that was moved away."""
-        self._owed += close_port(name, self.vnf.ports)
+        self._owed += close_port(name, self._open_ports)
         self._away(name, port_trouble.gone(str(self.facts[name].interface)))
         self._look_later(name, SETTLE_SECONDS)  # one of that name may be there already
 
@@ -207,7 +253,7 @@ class PortWatch:
     def _look(self, name: str) -> None:
         vnf, bound = self.vnf, self._bound[name]
         bound.coming = None
-        if name in vnf.ports or self._links is None or not index_of(vnf.plan.ports[name].interface):
+        if name in self or self._links is None or not index_of(vnf.plan.ports[name].interface):
             return
         if vnf.busy:
             self._look_later(name, SETTLE_SECONDS)
@@ -230,31 +276,31 @@ class PortWatch:
 
     def _join(self, name: str) -> None:
         """Forward through a port that has just been opened, as well."""
-        vnf, bound, port = self.vnf, self._bound[name], self.vnf.ports[name]
+        vnf, bound, port = self.vnf, self._bound[name], self[name]
 
         def taken_up(errors: list[tuple[int, str]]) -> None:
-            if vnf.ports.get(name) is not port:  # it has gone again, or the VNF was stopped
+            if self.get(name) is not port:  # it has gone again, or the VNF was stopped
                 return
             own = [what for stage, what in errors if stage == C.STAGE_PORT + vnf.descriptor.ports[name].number]
             if own:
-                self._owed += close_port(name, vnf.ports)
+                self._owed += close_port(name, self._open_ports)
                 self._refused(name, [Mistake(found=what) for what in own])
             else:
                 self._back(name, bound)
 
-        vnf.wire_port(name)
-        vnf.epochs.move(taken_up)
+        self.wire(name)
+        vnf.forwarder.epochs.move(taken_up)
 
     def _back(self, name: str, bound: Bound) -> None:
         bound.wait = RETRY_SECONDS[0]
         interface = str(self.facts[name].interface)
         self._say(name, f"{interface} is back and taken again")
-        self.vnf.on_port_back(name, interface)
+        self.on_back(name, interface)
 
     # telling
 
     def _say(self, name: str, words: str) -> None:
-        self.vnf.logs.say("keeper", f"port {name}: {words}")
+        self.vnf.logs.say(PLATFORM, f"port {name}: {words}")
 
     def shown(self) -> dict[str, PortFacts]:
         """The ports as they are at this moment."""
@@ -265,7 +311,7 @@ class PortWatch:
                 facts,
                 link=self._bound[name].link,
                 since=self._bound[name].since,
-                mtu=self.vnf.wiring.ports[name].mtu,
+                mtu=self.states[name].mtu,
                 trouble=[(each.words, each.since) for each in self._bound[name].trouble.values()],
             )
             for name, facts in self.facts.items()

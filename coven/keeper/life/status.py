@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.says import metrics as declared_metrics
+from coven.keeper.hosts.swap import Retired
+from coven.keeper.ports.facts import PortFacts
 from coven.package.descriptor import Descriptor
 from itf.segment import REASONS, C, Forwarder
 from vns.pcap import broke_off
 
 _SUMS = ("received", "originated", "cloned", "forwarded", "consumed")
-
-
-@dataclass(frozen=True)
-class PortFacts:
-    """What the keeper knows of a port: its backend, and why that one."""
-
-    backend: str
-    why: str
-    interface: str | None = None
-    link: str | None = None  #: up | down | gone; None for captures
-    since: float | None = None  #: when the link became so; seconds since 1970
-    mtu: int | None = None
-    trouble: list[tuple[str, float]] = field(default_factory=list)  #: what keeps packets from passing, since when
 
 
 class Drops:
@@ -36,9 +24,7 @@ class Drops:
         self.counts: dict[str, int] = {}
         self.explanations: dict[str, str] = {}
 
-    def take(
-        self, place: str, cell: Any, declared: Mapping[int, tuple[str, str]] | None = None
-    ) -> dict[str, int]:
+    def take(self, place: str, cell: Any, declared: Mapping[int, tuple[str, str]] | None = None) -> dict[str, int]:
         """The drops of one place, by reason."""
         own: dict[str, int] = {}
         for number, count in enumerate(cell.dropped):
@@ -47,9 +33,7 @@ class Drops:
             if number in REASONS:
                 reason, why = REASONS[number].name, REASONS[number].why
             else:
-                reason, why = (declared or {}).get(
-                    number, (f"reason_{number}", "declared by an earlier process")
-                )
+                reason, why = (declared or {}).get(number, (f"reason_{number}", "declared by an earlier process"))
             name = f"{place}.{reason}"
             own[reason] = own.get(reason, 0) + count
             self.counts[name] = self.counts.get(name, 0) + count
@@ -76,6 +60,14 @@ def _place(cell: Any, drops: dict[str, int]) -> dict[str, Any]:
     return figures
 
 
+def _add(figures: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        if isinstance(value, int):
+            figures[name] += value
+    for reason, count in more["dropped"].items():
+        figures["dropped"][reason] = figures["dropped"].get(reason, 0) + count
+
+
 def _port(
     arriving: Any, leaving: Any, came: dict[str, int], went: dict[str, int], facts: PortFacts, incomplete: bool
 ) -> dict[str, Any]:
@@ -97,9 +89,7 @@ def _port(
         "bytes_out": int(leaving.bytes_out),
         "dropped": dropped,
         "in_flight": int(arriving.in_flight + leaving.in_flight),
-        "unaccounted": _unaccounted(
-            arriving.received, 0, arriving.forwarded, sum(came.values()), arriving.in_flight
-        )
+        "unaccounted": _unaccounted(arriving.received, 0, arriving.forwarded, sum(came.values()), arriving.in_flight)
         + _unaccounted(leaving.received, 0, leaving.forwarded, sum(went.values()), leaving.in_flight),
     }
 
@@ -118,8 +108,10 @@ def document(
     forwarder: Forwarder,
     ports: Mapping[str, PortFacts],
     hosts: Mapping[str, HostProcess],
+    retired: Sequence[Retired] = (),
 ) -> dict[str, Any]:
-    """The whole status document. Raises TimeoutError as `Forwarder.statistics` does."""
+    """The whole status document. `retired`: hops that were VNFCs before an upgrade; what they counted counts for the
+    VNFC of that name, if there is one, and always in the sums. Raises TimeoutError as `Forwarder.statistics` does."""
     snapshot = forwarder.statistics()
     cells = snapshot.place
     drops = Drops()
@@ -137,6 +129,12 @@ def document(
         own = drops.take(name, cells[place], host.reasons)
         vnfcs[name] = {**_vnfc(host), **_place(cells[place], own)}
         vnfcs[name]["bogus"] = int(cells[place].bogus)
+        used.append(place)
+    for hop in retired:
+        place = C.PLACE_HOP + hop.number
+        own = drops.take(hop.name, cells[place], hop.reasons)
+        if hop.name in vnfcs:
+            _add(vnfcs[hop.name], _place(cells[place], own))
         used.append(place)
     classifier = _place(cells[C.PLACE_CLASSIFIER], drops.take("classifier", cells[C.PLACE_CLASSIFIER]))
     nsh = _place(cells[C.PLACE_NSH], drops.take("nsh", cells[C.PLACE_NSH]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,10 +19,10 @@ from coven.keeper.hosts.cores import Cores
 from coven.keeper.hosts.placement import Placement
 from coven.keeper.hosts.process import HostPlan, Launch
 from coven.keeper.journal import Journal
+from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
-from coven.keeper.vnf import Vnf
 from coven.package.descriptor import Descriptor, Vnfc, load
 from coven.package.languages import unavailable
 from itf.mistakes import Mistake, Refused, suggest
@@ -48,11 +48,12 @@ def instantiate(
     placement = Placement(plan.latency)
     progress("building")
     mistakes, ready, wiring = check(plan, descriptor, confinement, builds)
-    vnf = Vnf(plan, descriptor, loop, journal, logs, NATIVE / "coven-forwarder", placement)
+    if wiring is None:
+        raise Refused(mistakes, title="not instantiated")
+    vnf = Vnf(plan, descriptor, wiring, NATIVE / "coven-forwarder", placement, loop, journal, logs)
     try:
-        if wiring is not None:
-            progress("opening ports")
-            mistakes += vnf.open(wiring)
+        progress("opening ports")
+        mistakes += vnf.ports.open_missing(plan.missing)
         if mistakes:
             raise Refused(mistakes, title="not instantiated")
         for name, built in ready.items():
@@ -71,7 +72,8 @@ def instantiate(
                 for name, vnfc in descriptor.vnfcs.items()
             }
         )
-        if mistakes := _not_offered(descriptor, vnf):
+        requests = {name: started.requests for name, started in vnf.hosts.items()}
+        if mistakes := not_offered(descriptor, requests):
             raise Refused(mistakes, title="not instantiated")
     except BaseException:
         vnf.end()
@@ -80,12 +82,12 @@ def instantiate(
     return vnf
 
 
-def _not_offered(descriptor: Descriptor, vnf: Vnf) -> list[Mistake]:
-    """Indicators that the descriptor, and so the VNFD, promises and no running VNFC has."""
+def not_offered(descriptor: Descriptor, requests: Mapping[str, list[dict[str, Any]]]) -> list[Mistake]:
+    """Indicators that the descriptor, and so the VNFD, promises and no VNFC has among its `requests`."""
     mistakes = []
     for number, (indicator, line) in enumerate(zip(descriptor.indicators, descriptor.indicator_lines, strict=True)):
         name, _, request = indicator.partition(".")
-        offered = [each["name"] for each in vnf.hosts[name].requests]
+        offered = [each["name"] for each in requests[name]]
         if request not in offered:
             mistakes.append(
                 Mistake(file=descriptor.file, line=line, field=f"indicators[{number}]", found=indicator,
@@ -173,8 +175,7 @@ def host(
     return HostPlan(
         vnfc=vnfc,
         quota=quota(vnfc.hold_max),
-        launch=_launcher(plan, vnfc, confinement, vnf.placement, ready, vnf.memory_groups + version, debug,
-                         vnf.logs),
+        launch=_launcher(plan, vnfc, confinement, vnf.placement, ready, vnf.memory_groups + version, debug, vnf.logs),
         config=config,
         ports=vnf.port_messages(),
         confinement=confinement.level.name,

@@ -9,12 +9,12 @@ import os
 import secrets
 from typing import Any
 
-from coven.keeper import hosting
 from coven.keeper.hosts.build import Ready
 from coven.keeper.hosts.placement import Placement
-from coven.keeper.hosts.process import WROTE_LINES, HostProcess
+from coven.keeper.hosts.process import WROTE_LINES, HostProcess, State
 from coven.keeper.hosts.says import with_output
 from coven.keeper.journal import Journal
+from coven.keeper.life import hosting
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
@@ -75,7 +75,7 @@ class Trial:
                 given.capture = True
                 hosts.append(HostProcess(given, pool, self.loop, self.journal, self.logs, self))
                 self._start(hosts[-1])
-            self.loop.run_until(lambda: all(host.state != "starting" for host in hosts))
+            self.loop.run_until(lambda: all(host.state != State.STARTING for host in hosts))
         finally:
             for host in hosts:
                 host.stop()
@@ -111,7 +111,7 @@ class Trial:
 
     def host_lost(self, host: HostProcess, reason: int) -> None:
         """It was ready, and ended by itself."""
-        host.wanted, host.state = False, "failed"
+        host.fail()
         *wrote, ended = [line["line"] for line in self.logs.tail(host.name, WROTE_LINES)]
         found = Mistake(
             file=host.plan.vnfc.sources[0], field=f"vnfcs.{host.name}", found=ended,
