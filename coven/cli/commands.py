@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ipaddress
 import json
 import os
 import sys
@@ -44,6 +45,7 @@ def _progress(text: str) -> None:
 
 
 def serve(given: Arguments) -> int:
+    from coven.agent.notifying.targets import Targets
     from coven.base.control_addresses import read_options
     from coven.base.operator import serve_config
     from coven.package.csar.verify import anchors
@@ -68,10 +70,15 @@ def serve(given: Arguments) -> int:
     clients = given.tls_client_ca or config.tls_client_ca
     if clients and not any(files):
         raise Misuse(Mistake(field=tls.CLIENTS, found="no TLS", expected=f"{tls.CERTIFICATE}, too"))
+    try:
+        networks = tuple(map(ipaddress.ip_network, given.notify or config.notification_targets))
+    except ValueError as error:
+        raise Misuse(Mistake(field="--notify", found=str(error), expected="a network, as 192.0.2.0/24")) from None
     pair = tls.Files(files[0], files[1], clients) if files[0] and files[1] else None
     return serve_here(
         Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
-                packages=config.packages, manner=Manner(given.vnf, given.strict_versions))
+                packages=config.packages, manner=Manner(given.vnf, given.strict_versions),
+                targets=Targets(networks, config.notification_ca, (pair.certificate, pair.key) if pair else None))
     )
 
 

@@ -132,6 +132,10 @@ def _agent_commands(p: Parser) -> None:
         help="for which VNF the ETSI interfaces of a single one speak (default: the only one; docs/etsi.md)",
     )  # fmt: skip
     serve.add_argument(
+        "--notify", action="append", default=[], metavar="NETWORK",
+        help="notifications may go there, and only where this says (default: anywhere but loopback, link-local)",
+    )  # fmt: skip
+    serve.add_argument(
         "--strict-versions", action="store_true", help="refuse ETSI requests that do not say which version they mean"
     )
     serve.add_argument(

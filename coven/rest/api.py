@@ -17,6 +17,7 @@ import bottle
 from coven.agent.health import health
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
+from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.rights.audit import Audit
 from coven.agent.rights.tokens import Scope
 from coven.agent.store import Row, missing
@@ -55,14 +56,16 @@ class Api(ServicePathsApi, TokensApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
-        self, lifecycle: Lifecycle, library: Library, gate: Gate, audit: Audit, manner: Manner = AS_USUAL
-    ):
+        self, lifecycle: Lifecycle, library: Library, gate: Gate, audit: Audit, deliveries: Deliveries,
+        manner: Manner = AS_USUAL,
+    ):  # fmt: skip
         self.lifecycle = lifecycle
-        self.parts: tuple[Part, ...] = (self, *(part(lifecycle, manner) for part in INTERFACES))
+        self.parts: tuple[Part, ...] = (self, *(part(lifecycle, manner, deliveries) for part in INTERFACES))
         self.store = lifecycle.store
         self.library = library
         self.gate = gate
         self.audit = audit
+        self.deliveries = deliveries
         self._waiters = threading.BoundedSemaphore(WAITERS)
 
     def around(self, entry: Route, call: Callable[[], Any]) -> Any:
@@ -81,6 +84,10 @@ class Api(ServicePathsApi, TokensApi):
             "version": VERSION, "state": str(places.state), "pid": os.getpid(),
             "authentication": "none" if self.gate.tokens is None else "token",
         }  # fmt: skip
+
+    @route("GET", "/v1/subscriptions", "How it goes with those who want to be notified", reply="Subscriptions")
+    def list_deliveries(self) -> Row:
+        return {"subscriptions": self.deliveries.shown()}
 
     # packages
 

@@ -137,6 +137,10 @@ SCHEMAS: Schema = {
             "bytes": COUNT,
         }, ("spi", "chain"), closed=True)),
     }, ("paths",), closed=True),
+    "Subscriptions": record({"subscriptions": several(record({
+        "id": TEXT, "interface": TEXT, "callback": TEXT, "created": TIME, "waiting": COUNT, "lost": COUNT,
+        "failing_since": {"anyOf": [TIME, {"type": "null"}]}, "error": NULL_TEXT,
+    }))}),
     "CreateToken": record({
         "name": TOKEN_NAME, "scopes": {**several({"enum": [str(each) for each in Scope]}), "minItems": 1},
         "seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e9, "description": "that it lasts"},

@@ -27,6 +27,9 @@ import waitress.server
 from coven.agent.keepers import COMMAND, Keepers
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
+from coven.agent.notifying.deliveries import Deliveries
+from coven.agent.notifying.outbox import Outbox
+from coven.agent.notifying.targets import Targets
 from coven.agent.rights.audit import Audit
 from coven.agent.rights.tokens import NOBODY, Caller, Tokens
 from coven.agent.store import Store
@@ -39,6 +42,7 @@ from coven.rest import web
 from coven.rest.api import Api, application
 from coven.rest.gate import UNKNOWN, Gate, Header, Origin
 from coven.rest.routes import TOKEN_ENDPOINT
+from coven.rest.sol.changes import IndicatorChanges
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.serve import tls
 from coven.serve.spool import MOST, SILENT_SECONDS, patient
@@ -184,6 +188,7 @@ class Options:
     tls: tls.Files | None = None
     packages: Policy | None = None  #: what is wanted of packages
     manner: Manner = AS_USUAL  #: of the ETSI interfaces
+    targets: Targets = field(default_factory=Targets)  #: of notifications
 
 
 class Agent:
@@ -223,7 +228,9 @@ class Agent:
         self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
         self.gate = Gate(None if secret is None else Tokens(self.store, secret))
         self.audit = Audit(self.places.state)
-        self.api = Api(self.lifecycle, self.library, self.gate, self.audit, options.manner)
+        self.deliveries = Deliveries(Outbox(self.store), options.targets)
+        self.changes = IndicatorChanges(self.lifecycle, options.manner, self.deliveries)
+        self.api = Api(self.lifecycle, self.library, self.gate, self.audit, self.deliveries, options.manner)
         self._server: Any = waitress.server.create_server(
             application(self.api), sockets=[self._front.inside if self._front else self.socket],
             threads=THREADS, ident="coven",
@@ -275,6 +282,8 @@ class Agent:
         self.lifecycle.resume()
         if self._front:
             self._front.start()
+        self.deliveries.start()
+        self.changes.start()
         self._publish()
         notify(f"READY=1\nSTATUS=serving {self.url}")
         ready(self.url)
@@ -294,6 +303,8 @@ class Agent:
         self._server.close()
         if self._front:
             self._front.close()
+        self.changes.close()
+        self.deliveries.close()
         self.lifecycle.close()
         self.keepers.close()
         self.audit.close()

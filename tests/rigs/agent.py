@@ -25,7 +25,8 @@ FAKE = ROOT / "tests" / "rigs" / "fake_keeper.py"
 OVER = ("COMPLETED", "FAILED", "ROLLED_BACK")
 
 _SERVE = """
-import json, sys, pathlib, resource
+import ipaddress, json, sys, pathlib, resource
+from coven.agent.notifying.targets import Targets
 from coven.keeper.journal import Left
 from coven.rest.sol.exchange import Manner
 from coven.serve.server import Options, serve
@@ -38,7 +39,8 @@ def recover(directory):
     with recovered.open("a") as file:
         file.write(directory.name + chr(10))
     return Left()
-options = Options(sys.argv[1], "127.0.0.1", 0, sys.argv[4] == "auth", manner=Manner(*json.loads(sys.argv[5])))
+options = Options(sys.argv[1], "127.0.0.1", 0, sys.argv[4] == "auth", manner=Manner(*json.loads(sys.argv[5])),
+                  targets=Targets(tuple(map(ipaddress.ip_network, json.loads(sys.argv[6])))))
 if sys.argv[2]:
     options.keeper, options.recover = [sys.executable, sys.argv[2]], recover
 sys.exit(serve(options))
@@ -72,6 +74,7 @@ class Agent:
         self.file_limit = file_limit
         self.authenticate = authenticate
         self.vnf: str | None = None  #: `coven serve --vnf`
+        self.notify: list[str] = []  #: `coven serve --notify`
         self.strict = False  #: `coven serve --strict-versions`
         self.headers: dict[str, str] = {}  #: of the last answer
         self.process: subprocess.Popen[str] | None = None
@@ -87,6 +90,7 @@ class Agent:
                 str(self.file_limit),
                 "auth" if self.authenticate else "none",
                 json.dumps([self.vnf, self.strict]),
+                json.dumps(self.notify),
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,

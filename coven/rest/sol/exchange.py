@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import bottle
 
 from coven.agent.lifecycle import Lifecycle
+from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.store import Row, conflict
 from coven.rest.openapi import resolved
 from coven.rest.routes import JSON, LISTING, Route
@@ -44,9 +45,10 @@ AS_USUAL = Manner()
 class Interface:
     """One of the ETSI interfaces."""
 
-    def __init__(self, agent: Lifecycle, manner: Manner):
+    def __init__(self, agent: Lifecycle, manner: Manner, deliveries: Deliveries):
         self.agent = agent
         self.manner = manner
+        self.deliveries = deliveries
 
     def around(self, entry: Route, call: Callable[[], Any]) -> Any:
         """Answer a request by `call`. Raises Refused."""
@@ -65,16 +67,20 @@ class Interface:
         return value
 
     def subject(self) -> Row:
-        """The VNF that interfaces of a single one speak for. Raises Refused with 409 when that is none."""
-        vnfs = {vnf["name"]: vnf for vnf in self.agent.store.vnfs()}
-        if self.manner.vnf is not None:
-            vnfs = {name: vnf for name, vnf in vnfs.items() if name == self.manner.vnf}
-            found = f"no VNF called {self.manner.vnf}"
-        else:
-            found = f"{len(vnfs)} VNFs: {', '.join(vnfs)}" if vnfs else "no VNF"
-        if len(vnfs) != 1:
-            raise conflict(found, "coven serve --vnf NAME says for which VNF the interface speaks", "which VNF?")
-        return vnfs.popitem()[1]
+        return subject(self.agent, self.manner)
+
+
+def subject(agent: Lifecycle, manner: Manner) -> Row:
+    """The VNF that interfaces of a single one speak for. Raises Refused with 409 when that is none."""
+    vnfs = {vnf["name"]: vnf for vnf in agent.store.vnfs()}
+    if manner.vnf is not None:
+        vnfs = {name: vnf for name, vnf in vnfs.items() if name == manner.vnf}
+        found = f"no VNF called {manner.vnf}"
+    else:
+        found = f"{len(vnfs)} VNFs: {', '.join(vnfs)}" if vnfs else "no VNF"
+    if len(vnfs) != 1:
+        raise conflict(found, "coven serve --vnf NAME says for which VNF the interface speaks", "which VNF?")
+    return vnfs.popitem()[1]
 
 
 def root() -> str:

@@ -6,6 +6,7 @@ from coven.rest.schema import ANY, FLAG, TEXT, TIME, Schema, mapping, record, re
 
 #: an interface's own identifiers; of a VNF and its VNFCs they are UUIDs
 _ID: Schema = {"type": "string", "minLength": 1}
+_CALLBACK: Schema = {"type": "string", "maxLength": 2000, "description": "an http or https URI"}
 _PAIRS: Schema = {**mapping(ANY), "description": "a map from key to value"}
 _LINK = ref("Link")
 _SPECIFIC: Schema = {**mapping({"type": ["object", "null"]}), "description": "a map from VNFC to its configuration"}
@@ -50,4 +51,38 @@ SCHEMAS: Schema = {
         "_links": record({"self": _LINK, "vnfInstance": _LINK}),
     }),
     "VnfIndicators": several(ref("VnfIndicator")),
+    "VnfIndicatorSubscriptionRequest": record({
+        "filter": ref("VnfIndicatorNotificationsFilter"), "callbackUri": _CALLBACK,
+        "authentication": ref("SubscriptionAuthentication"),
+    }, ("callbackUri",), closed=True),
+    "VnfIndicatorNotificationsFilter": record({
+        "vnfInstanceSubscriptionFilter": ref("VnfInstanceSubscriptionFilter"),
+        "notificationTypes": several({"enum": ["VnfIndicatorValueChangeNotification",
+                                               "SupportedIndicatorsChangeNotification"]}),
+        "indicatorIds": several(_ID),
+    }, (), closed=True),
+    "VnfIndicatorSubscription": record({
+        "id": _ID, "filter": ref("VnfIndicatorNotificationsFilter"), "callbackUri": _CALLBACK,
+        "_links": record({"self": _LINK}),
+    }, ("id", "callbackUri", "_links")),
+    "VnfIndicatorSubscriptions": several(ref("VnfIndicatorSubscription")),
+    # of all interfaces: SOL013 8.3.4
+    "VnfInstanceSubscriptionFilter": record({
+        "vnfdIds": several(_ID), "vnfInstanceIds": several(_ID), "vnfInstanceNames": several(TEXT),
+        "vnfProductsFromProviders": several(record({
+            "vnfProvider": TEXT,
+            "vnfProducts": several(record({
+                "vnfProductName": TEXT,
+                "versions": several(record({
+                    "vnfSoftwareVersion": TEXT, "vnfdVersions": several(TEXT),
+                }, ("vnfSoftwareVersion",), closed=True)),
+            }, ("vnfProductName",), closed=True)),
+        }, ("vnfProvider",), closed=True)),
+    }, (), closed=True),
+    "SubscriptionAuthentication": record({
+        "authType": {**several({"enum": ["BASIC", "OAUTH2_CLIENT_CREDENTIALS", "TLS_CERT"]}), "minItems": 1},
+        "paramsBasic": record({"userName": TEXT, "password": TEXT}, (), closed=True),
+        "paramsOauth2ClientCredentials": record({
+            "clientId": TEXT, "clientPassword": TEXT, "tokenEndpoint": _CALLBACK}, (), closed=True),
+    }, ("authType",), closed=True),
 }  # fmt: skip

@@ -417,6 +417,8 @@ OFFERED = {
     "/v1/vnfs/{name}/config": "GET PUT PATCH", "/v1/vnfs/{name}/requests": "GET POST",
     "/v1/vnfs/{name}/paths": "GET PUT",
     "/v1/operations": "GET", "/v1/operations/{id}": "GET",
+    "/v1/subscriptions": "GET", "/vnfind/v1/subscriptions": "GET POST",
+    "/vnfind/v1/subscriptions/{subscriptionId}": "GET DELETE",
     "/v1/tokens": "GET POST", "/v1/tokens/{name}": "DELETE", "/oauth2/token": "POST",
     "/vnfconfig/v1/configuration": "GET PATCH",
     "/vnfind/v1/indicators": "GET", "/vnfind/v1/indicators/{vnfInstanceId}": "GET",
