@@ -42,6 +42,11 @@ CREATE TABLE outbox (
     subscription TEXT NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
     notification JSON NOT NULL);
 CREATE INDEX outbox_by_subscription ON outbox(subscription, number);
+CREATE TABLE coordinations (
+    id TEXT PRIMARY KEY, vnf TEXT NOT NULL, request JSON NOT NULL, args JSON NOT NULL,
+    state TEXT NOT NULL, value JSON NOT NULL,
+    due REAL NOT NULL,                -- to be asked again, in seconds since 1970
+    begun REAL NOT NULL);
 CREATE TABLE indicators (             -- as subscribers were last told; the row without an id says that they were
     vnf TEXT NOT NULL, id TEXT NOT NULL, value JSON NOT NULL, PRIMARY KEY (vnf, id));
 """
@@ -74,7 +79,7 @@ CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
 """ + _FIFTH
 _JSON = {
     "ports", "config", "paths", "errors", "request", "csar", "scopes", "filter", "authentication", "notification",
-    "value",
+    "value", "args",
 }  # fmt: skip
 #: from version N to the next one
 _STEPS = {

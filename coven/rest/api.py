@@ -24,6 +24,7 @@ from coven.agent.store import Row, missing
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
+from coven.rest.arguments import positional
 from coven.rest.bodies import Body
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
@@ -60,7 +61,8 @@ class Api(ServicePathsApi, TokensApi):
         manner: Manner = AS_USUAL,
     ):  # fmt: skip
         self.lifecycle = lifecycle
-        self.parts: tuple[Part, ...] = (self, *(part(lifecycle, manner, deliveries) for part in INTERFACES))
+        self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
+        self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.store = lifecycle.store
         self.library = library
         self.gate = gate
@@ -70,6 +72,17 @@ class Api(ServicePathsApi, TokensApi):
 
     def around(self, entry: Route, call: Callable[[], Any]) -> Any:
         return call()
+
+    def start(self) -> None:
+        """Begin with what goes on between requests, too."""
+        self.deliveries.start()
+        for interface in self.interfaces:
+            interface.start()
+
+    def close(self) -> None:
+        for interface in self.interfaces:
+            interface.close()
+        self.deliveries.close()
 
     # the agent
 
@@ -288,7 +301,7 @@ class Api(ServicePathsApi, TokensApi):
         if request not in offered:
             raise missing(f"request {request} at {vnfc}", suggest(request, offered))
         if isinstance(args, dict):
-            args = _positional(args, offered.get(request, {}).get("args", []))
+            args = positional(args, offered.get(request, {}).get("args", []))
         answer = self.lifecycle.ask(name, "request", vnfc=vnfc, name=request, args=args)
         return {"vnfc": vnfc, "request": request, "value": answer.get("value")}
 
@@ -372,26 +385,6 @@ def _answer(answer: Row) -> Row:
     return {key: value for key, value in answer.items() if key not in ("id", "ok")}
 
 
-def _positional(args: Row, offered: list[Row]) -> list[Any]:
-    """Arguments by name, as the list that travels; those left out at the end have their defaults."""
-    names = [each["name"] for each in offered]
-    mistakes = [Mistake(field=f"args.{key}", found="an unknown argument", remedy=suggest(key, names))
-                for key in args if key not in names]  # fmt: skip
-    values = []
-    for each in offered:
-        if each["name"] in args:
-            values.append(args[each["name"]])
-        elif "default" in each:
-            values.append(each["default"])
-        else:
-            mistakes.append(
-                Mistake(field=f"args.{each['name']}", found="nothing", expected=f"a value ({each['type']})")
-            )
-    if mistakes:
-        raise Refused(mistakes, title="request refused")
-    return values
-
-
 ROUTES = tuple(entry for part in (Api, *INTERFACES) for entry in table(part))
 
 
@@ -451,7 +444,7 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
             log.exception("%s %s", entry.method, entry.path)
             fault = Mistake(found="a fault of the agent", remedy="see its log")
             return web.reply_problem(Refused(fault, title="internal error", kind=Kind.FAULT))
-        if entry.reply is None:
+        if entry.reply is None or value is None:
             return b""
         bottle.response.content_type = JSON
         return json.dumps(value)

@@ -209,6 +209,8 @@ def _operation(route: Route, authentication: bool) -> Schema:
     replies[str(route.status)] = reply
     if route.again is not None:
         replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
+        if route.again == HTTPStatus.ACCEPTED:  # nothing to show yet
+            replies[str(route.again)] = {"description": HTTPStatus(route.again).phrase}
     errors = {*route.errors, 403, *((400, 401, 429) if authentication else ()), *((404,) if route.parameters else ()),
               *((400, 413, 415) if route.body else ()),
               *(_ETSI_ERRORS if route.etsi else ()), 414, 500}  # fmt: skip

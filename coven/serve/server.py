@@ -42,7 +42,6 @@ from coven.rest import web
 from coven.rest.api import Api, application
 from coven.rest.gate import UNKNOWN, Gate, Header, Origin
 from coven.rest.routes import TOKEN_ENDPOINT
-from coven.rest.sol.changes import IndicatorChanges
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.serve import tls
 from coven.serve.spool import MOST, SILENT_SECONDS, patient
@@ -228,9 +227,8 @@ class Agent:
         self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
         self.gate = Gate(None if secret is None else Tokens(self.store, secret))
         self.audit = Audit(self.places.state)
-        self.deliveries = Deliveries(Outbox(self.store), options.targets)
-        self.changes = IndicatorChanges(self.lifecycle, options.manner, self.deliveries)
-        self.api = Api(self.lifecycle, self.library, self.gate, self.audit, self.deliveries, options.manner)
+        deliveries = Deliveries(Outbox(self.store), options.targets)
+        self.api = Api(self.lifecycle, self.library, self.gate, self.audit, deliveries, options.manner)
         self._server: Any = waitress.server.create_server(
             application(self.api), sockets=[self._front.inside if self._front else self.socket],
             threads=THREADS, ident="coven",
@@ -282,8 +280,7 @@ class Agent:
         self.lifecycle.resume()
         if self._front:
             self._front.start()
-        self.deliveries.start()
-        self.changes.start()
+        self.api.start()
         self._publish()
         notify(f"READY=1\nSTATUS=serving {self.url}")
         ready(self.url)
@@ -303,8 +300,7 @@ class Agent:
         self._server.close()
         if self._front:
             self._front.close()
-        self.changes.close()
-        self.deliveries.close()
+        self.api.close()
         self.lifecycle.close()
         self.keepers.close()
         self.audit.close()

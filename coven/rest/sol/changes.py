@@ -16,7 +16,6 @@ from coven.agent.notifying.outbox import notification
 from coven.agent.store import Row
 from coven.package.model import Descriptor
 from coven.rest.sol.exchange import Manner, subject
-from coven.rest.sol.subscriptions import wants
 from coven.rest.sol.vnfind import supported, values
 from itf.mistakes import Refused
 
@@ -95,3 +94,33 @@ def _told(
     for name, value in found.items():
         if name in before and before[name] != value:
             yield from to_all(VALUE, {"indicatorIds": name}, vnfIndicatorId=name, name=name, value=value)
+
+
+def wants(subscription: Row, vnf: Row, descriptor: Descriptor, **facts: str) -> bool:
+    """Whether a subscription's filter lets a notification about that VNF through: each part that it states has to hold
+    the fact, `notificationTypes` and `indicatorIds` among them."""
+    filter: Row = subscription["filter"]
+    for part, fact in facts.items():
+        if filter.get(part) and fact not in filter[part]:
+            return False
+    of = filter.get("vnfInstanceSubscriptionFilter", {})
+    known = {"vnfdIds": descriptor.vnfd_id, "vnfInstanceIds": vnf["instance"], "vnfInstanceNames": vnf["name"]}
+    if any(of.get(part) and fact not in of[part] for part, fact in known.items()):
+        return False
+    products = of.get("vnfProductsFromProviders")
+    return not products or any(_of_product(each, descriptor) for each in products)
+
+
+def _of_product(provider: Row, descriptor: Descriptor) -> bool:
+    if provider["vnfProvider"] != descriptor.provider:
+        return False
+    products: list[Any] = provider.get("vnfProducts") or [{}]
+    for product in products:
+        versions: list[Any] = product.get("versions") or [{}]
+        if product.get("vnfProductName") in (None, descriptor.product or descriptor.name) and any(
+            version.get("vnfSoftwareVersion") in (None, descriptor.version)
+            and descriptor.version in (version.get("vnfdVersions") or [descriptor.version])
+            for version in versions
+        ):
+            return True
+    return False

@@ -50,6 +50,12 @@ class Interface:
         self.manner = manner
         self.deliveries = deliveries
 
+    def start(self) -> None:
+        """Begin with what goes on between requests."""
+
+    def close(self) -> None:
+        """End it."""
+
     def around(self, entry: Route, call: Callable[[], Any]) -> Any:
         """Answer a request by `call`. Raises Refused."""
         if entry.etsi:
@@ -62,7 +68,7 @@ class Interface:
         value = call()
         if entry.query == LISTING:
             return _listed(entry, value, query)
-        if entry.method == "GET" and entry.etsi and not bottle.response.get_header("ETag"):
+        if entry.method == "GET" and entry.etsi and value is not None and not bottle.response.get_header("ETag"):
             tag(value)
         return value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coven.agent.store import Row, missing
 from coven.rest.routes import route
 from coven.rest.sol.exchange import Interface, root
+from coven.rest.sol.lcmcoord import LcmCoord
 from coven.rest.sol.subscriptions import IndicatorSubscriptions
 from coven.rest.sol.versions import SERVED, information
 from coven.rest.sol.vnfconfig import VnfConfig
@@ -28,4 +29,4 @@ class Versions(Interface):
         return self.read_versions(interface)
 
 
-INTERFACES = (VnfConfig, VnfIndicators, IndicatorSubscriptions, Versions)
+INTERFACES = (VnfConfig, VnfIndicators, IndicatorSubscriptions, LcmCoord, Versions)

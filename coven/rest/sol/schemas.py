@@ -6,6 +6,10 @@ from coven.rest.schema import ANY, FLAG, TEXT, TIME, Schema, mapping, record, re
 
 #: an interface's own identifiers; of a VNF and its VNFCs they are UUIDs
 _ID: Schema = {"type": "string", "minLength": 1}
+_OPERATIONS: Schema = {"enum": [
+    "INSTANTIATE", "SCALE", "SCALE_TO_LEVEL", "CHANGE_FLAVOUR", "TERMINATE", "HEAL", "OPERATE", "CHANGE_EXT_CONN",
+    "MODIFY_INFO", "CREATE_SNAPSHOT", "REVERT_TO_SNAPSHOT", "CHANGE_VNFPKG",
+]}  # fmt: skip
 _CALLBACK: Schema = {"type": "string", "maxLength": 2000, "description": "an http or https URI"}
 _PAIRS: Schema = {**mapping(ANY), "description": "a map from key to value"}
 _LINK = ref("Link")
@@ -66,6 +70,17 @@ SCHEMAS: Schema = {
         "_links": record({"self": _LINK}),
     }, ("id", "callbackUri", "_links")),
     "VnfIndicatorSubscriptions": several(ref("VnfIndicatorSubscription")),
+    # lcmcoord: SOL002 10.5
+    "LcmCoordRequest": record({
+        "vnfInstanceId": _ID, "vnfLcmOpOccId": _ID, "lcmOperationType": _OPERATIONS, "coordinationActionName": _ID,
+        "inputParams": _PAIRS, "_links": mapping(_LINK),
+    }, ("vnfInstanceId", "vnfLcmOpOccId", "lcmOperationType", "coordinationActionName"), closed=True),
+    "LcmCoord": record({
+        "id": _ID, "coordinationResult": {"enum": ["CONTINUE", "ABORT", "CANCELLED"]}, "vnfInstanceId": _ID,
+        "vnfLcmOpOccId": _ID, "lcmOperationType": _OPERATIONS, "coordinationActionName": _ID, "outputParams": ANY,
+        "warnings": TEXT, "error": ref("Problem"), "_links": mapping(_LINK),
+    }, ("id", "coordinationResult", "vnfInstanceId", "vnfLcmOpOccId", "lcmOperationType", "coordinationActionName",
+        "_links")),
     # of all interfaces: SOL013 8.3.4
     "VnfInstanceSubscriptionFilter": record({
         "vnfdIds": several(_ID), "vnfInstanceIds": several(_ID), "vnfInstanceNames": several(TEXT),

@@ -1,4 +1,4 @@
-"""Subscriptions of the ETSI interfaces, and which notifications match them."""
+"""Subscriptions of the ETSI interfaces."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 from coven.agent.notifying.targets import Notified
 from coven.agent.store import Row
-from coven.package.model import Descriptor
 from coven.rest import web
 from coven.rest.routes import LISTING, route
+from coven.rest.sol.changes import IndicatorChanges
 from coven.rest.sol.exchange import Interface, demand, link, root
 
 
@@ -47,6 +47,16 @@ def _shown(row: Row) -> Row:
 class IndicatorSubscriptions(Subscriptions):
     """SOL002 8.4.5, 8.4.6."""
 
+    def start(self) -> None:
+        self._changes.start()
+
+    def close(self) -> None:
+        self._changes.close()
+
+    def __init__(self, *rest: Any):
+        super().__init__(*rest)
+        self._changes = IndicatorChanges(self.agent, self.manner, self.deliveries)
+
     @route("GET", "/vnfind/v1/subscriptions", "The subscriptions to indicators", reply="VnfIndicatorSubscriptions",
            query=LISTING)  # fmt: skip
     def list_subscriptions(self) -> list[Row]:
@@ -64,33 +74,3 @@ class IndicatorSubscriptions(Subscriptions):
     @route("DELETE", "/vnfind/v1/subscriptions/{subscriptionId}", "End a subscription", status=204, errors=(412, 507))
     def unsubscribe(self, subscriptionId: str) -> None:
         self.removed("vnfind", subscriptionId)
-
-
-def wants(subscription: Row, vnf: Row, descriptor: Descriptor, **facts: str) -> bool:
-    """Whether a subscription's filter lets a notification about that VNF through: each part that it states has to hold
-    the fact, `notificationTypes` and `indicatorIds` among them."""
-    filter: Row = subscription["filter"]
-    for part, fact in facts.items():
-        if filter.get(part) and fact not in filter[part]:
-            return False
-    of = filter.get("vnfInstanceSubscriptionFilter", {})
-    known = {"vnfdIds": descriptor.vnfd_id, "vnfInstanceIds": vnf["instance"], "vnfInstanceNames": vnf["name"]}
-    if any(of.get(part) and fact not in of[part] for part, fact in known.items()):
-        return False
-    products = of.get("vnfProductsFromProviders")
-    return not products or any(_of_product(each, descriptor) for each in products)
-
-
-def _of_product(provider: Row, descriptor: Descriptor) -> bool:
-    if provider["vnfProvider"] != descriptor.provider:
-        return False
-    products: list[Any] = provider.get("vnfProducts") or [{}]
-    for product in products:
-        versions: list[Any] = product.get("versions") or [{}]
-        if product.get("vnfProductName") in (None, descriptor.product or descriptor.name) and any(
-            version.get("vnfSoftwareVersion") in (None, descriptor.version)
-            and descriptor.version in (version.get("vnfdVersions") or [descriptor.version])
-            for version in versions
-        ):
-            return True
-    return False

@@ -419,6 +419,8 @@ OFFERED = {
     "/v1/operations": "GET", "/v1/operations/{id}": "GET",
     "/v1/subscriptions": "GET", "/vnfind/v1/subscriptions": "GET POST",
     "/vnfind/v1/subscriptions/{subscriptionId}": "GET DELETE",
+    "/lcmcoord/v1/coordinations": "POST", "/lcmcoord/v1/coordinations/{coordinationId}": "GET",
+    "/lcmcoord/v1/coordinations/{coordinationId}/cancel": "POST",
     "/v1/tokens": "GET POST", "/v1/tokens/{name}": "DELETE", "/oauth2/token": "POST",
     "/vnfconfig/v1/configuration": "GET PATCH",
     "/vnfind/v1/indicators": "GET", "/vnfind/v1/indicators/{vnfInstanceId}": "GET",

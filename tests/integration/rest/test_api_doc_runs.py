@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from coven.rest.api import ROUTES
-from tests.integration.agent.test_agent import package
+from tests.integration.agent.test_agent import DESCRIPTOR, package
 from tests.integration.rest.test_notifications import Subscriber
 from tests.rigs.agent import ROOT, Agent, declared
 
@@ -17,7 +17,7 @@ BLOCK = re.search(r"```sh calls\n(.*?)```", (ROOT / "docs" / "api.md").read_text
 _MARK = "\n%{method} %{response_code} %{url_effective}"
 #: what later lines name, by the path that answers with it
 KEPT = {"/v1/vnfs": ("VNF", "id"), "/v1/vnfs/fw/": ("OP", "id"), "/vnfind/v1/subscriptions": ("SUB", "id"),
-        "/v1/tokens": ("SECRET", "token")}  # fmt: skip
+        "/v1/tokens": ("SECRET", "token"), "/lcmcoord/v1/coordinations": ("CO", "id")}  # fmt: skip
 
 
 def test_every_call(agent: Agent, tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_every_call(agent: Agent, tmp_path: Path) -> None:
     agent.stop()
     agent.notify = ["127.0.0.1"]
     agent.start()
-    (tmp_path / "fw.zip").write_bytes(package())
+    (tmp_path / "fw.zip").write_bytes(package(DESCRIPTOR + "coordination: [a.hits]\n"))
     subscriber = Subscriber()
     known = {**os.environ, "A": agent.url, "T": f"Authorization: Bearer {agent.token}",
              "J": "Content-Type: application/json", "CALLBACK": subscriber.uri}  # fmt: skip
