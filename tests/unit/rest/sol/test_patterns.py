@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from coven.rest.schema import FLAG, TEXT, mapping, record, several
 from coven.rest.sol import filters, paging, selectors
 from coven.rest.sol.filters import Expression, matches, parse, written
-from coven.rest.sol.merge_patch import merged, merged_entries
+from coven.rest.sol.merge_patch import merged
 from coven.rest.sol.versions import SERVED, Version, information, negotiated
 from itf.mistakes import Kind, Refused
 
@@ -64,16 +64,6 @@ def test_merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> None:
             assert after[key] == patch[key]
     assert merged({}, patch) == without_nulls(patch)
     assert json.dumps([target, patch]) == before, "neither is changed"
-
-
-@given(st.dictionaries(st.integers(), OBJECT), st.dictionaries(st.integers(), OBJECT), st.sets(st.integers()))
-def test_entries_with_identifiers(old: Any, new: Any, gone: set[int]) -> None:
-    entries = [{**value, "id": key} for key, value in old.items()]
-    patches = [{**value, "id": key} for key, value in new.items()]
-    result = {each["id"]: each for each in merged_entries(entries, patches, "id", gone)}
-    assert result.keys() == (old.keys() - gone) | new.keys()
-    for key in old.keys() - gone - new.keys():
-        assert result[key] == {**old[key], "id": key}
 
 
 # filters: SOL013 5.2
