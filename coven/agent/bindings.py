@@ -41,6 +41,21 @@ def read_ports(descriptor: Descriptor, wanted: Mapping[str, Any], mistakes: list
     return ports
 
 
+def stay(
+    descriptor: Descriptor, bound: Mapping[str, Row], wanted: Mapping[str, Any], mistakes: list[Mistake]
+) -> dict[str, Row]:
+    """The bindings of every port of another version: those that are `bound` stay so, `wanted` binds the new ones."""
+    kept = {name: binding for name, binding in bound.items() if name in descriptor.ports}
+    ports = read_ports(descriptor, {**kept, **wanted}, mistakes)
+    for name in kept.keys() & wanted.keys():
+        if ports.get(name) != kept[name]:
+            mistakes.append(Mistake(
+                field=f"ports.{name}", found="another binding", expected=f"{kept[name]['interface']}, as it is",
+                remedy="terminate and instantiate to bind it anew"
+            ))  # fmt: skip
+    return ports
+
+
 def check_disjoint(name: str, ports: dict[str, Row], vnfs: list[Row]) -> None:
     taken = {
         binding["interface"]: (vnf["name"], port)

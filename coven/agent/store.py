@@ -230,6 +230,7 @@ class Store:
     def remove_package(self, identity: str) -> None:
         with self.transaction() as db:
             users = [r["name"] for r in db.execute("SELECT name FROM vnfs WHERE package = ?", (identity,))]
+            users += [row["vnf"] for row in self.unfinished() if row["request"].get("package") == identity]
             if users:
                 raise conflict(
                     f"{identity} is used by {', '.join(users)}", "delete these VNFs first", "package in use"

@@ -18,8 +18,8 @@ from coven.base import tables
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
-from coven.cli import author, packing
-from coven.cli.client import WAIT, Client, find
+from coven.cli import author, deploying, packing
+from coven.cli.client import Client, find
 from itf.mistakes import Mistake, Refused, suggest
 
 Arguments = argparse.Namespace
@@ -191,51 +191,20 @@ def _request(given: Arguments, start: bool) -> dict[str, Any]:
 
 
 def deploy(given: Arguments) -> int:
-    """Push, create, instantiate, start; what was made for it is removed again when it fails."""
-    from coven.package.archive import pack as packed
-
     client = _client(given)
-    request = _request(given, start=True)
-    data = packed(given.package)
-    known = {row["id"] for row in client.get("/v1/packages")["packages"]}
-    package = client.push(data)
-    name = given.name or package["name"]
-    made = False
-    try:
-        client.ask("POST", "/v1/vnfs", {"name": name, "package": package["id"]})
-        made = True
-        client.operate(name, "instantiate", request, _progress)
-    except (Refused, KeyboardInterrupt) as error:
-        if made and isinstance(error, KeyboardInterrupt):
-            print("\ncoven: undone as soon as the operation is over; Ctrl-C again leaves it", file=sys.stderr)
-            _end(client, name)
-        _undo(client, name if made else None, package["id"] if package["id"] not in known else None)
-        raise error
+    name = deploying.deploy(client, given, _request(given, start=True), _progress)
+    vnf = client.get(f"/v1/vnfs/{quote(name)}")
     if given.json:
-        _print_json(client.get(f"/v1/vnfs/{quote(name)}"))
+        _print_json(vnf)
     else:
-        print(f"{name} is STARTED ({package['id']})")
+        print(f"{name} is {vnf['operational_state'] or vnf['instantiation_state']} ({vnf['package']})")
     return 0
 
 
-def _end(client: Client, vnf: str) -> None:
-    """Let what goes on come to its end, and the VNF with it."""
-    path = f"/v1/vnfs/{quote(vnf)}"
-    while (operation := client.get(path)["operation"]) is not None:
-        client.get(f"/v1/operations/{operation}", wait=WAIT)
-    if client.get(path)["instantiation_state"] == "INSTANTIATED":
-        client.operate(vnf, "terminate", None, _progress)
-
-
-def _undo(client: Client, vnf: str | None, package: str | None) -> None:
-    paths = ([f"/v1/vnfs/{quote(vnf)}"] if vnf else []) + (
-        [f"/v1/packages/{quote(package)}"] if package else []
-    )
-    for path in paths:
-        try:
-            client.ask("DELETE", path)
-        except Refused as refused:
-            print(f"coven: not removed: {refused}", file=sys.stderr)
+def upgrade(given: Arguments) -> int:
+    package = deploying.upgrade(_client(given), given, _request(given, start=False), _progress)
+    print(f"{given.vnf} is {package} now")
+    return 0
 
 
 def delete(given: Arguments) -> int:
@@ -489,6 +458,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "verify": packing.verify,
     "push": push,
     "deploy": deploy,
+    "upgrade": upgrade,
     "delete": delete,
     "instantiate": instantiate,
     "start": _operate("start", "STARTED"),

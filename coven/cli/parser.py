@@ -48,8 +48,9 @@ def _address() -> Command:
     return parent
 
 
-def _bindings(command: Command) -> None:
-    group = command.add_argument_group("ports")
+def _bindings(command: Command, anew: bool = True) -> None:
+    """`anew`: all of them are bound, not only those that are new."""
+    group = command.add_argument_group("ports" if anew else "ports that the other version has not")
     group.add_argument("--in", dest="in_", metavar="IF", help="bind the port `in` (--port in=IF)")
     group.add_argument("--out", metavar="IF", help="bind the port `out` (--port out=IF)")
     group.add_argument("--port", action="append", default=[], metavar="NAME=IF", help="bind the port NAME")
@@ -61,6 +62,9 @@ def _bindings(command: Command) -> None:
     command.add_argument(
         "--set", action="append", default=[], metavar="VNFC.KEY=VALUE", help="configure a VNFC (YAML)"
     )
+    if not anew:
+        command.set_defaults(latency="normal")
+        return
     command.add_argument(
         "--latency", choices=("low", "normal"), default="normal", help="low: everything on one core"
     )
@@ -242,6 +246,7 @@ def _package_commands(p: Parser) -> None:
     deploy.add_argument("package", metavar="PACKAGE", help=what)
     deploy.add_argument("--name", help="of the VNF (default: the package's)")
     deploy.add_argument("--json", action="store_true", help="the VNF as JSON")
+    deploy.add_argument("--upgrade", action="store_true", help="where there is one of that name, `coven upgrade` it")
     _bindings(deploy)
 
 
@@ -251,6 +256,15 @@ def _vnf_commands(p: Parser) -> None:
     )
     instantiate.add_argument("--start", action="store_true", help="and let packets pass")
     _bindings(instantiate)
+    upgrade = p.add(
+        "upgrade", "put another version of its package in its place, while packets flow",
+        "coven upgrade fw packages/l7-firewall\ncoven upgrade fw l7-firewall:0.9.0",
+    )  # fmt: skip
+    upgrade.add_argument("vnf", metavar="VNF", help="its name")
+    upgrade.add_argument(
+        "package", metavar="PACKAGE", help="a folder, a CSAR, a zip, or the NAME:VERSION of one that the agent has"
+    )
+    _bindings(upgrade, anew=False)
     p.on_vnf("start", "let packets pass", "coven start fw")
     p.on_vnf("stop", "let no packet pass", "coven stop fw")
     p.on_vnf("terminate", "end a VNF and give its interfaces back", "coven terminate fw")

@@ -61,7 +61,8 @@ class Logs:
 
     def call(self, name: str, paths: dict[str, str]) -> None:
         """What a part writes says these paths by other names from now on: by the author's own."""
-        self._names[name] = [(path.encode(), shown.encode()) for path, shown in paths.items()]
+        known = dict(self._names.get(name, ()))  # of another version of it
+        self._names[name] = [*{**known, **{path.encode(): shown.encode() for path, shown in paths.items()}}.items()]
 
     def _line(self, name: str, raw: bytes) -> str:
         for path, shown in self._names.get(name, ()):

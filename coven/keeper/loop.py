@@ -9,6 +9,7 @@ import heapq
 import itertools
 import os
 import selectors
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -80,6 +81,26 @@ class Loop:
 
         self.read(pidfd, ended)
         return pidfd
+
+    def work(self, call: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+        """Call in a thread of its own, and then, from the loop, `done` with what it returned or raised."""
+        bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        result: list[Any] = [None, None]
+
+        def work() -> None:
+            try:
+                result[0] = call()
+            except BaseException as problem:  # it is raised, or told, by whoever asked
+                result[1] = problem
+            os.eventfd_write(bell, 1)
+
+        def ended() -> None:
+            self.forget(bell)
+            os.close(bell)
+            done(result[0], result[1])
+
+        self.read(bell, ended)
+        threading.Thread(target=work, daemon=True).start()
 
     def _wait(self) -> float | None:
         while self._timers and self._timers[0][2].call is None:

@@ -25,15 +25,16 @@ from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess, State
 from coven.keeper.journal import JOURNAL
 from coven.keeper.life import hosting
 from coven.keeper.life.reconfigure import reconfigure
+from coven.keeper.life.upgrade import Upgrade
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import PLATFORM, Logs
 from coven.keeper.loop import Loop
-from coven.keeper.plan import Plan
+from coven.keeper.plan import PLAN, Plan
 from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
 
-SOCKET, PLAN, LOG = "keeper.sock", "plan.json", "log"
+SOCKET, LOG = "keeper.sock", "log"
 LINE_BYTES = 1 << 20
 CLIENTS = 64
 LOG_LINES, MOST_LOG_LINES = 100, 10_000
@@ -151,7 +152,8 @@ class Client:
 class Keeper:
     """Serves one running VNF's socket."""
 
-    def __init__(self, vnf: Vnf, loop: Loop, logs: Logs):
+    def __init__(self, directory: Path, vnf: Vnf, loop: Loop, logs: Logs):
+        self.directory = directory
         self.vnf = vnf
         self.loop = loop
         self.logs = logs
@@ -164,11 +166,11 @@ class Keeper:
             "stats": self._status,
             "start": lambda request, reply: vnf.start(self._mistakes_to(reply), request.get("missing") is True),
             "stop": lambda request, reply: vnf.stop(self._mistakes_to(reply)),
+            "upgrade": self._upgrade,
             "configure": self._configure,
             "paths": self._paths,
-            "ping": lambda request, reply: reply(
-                {"ok": True, "state": vnf.state, "forwarder": vnf.forwarder.watch.state}
-            ),
+            "abandon": self._abandon,
+            "ping": self._ping,
             "list": self._list,
             "request": self._request,
             "logs": self._logs,
@@ -176,8 +178,9 @@ class Keeper:
             "end": self._end,
         }
 
-    def listen(self, directory: Path) -> socket.socket:
+    def listen(self) -> socket.socket:
         """The socket, for its owner only."""
+        directory = self.directory
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # a folder's name may be longer than a socket's may be
         folder = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -243,8 +246,40 @@ class Keeper:
             raise Refused(Mistake(field="vnfc", found=str(name)[:60], expected=f"one of {known}"))
         return host
 
+    def _upgrade(self, request: dict[str, Any], reply: Reply) -> None:
+        """Become what another plan says; answers when it is so, or when everything is as it was."""
+
+        def answer(mistakes: list[Mistake]) -> None:
+            if not mistakes:
+                with suppress(OSError):  # a full disk: whoever looks for the plan asks us
+                    self.vnf.plan.write(self.directory / PLAN)
+            reply(refusal(mistakes) if mistakes else {"ok": True})
+
+        try:
+            plan = Plan.from_record(request["plan"])
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise Refused(Mistake(field="plan", found=f"{type(problem).__name__}: {problem}")) from None
+        Upgrade(self.vnf, plan, answer).begin()
+
+    def _ping(self, request: dict[str, Any], reply: Reply) -> None:
+        vnf = self.vnf
+        reply({"ok": True, "state": vnf.state, "forwarder": vnf.forwarder.watch.state,
+               "package": str(vnf.plan.package), "upgrading": vnf.upgrading is not None})  # fmt: skip
+
+    def _abandon(self, request: dict[str, Any], reply: Reply) -> None:
+        """Give an upgrade up, unless it is committed."""
+        if self.vnf.upgrading is not None:
+            self.vnf.upgrading.abandon()
+        reply({"ok": True})
+
+    def _not_while_upgrading(self) -> None:
+        if self.vnf.upgrading is not None:
+            found = Mistake(found="an upgrade is going on", remedy="try again when it is over")
+            raise Refused(found, title="not now", kind=Kind.UNAVAILABLE)
+
     def _configure(self, request: dict[str, Any], reply: Reply) -> None:
         """Another configuration for some VNFCs, all or nothing."""
+        self._not_while_upgrading()
         configs = request.get("configs")
         if not isinstance(configs, dict):
             raise Refused(Mistake(field="configs", found=str(configs)[:60], expected="a map by VNFC"))
@@ -260,6 +295,7 @@ class Keeper:
         if request.get("paths") is None:
             reply({"ok": True, "paths": table.document(segment)})
             return
+        self._not_while_upgrading()
         table.replace(request["paths"], segment)
         self.vnf.forwarder.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
 
@@ -359,8 +395,8 @@ def keep(directory: Path) -> int:
     except BaseException:
         record.finish()
         raise
-    keeper = Keeper(vnf, loop, logs)
-    server = keeper.listen(directory)
+    keeper = Keeper(directory, vnf, loop, logs)
+    server = keeper.listen()
     say({"ok": True})
     # whoever reads that line is not bound to go on reading
     os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from itf.mistakes import Mistake, Refused
 
+PLAN = "plan.json"  #: in the keeper's folder
 FRAMES = 8192
 BACKENDS = ("auto", "af_xdp", "af_packet", "pcap", "af_xdp_generic")
 LIVE_BACKENDS = tuple(name for name in BACKENDS if name != "pcap")
@@ -90,6 +91,12 @@ class Plan:
             paths=record.get("paths"),
             libs=record.get("libs"),
         )
+
+    def write(self, path: Path) -> None:
+        """Put it there at once, or not at all. Raises OSError."""
+        beside = path.with_name(f"{path.name}.new")
+        beside.write_text(json.dumps(self.as_record(), indent=1))
+        beside.replace(path)
 
     def as_record(self) -> dict[str, Any]:
         """What `from_record` reads, fit for JSON."""

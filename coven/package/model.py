@@ -6,7 +6,7 @@ import ipaddress
 import uuid
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,14 @@ class Descriptor:
     @property
     def vnfd_id(self) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.provider}/{self.name}/{self.version}"))
+
+    def numbered(self, ports: Mapping[str, int], vnfcs: Mapping[str, int]) -> Descriptor:
+        """The same with other numbers, by name."""
+        return replace(
+            self,
+            ports={name: replace(port, number=ports[name]) for name, port in self.ports.items()},
+            vnfcs={name: replace(vnfc, number=vnfcs[name]) for name, vnfc in self.vnfcs.items()},
+        )
 
     @property
     def config(self) -> dict[str, Config]:

@@ -183,6 +183,20 @@ class Api(ServicePathsApi, TokensApi):
     def instantiate_vnf(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
         return self._began(self.lifecycle.instantiate(name, body, mistakes))
 
+    @route(
+        "POST",
+        "/v1/vnfs/{name}/upgrade",
+        "Put another version of its package in its place, while packets flow",
+        body="Upgrade",
+        judged=True,
+        **_BEGIN,
+    )
+    def upgrade_vnf(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
+        if not isinstance(body.get("package"), str):
+            raise Refused(mistakes, title="request refused")
+        wanted = {**body, "package": self.library.find(body["package"])["id"]}
+        return self._began(self.lifecycle.upgrade(name, wanted, mistakes))
+
     @route("POST", "/v1/vnfs/{name}/start", "Let packets pass", body="Nothing", **_BEGIN)
     def start_vnf(self, name: str) -> Row:
         return self._began(self.lifecycle.operate(name, "start"))
@@ -374,7 +388,8 @@ def _shown_package(row: Row) -> Row:
 
 
 def _shown_operation(row: Row) -> Row:
-    return {key: value for key, value in row.items() if key not in ("request", "instance")}
+    shown = {key: value for key, value in row.items() if key not in ("request", "instance")}
+    return {**shown, "left_out": row["request"].get("left_out", [])}
 
 
 def _answer(answer: Row) -> Row:

@@ -81,19 +81,25 @@ SCHEMAS: Schema = {
         "config": {**_CONFIG, "default": {}}, "start": {**FLAG, "default": False},
         "latency": {"enum": ["low", "normal"], "default": "normal"},
     }, (), closed=True),
+    "Upgrade": record({
+        "package": {**TEXT, "description": "another version of the VNF's package: NAME:VERSION"},
+        "ports": {**mapping(ref("Bind")), "default": {}, "description": "a map: one for each port that is new"},
+        "config": {**_CONFIG, "default": {}},
+    }, ("package",), closed=True),
     "Nothing": record({}, closed=True),
     "Operation": record({
         "id": {"type": "string", "format": "uuid"}, "vnf": NAME,
-        "operation": {"enum": ["INSTANTIATE", "OPERATE", "TERMINATE", "HEAL"]},
+        "operation": {"enum": ["INSTANTIATE", "OPERATE", "TERMINATE", "HEAL", "UPGRADE"]},
         "target": {"enum": ["STARTED", "STOPPED", None]},
         "state": {"enum": ["STARTING", "PROCESSING", "COMPLETED", "FAILED_TEMP", "FAILED",
                            "ROLLING_BACK", "ROLLED_BACK"]},
         "progress": TEXT, "errors": _ERRORS, "started": TIME, "changed": TIME,
+        "left_out": {**_ERRORS, "description": "of an UPGRADE: what was configured and the new version does not take"},
     }),
     "Operations": record({"operations": several(ref("Operation"))}),
     "Stats": record({
         "name": TEXT, "state": {"enum": ["STARTED", "STOPPED"]},
-        "operation": {"enum": ["start", "stop", None], "description": "what the keeper is about"},
+        "operation": {"enum": ["start", "stop", "upgrade", None], "description": "what the keeper is about"},
         "forwarder": record({
             "pid": NULL_COUNT,
             "state": {"enum": ["starting", "running", "draining", "done", "hung", "down", "failed"]},

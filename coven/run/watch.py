@@ -24,6 +24,7 @@ from coven.keeper.loop import Loop, Timer
 from coven.keeper.plan import Plan
 from coven.package.descriptor import Descriptor, load
 from coven.package.languages import operator_libs
+from coven.package.versions import concerned
 from coven.run.folder import make_folder
 from coven.run.foreground import Foreground
 from coven.run.once import FAILED, OK, run_once
@@ -141,11 +142,7 @@ class Session:
             say(f"{said} changed: checked; the VNF starts anew")
             self.anew = True
             return
-        affected = [v for v in descriptor.vnfcs.values() if names & set(v.sources)]
-        known = {source for vnfc in descriptor.vnfcs.values() for source in vnfc.sources}
-        if names - known:  # a header, a module: whoever includes it
-            affected = list(descriptor.vnfcs.values())
-        for vnfc in affected:
+        for vnfc in (descriptor.vnfcs[name] for name in descriptor.vnfcs if name in concerned(descriptor, names)):
             for warning in ready[vnfc.name].warnings:
                 say(warning.as_warning())
             host = hosting.host(plan, vnfc, confinement, self.vnf, ready[vnfc.name],

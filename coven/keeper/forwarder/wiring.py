@@ -136,6 +136,10 @@ class Wiring:
     def _other(self, port: str) -> str:
         return next((name for name in self.descriptor.ports if name != port), port)
 
+    def describe(self, descriptor: Descriptor) -> None:
+        """The same chains with other numbers, or with ports that no chain knows."""
+        self.descriptor = self.service_paths.descriptor = descriptor
+
     def take_over(self, old: Wiring, forwarder: Forwarder) -> None:
         """Be what `old` becomes: ports and hops of the same name are as they stand there."""
         self.ports.update({name: state for name, state in old.ports.items() if name in self.ports})

@@ -51,6 +51,7 @@ class Retired:
     name: str
     number: int
     reasons: Reasons  #: declared: number -> name, explanation
+    outputs: tuple[str, ...]
 
 
 class Changing(Protocol):
@@ -189,7 +190,7 @@ class Swap:
             else:
                 old.stop()
             if not stays:
-                hosts.retired.append(Retired(old.name, old.number, old.reasons))
+                hosts.retired.append(Retired(old.name, old.number, old.reasons, old.plan.vnfc.outputs))
                 wiring.leaving[old.number] = old.name, HopState(C.HOP_DOWN, old.generation, SHUTDOWN, previous)
         if new is None:
             hosts.drop(self.name)

@@ -108,9 +108,11 @@ def confine() -> Confinement:
 
 
 def check(
-    plan: Plan, descriptor: Descriptor, confinement: Confinement, builds: build.Builds | None = None
+    plan: Plan, descriptor: Descriptor, confinement: Confinement, builds: build.Builds | None = None,
+    wired: Descriptor | None = None,
 ) -> tuple[list[Mistake], dict[str, build.Ready], Wiring | None]:
-    """What can be known before anything runs: languages, sources, configuration, rules."""
+    """What can be known before anything runs: languages, sources, configuration, rules. `wired`: what the wiring is of,
+    if it has more ports."""
     mistakes = unavailable(descriptor)
     ready: dict[str, build.Ready] = {}
     wiring = None
@@ -123,7 +125,7 @@ def check(
         mistakes += refused.mistakes
     try:
         wiring = Wiring(
-            descriptor,
+            wired or descriptor,
             read=[name for name, port in plan.ports.items() if port.read],
             written=[name for name, port in plan.ports.items() if port.write],
             paths=plan.paths,

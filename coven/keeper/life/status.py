@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from coven.keeper.hosts.process import HostProcess
@@ -109,9 +110,11 @@ def document(
     ports: Mapping[str, PortFacts],
     hosts: Mapping[str, HostProcess],
     retired: Sequence[Retired] = (),
+    retired_ports: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The whole status document. `retired`: hops that were VNFCs before an upgrade; what they counted counts for the
-    VNFC of that name, if there is one, and always in the sums. Raises TimeoutError as `Forwarder.statistics` does."""
+    VNFC of that name, if there is one, and always in the sums, as that of `retired_ports` (numbers) does. Raises
+    TimeoutError as `Forwarder.statistics` does."""
     snapshot = forwarder.statistics()
     cells = snapshot.place
     drops = Drops()
@@ -136,14 +139,19 @@ def document(
         if hop.name in vnfcs:
             _add(vnfcs[hop.name], _place(cells[place], own))
         used.append(place)
+    gone = [(cells[C.PLACE_ARRIVING + number], cells[C.PLACE_LEAVING + number]) for number in retired_ports.values()]
+    for name, number in retired_ports.items():
+        for place in (C.PLACE_ARRIVING + number, C.PLACE_LEAVING + number):
+            drops.take(name, cells[place])
+            used.append(place)
     classifier = _place(cells[C.PLACE_CLASSIFIER], drops.take("classifier", cells[C.PLACE_CLASSIFIER]))
     nsh = _place(cells[C.PLACE_NSH], drops.take("nsh", cells[C.PLACE_NSH]))
     drops.take("flow", cells[C.PLACE_FLOW])
     whole: dict[str, Any] = {
-        "received": sum(port["received"] for port in shown.values()),
+        "received": sum(port["received"] for port in shown.values()) + sum(int(came.received) for came, _ in gone),
         "originated": sum(int(cells[place].originated) for place in used),
         "cloned": sum(int(cells[place].cloned) for place in used),
-        "forwarded": sum(port["sent"] for port in shown.values()),
+        "forwarded": sum(port["sent"] for port in shown.values()) + sum(int(went.forwarded) for _, went in gone),
         "consumed": sum(int(cells[place].consumed) for place in used),
         "dropped": dict(sorted(drops.counts.items())),
         "in_flight": sum(int(cells[place].in_flight) for place in used),

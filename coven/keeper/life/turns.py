@@ -1,4 +1,4 @@
-"""Starts and stops of one VNF: one at a time, in the order in which they were asked for, each with an end."""
+"""Starts, stops and upgrades of one VNF: one at a time, in the order in which they were asked for, each with an end."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class _Asked:
     begin: Callable[[Answer], None]
     late: Callable[[Answer], None]
     answer: Answer
+    seconds: float | None
 
 
 class Turns:
@@ -32,8 +33,12 @@ class Turns:
         self.now: str | None = None  #: what is going on
         self._waiting: deque[_Asked] = deque()
 
-    def ask(self, name: str, begin: Callable[[Answer], None], late: Callable[[Answer], None], answer: Answer) -> None:
-        self._waiting.append(_Asked(name, begin, late, answer))
+    def ask(
+        self, name: str, begin: Callable[[Answer], None], late: Callable[[Answer], None], answer: Answer,
+        seconds: float | None = None,
+    ) -> None:  # fmt: skip
+        """`seconds`: instead of the usual ones."""
+        self._waiting.append(_Asked(name, begin, late, answer, seconds or self.seconds))
         if self.now is None:
             self._next()
 
@@ -53,7 +58,7 @@ class Turns:
             if self.now is None and self._waiting:
                 self._next()
 
-        timer = None if self.seconds is None else self.loop.later(self.seconds, lambda: asked.late(done))
+        timer = None if asked.seconds is None else self.loop.later(asked.seconds, lambda: asked.late(done))
         asked.begin(done)
 
     def refuse_waiting(self, mistake: Mistake) -> None:

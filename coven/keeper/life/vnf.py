@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.forwarder.wiring import Wiring
@@ -54,6 +54,12 @@ TRANSITIONS = {
 }
 
 
+class Abandonable(Protocol):
+    """What is going on and can be given up; see `coven.keeper.life.upgrade`."""
+
+    def abandon(self) -> bool: ...
+
+
 class Vnf:
     """Raises OSError when its segment cannot be made. See `coven.keeper.life.hosting` for what it is made of."""
 
@@ -79,6 +85,7 @@ class Vnf:
         )
         self.ports = RunningPorts(self)
         self.turns = Turns(loop, None) if plan.capture else Turns(loop)
+        self.upgrading: Abandonable | None = None
         self._attempt: object = None  #: the start or stop that is going on, and was not given up
         self._drain_timer: Timer | None = None
         self._on_drained: Callable[[], None] | None = None
@@ -111,7 +118,8 @@ class Vnf:
             "state": self.state,
             "operation": self.turns.now,
             "forwarder": self.forwarder.watch.document(self.forwarder.process.pid),
-            **document(self.descriptor, self.forwarder.segment, self.ports.shown(), self.hosts, self.hosts.retired),
+            **document(self.descriptor, self.forwarder.segment, self.ports.shown(), self.hosts, self.hosts.retired,
+                       self.ports.retired),
         }
 
     # coming up
@@ -264,6 +272,8 @@ class Vnf:
         if self.life in (Life.ENDING, Life.ENDED):
             return
         self.turns.refuse_waiting(Mistake(found="the VNF ends"))
+        if self.upgrading is not None:
+            self.upgrading.abandon()
         if self.turns.now is not None:
             self.loop.run_until(lambda: self.turns.now is None, DRAIN_SECONDS + READY_SECONDS)
         forwarding = self.forwarding

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,6 +57,7 @@ class RunningPorts(Mapping[str, OpenPort]):
     def __init__(self, vnf: Running):
         self.vnf = vnf
         self.on_back: Callable[[str, str], None] = lambda port, interface: None  #: an interface was taken again
+        self.retired: dict[str, int] = {}  #: ports that are no more, by name: what they counted stays in the sums
         self._open_ports: dict[str, OpenPort] = {}
         self.facts: dict[str, PortFacts] = {}
         self._bound: dict[str, Bound] = {}
@@ -120,6 +121,25 @@ class RunningPorts(Mapping[str, OpenPort]):
             if name in vnf.plan.ports and name not in self:
                 mistakes += self._open_or_wait(name, missing)
         return mistakes
+
+    def open_these(self, names: Iterable[str]) -> list[Mistake]:
+        """Open ports that the VNF had not."""
+        mistakes = []
+        for name in names:
+            self.retired.pop(name, None)
+            mistakes += self._open(name)
+        return mistakes
+
+    def retire(self, name: str) -> None:
+        """The VNF has this port no more: it is closed, and from the next epoch on not wired."""
+        self.retired[name] = self.vnf.descriptor.ports[name].number
+        if name in self:
+            self._owed += close_port(name, self._open_ports)
+        bound = self._bound.pop(name, None)
+        if bound is not None and bound.coming is not None:
+            bound.coming.cancel()
+        self.facts.pop(name, None)
+        self.states.pop(name, None)
 
     def _open_or_wait(self, name: str, missing: bool) -> list[Mistake]:
         interface = self.vnf.plan.ports[name].interface
