@@ -227,6 +227,7 @@ class Agent:
         self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
         self.gate = Gate(None if secret is None else Tokens(self.store, secret))
         self.audit = Audit(self.places.state)
+        self.lifecycle.control.note = lambda where, what, code: self.audit.note("control socket", where, what, code)
         deliveries = Deliveries(Outbox(self.store), options.targets)
         self.api = Api(self.lifecycle, self.library, self.gate, self.audit, deliveries, options.manner)
         self._server: Any = waitress.server.create_server(

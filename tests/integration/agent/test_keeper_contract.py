@@ -161,6 +161,16 @@ def test_configuration(asked: Asked) -> None:
     assert without(asked.call("configure", configs={"a": {"mode": "", "limit": 5}})) == {}
 
 
+def test_a_configuration_of_several_is_taken_by_all_or_by_none(asked: Asked) -> None:
+    before = asked.call("list")["config"]
+    wanted = {"a": {"mode": "x", "limit": 1}, "b": {"mode": "refuse-configure"}}
+    assert "not that" in str(asked.refused("configure", configs=wanted))
+    assert asked.call("list")["config"] == before
+    assert without(asked.call("configure", configs={**wanted, "b": {"mode": "y"}})) == {}
+    assert asked.call("list")["config"] == {**wanted, "b": {"mode": "y"}}
+    assert without(asked.call("configure", configs=before)) == {}
+
+
 def test_logs(asked: Asked) -> None:
     for arguments in ({"lines": 2}, {"lines": 1, "vnfc": "a"}, {"lines": 0}):
         answer = asked.call("logs", **arguments)
