@@ -147,13 +147,19 @@ class Unreadable(ErrorTask):
         self.write(body)
 
 
+#: headers as their specifications and some clients write them; waitress would write Etag
+SPELT = (b"ETag", b"WWW-Authenticate")
+
+
 class Task(WSGITask):
-    """What the application gets and gives. waitress capitalizes the names of headers: Etag; ETSI's specifications and
-    clients write ETag."""
+    """What the application gets and gives."""
 
     def build_response_header(self) -> bytes:
         header: bytes = super().build_response_header()
-        return header.replace(b"\r\nEtag: ", b"\r\nETag: ", 1)
+        for name in SPELT:
+            capitalized = b"-".join(part.capitalize() for part in name.split(b"-"))
+            header = header.replace(b"\r\n%s: " % capitalized, b"\r\n%s: " % name)
+        return header
 
     def get_environment(self) -> dict[str, Any]:
         environment: dict[str, Any] = super().get_environment()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -185,3 +186,8 @@ def test_the_header_is_spelt_as_etsi_spells_it(agent: Agent) -> None:
     with urllib.request.urlopen(request) as answer:
         names = [name for name, _ in answer.getheaders()]
     assert "ETag" in names and "Etag" not in names
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(agent.url + CONFIGURATION)
+    assert [value for name, value in caught.value.headers.items() if name == "WWW-Authenticate"] == [
+        'Bearer realm="coven"', 'Basic realm="coven"',
+    ]  # fmt: skip

@@ -55,6 +55,7 @@ def test_what_lists_are_asked(agent: Agent) -> None:
     down = ["ports_down", "vnfcs_down"]
     assert names(agent, f"?filter=(cont,id,down,hits);(eq,vnfInstanceId,{identity})") == ["a.hits", *down]
     assert names(agent, "?filter=" + quote("(in,value/unit,VNFCs,ports)")) == down
+    assert names(agent, "?filter=(eq,id,received)&filter=(eq,id,received)") == ["received"], "as some clients say it"
     assert names(agent, "?fields=value&filter=(eq,id,received)") == ["received"]
     for query in (
         "wrongName=1", "filter=(eq,value)", "filter=(eq,nothing,1)", "filter=(eq,id,a)&filter=(eq,id,b)",
