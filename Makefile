@@ -125,7 +125,7 @@ setup-long:  ## setup-dev, and what only long tests and bench need
 	@$(MAKE) --no-print-directory native
 
 test: setup-dev  ## every test, modest sizes (`make test T=tests/unit` runs a part)
-	@$(PY) -m pytest $(T)
+	@$(PY) -m pytest -n auto $(T)
 test-long: setup-long  ## every test, with the full figures
 	@$(PY) -m pytest --long $(T)
 test-fresh:  ## demo and test on a minimal Debian made for it (root, mmdebstrap)

@@ -10,6 +10,7 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from pps.python.framework import PythonFramework
 from tests.rigs.fake_forwarder import FakeForwarder
@@ -31,7 +32,12 @@ COMPONENTS = {
     + "def handle_burst(burst): burst.drop(burst.is_tcp & (burst.dport == 23), telnet)\n",
     "forward, burst": "def handle_burst(burst): pass\n",
 }
-
+FIREWALL = Path(__file__).parents[1] / "packages" / "port-firewall" / "firewall.py"
+#: sources with their configuration: fragments are looked at only while TCP ports are blocked
+PACKAGES = {
+    "port-firewall, no TCP port blocked": (FIREWALL, {"tcp": [], "udp": [69], "observe": False}),
+    "port-firewall, with fragments looked at": (FIREWALL, {"tcp": [23], "udp": [69], "observe": False}),
+}
 
 SIZES = (256, 64)
 
@@ -71,15 +77,19 @@ class Bursts:
 
 
 def component(text: str, rounds: int) -> list[float]:
-    """For each of SIZES, the best of five."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "component.py"
         source.write_text("from vnfc import *\n" + text)
-        with FakeForwarder(PythonFramework().host_command(source, "bench"), quota=1024) as host:
-            assert host.init()["op"] == "ready"
-            bursts = Bursts(host)
-            bursts.measure(max(SIZES), rounds)  # to warm up
-            return [min(bursts.measure(size, rounds) for _ in range(5)) for size in SIZES]
+        return best(source, {}, rounds)
+
+
+def best(source: Path, config: dict[str, Any], rounds: int) -> list[float]:
+    """For each of SIZES, the best of five."""
+    with FakeForwarder(PythonFramework().host_command(source, "bench"), quota=1024) as host:
+        assert host.init(config)["op"] == "ready"
+        bursts = Bursts(host)
+        bursts.measure(max(SIZES), rounds)  # to warm up
+        return [min(bursts.measure(size, rounds) for _ in range(5)) for size in SIZES]
 
 
 def main() -> None:
@@ -90,6 +100,8 @@ def main() -> None:
     print(f"{title:44}" + "".join(f"{size:8}" for size in SIZES))
     for name, text in COMPONENTS.items():
         print(f"{name:44}" + "".join(f"{ns:8.0f}" for ns in component(text, rounds)), flush=True)
+    for name, (source, config) in PACKAGES.items():
+        print(f"{name:44}" + "".join(f"{ns:8.0f}" for ns in best(source, config, rounds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -210,8 +210,10 @@ static uint32_t main_line(const struct wiring *w, unsigned port)
 	return hops;
 }
 
+static const uint64_t WAIT_NS = 500000000; /* longer than any queue of a VNFC that works */
+
 /* A wiring that says so waits until what is on its way by the one before has left: then nothing overtakes. Not for
- * what VNFCs hold. */
+ * what VNFCs hold, nor for those that do not move. */
 bool control_must_wait(struct forwarder *fw)
 {
 	struct fabric *fabric = &fw->fabric;
@@ -220,12 +222,19 @@ bool control_must_wait(struct forwarder *fw)
 		fw->wait_until = 0;
 		return false;
 	}
-	if (fw->wait_until == 0)
-		fw->wait_until = fabric->frames.now + STALL_NS;
-	if (fabric->frames.now < fw->wait_until)
-		for (unsigned n = 0; n < SEG_HOPS; n++)
-			if (hop_is_working(&fw->hops[n]) || hop_is_working(&fw->previous[n]))
-				return true;
+	uint64_t now = fabric->frames.now;
+	uint32_t working = 0;
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		working += hop_works_on(&fw->hops[n]) + hop_works_on(&fw->previous[n]);
+	if (fw->wait_until == 0) {
+		fw->wait_most = now + WAIT_NS;
+		fw->wait_until = now + STALL_NS;
+	} else if (working < fw->wait_for) {
+		fw->wait_until = now + STALL_NS;
+	}
+	fw->wait_for = working;
+	if (working > 0 && now < fw->wait_until && now < fw->wait_most)
+		return true;
 	fw->wait_until = 0;
 	return false;
 }

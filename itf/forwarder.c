@@ -1,5 +1,6 @@
 /* The forwarder's loop, and its beginning and end. */
 #include "forwarder.h"
+#include "segment_head.h"
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
@@ -268,19 +269,22 @@ static void *map_memory(int fd, int protection, size_t least, size_t *size)
 	return at != MAP_FAILED ? at : NULL;
 }
 
-static void *map_object(int fd, int protection, size_t least)
+static void *map_object(int fd, int protection, size_t least, char *why, size_t why_size)
 {
 	size_t size;
-	const uint32_t *head = map_memory(fd, protection, least, &size);
-	return head != NULL && head[0] == SEG_MAGIC && head[1] == SEG_ABI_MAJOR ? (void *)head : NULL;
+	/* who made it comes first: another version's may well be smaller */
+	uint32_t *head = map_memory(fd, protection, 3 * sizeof *head, &size);
+	if (head == NULL || !segment_is_known(head, why, why_size))
+		return NULL;
+	return size >= least ? head : NULL;
 }
 
-static bool map_segment(struct forwarder *fw, const int fds[3])
+static bool map_segment(struct forwarder *fw, const int fds[3], char *why, size_t why_size)
 {
 	struct frames *f = &fw->fabric.frames;
 	size_t size;
-	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own);
-	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config);
+	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own, why, why_size);
+	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config, why, why_size);
 	if (own == NULL || config == NULL)
 		return false;
 	const struct pool_geometry *pool = &own->pool;
@@ -386,8 +390,9 @@ int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops)
 	signal(SIGXFSZ, SIG_IGN); /* a capture that may not grow further is a failed write */
 	give_up_privileges();
 	struct forwarder *fw = calloc(1, sizeof *fw);
-	if (fw == NULL || !map_segment(fw, fds)) {
-		fputs("coven-forwarder: the segment's objects are not of this ABI\n", stderr);
+	char why[SEG_WHY] = "the segment's objects cannot be used";
+	if (fw == NULL || !map_segment(fw, fds, why, sizeof why)) {
+		fprintf(stderr, "coven-forwarder: %s\n", why);
 		return 1;
 	}
 	fw->control = fds[3];

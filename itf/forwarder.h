@@ -37,7 +37,8 @@ struct forwarder {
 	bool dirty;	 /* something moved since the last publication */
 	uint32_t report; /* number of the report that the keeper waits for, 0 none */
 	uint64_t publish_at, account_at, drain_until, switched_at;
-	uint64_t wait_until; /* a wiring waits for the packets of the one before until then; 0: none does */
+	uint64_t wait_until, wait_most; /* a wiring waits for the packets of the one before; 0: none does */
+	uint32_t wait_for;		/* how many */
 	uint64_t crowded_until,
 		crowded_ns;   /* other work wants this core: until when that is believed, and for how long */
 	uint64_t last_packet; /* capture mode: time of the last packet read */
@@ -89,5 +90,5 @@ void hop_salvage(struct forwarder *fw, struct stage *hop, unsigned lost_reason);
 
 void hop_follow(struct stage *hop, struct stage *before);
 uint32_t hop_has(struct stage *hop);
-bool hop_is_working(struct stage *hop);
+uint32_t hop_works_on(struct stage *hop);
 #endif

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include "hop_stage.h"
+#include "segment_head.h"
 
 enum { SPARES_FIRST = 64, SPARES_BUSY = 512 }; /* must stay within segment.py's SPARES */
 enum { PREFETCH = 4 };
@@ -47,10 +48,11 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 	}
 	uint32_t slots = h->ring_slots;
 	uint64_t size = (uint64_t)status.st_size, bytes = 4ull * slots;
-	if (h->magic != SEG_MAGIC || h->abi_major != SEG_ABI_MAJOR || slots < 2 || (slots & (slots - 1)) ||
-	    bytes > size || h->to_vnfc > size - bytes || h->from_vnfc > size - bytes ||
-	    h->spare > size - bytes) {
-		snprintf(why, why_size, "the hop object is not one of this ABI");
+	bool known = segment_is_known(&h->magic, why, why_size);
+	if (!known || slots < 2 || (slots & (slots - 1)) || bytes > size || h->to_vnfc > size - bytes ||
+	    h->from_vnfc > size - bytes || h->spare > size - bytes) {
+		if (known)
+			snprintf(why, why_size, "the sizes in the hop's header do not fit its object");
 		munmap(h, status.st_size);
 		return -1;
 	}
@@ -143,12 +145,19 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	hop->header->to_vnfc_head.filled = hop->to.mine;
 }
 
+/* Packets that it has and does not hold. */
+static uint32_t works_on(const struct hop *hop)
+{
+	uint32_t kept = cell_load(&hop->header->held) - cell_load(&hop->header->lent);
+	return hop->has > kept ? hop->has - kept : 0;
+}
+
 /* Would packets overtake others that a predecessor has yet to give back? */
 static bool must_wait(struct stage *s, struct hop *hop)
 {
 	if (hop->before == NULL)
 		return false;
-	if (hop->before->has > hop->before->header->held && s->fabric->frames.now < hop->before_until)
+	if (works_on(hop->before) > 0 && s->fabric->frames.now < hop->before_until)
 		return true;
 	hop->before = NULL;
 	return false;
@@ -468,11 +477,10 @@ uint32_t hop_has(struct stage *s)
 	return hop != NULL ? hop->has : 0;
 }
 
-/* Has it packets that it does not hold? */
-bool hop_is_working(struct stage *s)
+uint32_t hop_works_on(struct stage *s)
 {
 	struct hop *hop = s->self;
-	return hop != NULL && hop->has > cell_load(&hop->header->held);
+	return hop != NULL ? works_on(hop) : 0;
 }
 
 const struct stage_ops hop_stage = {

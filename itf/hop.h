@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include "ring.h"
+#include "segment_head.h"
 
 enum { HOP_NO_FRAME = 0xffffffff };
 
@@ -25,13 +26,13 @@ struct hop_end {
 	int bell; /* eventfd; belongs to the caller */
 };
 
-/* `headed`: it begins with a magic and an ABI. */
+/* `headed`: it begins with a magic, an ABI and a layout, and whoever made it is asked for first. */
 static inline void *hop_map(int fd, size_t least, bool headed, size_t *size, const char *what, char *why,
 			    size_t why_size)
 {
 	struct stat status = { 0 };
 	errno = 0;
-	if (fstat(fd, &status) < 0 || status.st_size < (off_t)least) {
+	if (fstat(fd, &status) < 0 || status.st_size < (off_t)(headed ? 3 * sizeof(uint32_t) : least)) {
 		snprintf(why, why_size, "%s: expected a segment object, found %s", what,
 			 errno ? strerror(errno) : "something too small");
 		return NULL;
@@ -43,9 +44,12 @@ static inline void *hop_map(int fd, size_t least, bool headed, size_t *size, con
 	}
 	*size = (size_t)status.st_size;
 	const uint32_t *head = (const uint32_t *)at;
-	if (headed && (head[0] != SEG_MAGIC || head[1] != SEG_ABI_MAJOR)) {
-		snprintf(why, why_size, "%s: expected magic %x with ABI major %d, found %x with %u", what,
-			 (unsigned)SEG_MAGIC, (int)SEG_ABI_MAJOR, (unsigned)head[0], (unsigned)head[1]);
+	if (headed && !segment_is_known(head, why, why_size)) {
+		munmap(at, *size);
+		return NULL;
+	}
+	if (*size < least) {
+		snprintf(why, why_size, "%s: its object is too small", what);
 		munmap(at, *size);
 		return NULL;
 	}

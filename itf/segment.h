@@ -18,8 +18,10 @@
 
 enum {
 	SEG_MAGIC = 0x4e564f43, /* "COVN", little endian */
-	SEG_ABI_MAJOR = 1,	/* an unknown major is refused by name */
-	SEG_ABI_MINOR = 0,
+	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
+	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
+	SEG_ABI_MAJOR = 2,
+	SEG_LAYOUT = 0x573b600,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -210,7 +212,7 @@ struct hop_metric_cell { /* writer H */
 
 struct hop_header {
 	/* written once by K */
-	uint32_t magic, abi_major, abi_minor, number;
+	uint32_t magic, abi_major, layout, number;
 	uint32_t generation; /* a restarted VNFC gets a new object with the next generation */
 	uint32_t ring_slots; /* power of two, above quota + spares: a ring never refuses what a host owes */
 	uint64_t to_vnfc;    /* offsets of uint32_t[ring_slots] */
@@ -256,7 +258,8 @@ struct hop_header {
 	uint64_t exceptions;
 	uint64_t log_lines_suppressed;
 	uint32_t once; /* timers that are set and run once */
-	uint32_t reserved_h[11];
+	uint32_t lent; /* of held, those that a component behind the host works on */
+	uint32_t reserved_h[10];
 
 	uint64_t clock; /* F, capture mode: now, ns */
 	uint64_t leap;	/* F: the clock to which time last leapt; what was due on the way runs there, once */
@@ -306,7 +309,7 @@ enum forwarder_state {
 };
 
 struct forwarder_header {
-	uint32_t magic, abi_major, abi_minor, reserved0;
+	uint32_t magic, abi_major, layout, reserved0;
 	struct pool_geometry pool;
 	uint64_t owners;   /* offset of uint16_t[frames] */
 	uint64_t privates; /* offset of struct frame_private[frames] */
@@ -437,7 +440,7 @@ struct wiring {
 	uint32_t epoch;
 	uint32_t ports, hops, graphs, rules; /* highest number used + 1 */
 	uint32_t lockstep; /* capture mode: one packet at a time through a graph that joins */
-	uint32_t barrier;  /* what is on its way by the epoch before leaves first, 20 ms at most */
+	uint32_t barrier;  /* what is on its way by the epoch before leaves first, as long as it moves */
 	uint32_t reserved;
 	struct port_wiring port[SEG_PORTS];
 	struct hop_wiring hop[SEG_HOPS];
@@ -462,7 +465,7 @@ struct wiring {
 };
 
 struct config_header {
-	uint32_t magic, abi_major, abi_minor, reserved0;
+	uint32_t magic, abi_major, layout, reserved0;
 	uint64_t size;
 	uint64_t slot[2]; /* offsets of struct wiring */
 	uint32_t epoch;	  /* K; the wiring in force is slot[epoch & 1] */
@@ -523,8 +526,8 @@ struct trace_record { /* 128 bytes */
 		[TRACE_SNAP]; /* its first bytes: ARRIVED, MADE, LEAVING, and drops of what never got a frame */
 };
 
-struct trace_header {				     /* K, but for the two cells of F */
-	uint32_t magic, abi_major, abi_minor, slots; /* a power of two */
+struct trace_header {				  /* K, but for the two cells of F */
+	uint32_t magic, abi_major, layout, slots; /* a power of two */
 	uint64_t size;
 	uint64_t records;    /* offset of struct trace_record[slots] */
 	uint64_t written;    /* F: records, ever; number i lies in slot i mod slots */

@@ -102,7 +102,7 @@ class SegmentObject:
 
 def _header(obj: SegmentObject, ctype: str) -> Any:
     head = obj.at(ctype)
-    head.magic, head.abi_major, head.abi_minor = C.SEG_MAGIC, C.SEG_ABI_MAJOR, C.SEG_ABI_MINOR
+    head.magic, head.abi_major, head.layout = C.SEG_MAGIC, C.SEG_ABI_MAJOR, C.SEG_LAYOUT
     head.size = obj.size
     return head
 

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include "forwarder.h"
+#include "segment_head.h"
 
 static struct trace_header *map_trace(int fd, size_t *size)
 {
@@ -14,8 +15,9 @@ static struct trace_header *map_trace(int fd, size_t *size)
 	if (t == MAP_FAILED)
 		return NULL;
 	uint64_t bytes = (uint64_t)t->slots * sizeof(struct trace_record);
-	if (t->magic == SEG_MAGIC && t->abi_major == SEG_ABI_MAJOR && t->slots != 0 &&
-	    !(t->slots & (t->slots - 1)) && bytes <= *size && t->records <= *size - bytes)
+	char why[SEG_WHY];
+	if (segment_is_known(&t->magic, why, sizeof why) && t->slots != 0 && !(t->slots & (t->slots - 1)) &&
+	    bytes <= *size && t->records <= *size - bytes)
 		return t;
 	munmap(t, *size);
 	return NULL;

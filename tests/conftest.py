@@ -9,11 +9,15 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS = 0x20000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+SHARED = ("/run/coven/uids",)  #: below the private folders, and still everybody's: no two VNFCs have one uid
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,12 +27,54 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Whatever our children leave running becomes our child, where `nothing_left` sees it.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if hasattr(config, "workerinput") and os.geteuid() == 0:
+        _private_runtime()
     # A shell that begins us in the background has it ignored, which what tests interrupt would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How wide lines are is nobody's here; xdist's workers are given a width.
+    os.environ.pop("COLUMNS", None)
     _no_scapy_routes()
     # Tests prove nothing about time: the machine may be slow, and busy with something else.
     settings.register_profile("coven", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("coven")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Of `-n auto`: most tests wait for processes that they started, so several share a core."""
+    return min(3 * len(os.sched_getaffinity(0)), 12)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Neighbours stay together, for the sake of modules' fixtures, until some worker has nothing left to do."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+def _private_runtime() -> None:
+    """Give this worker, which others run beside, folders /run/coven and /run/netns of its own."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+        if libc.mount(source.encode(), target.encode(), kind.encode(), flags, options.encode()):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
+
+    if libc.unshare(CLONE_NEWNS):
+        return  # a container without the right to it, where no test can make a namespace either
+    mount("none", "/", "none", MS_REC | MS_PRIVATE)
+    held = {}
+    for shared in SHARED:
+        Path(shared).mkdir(mode=0o700, parents=True, exist_ok=True)
+        held[shared] = os.open(shared, os.O_PATH)
+    for private in ("/run/coven", "/run/netns"):
+        Path(private).mkdir(mode=0o700, parents=True, exist_ok=True)
+        mount("tmpfs", private, "tmpfs", 0, "mode=755")
+    for shared, descriptor in held.items():
+        Path(shared).mkdir(mode=0o700)
+        mount(f"/proc/self/fd/{descriptor}", shared, "none", MS_BIND)
+        os.close(descriptor)
 
 
 def _no_scapy_routes() -> None:

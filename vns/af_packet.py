@@ -12,6 +12,7 @@ import socket
 import struct
 from typing import Literal
 
+from itf import limits
 from itf.limits import words
 from itf.segment import PAGE, C, Pool
 from vns import ethtool, native
@@ -47,9 +48,9 @@ def probe(interface: str) -> str | None:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
         ethtool.flags(interface)
     except PermissionError as error:
-        return f"{error.strerror}: packet sockets need CAP_NET_RAW (root, or a user namespace)"
+        return f"{limits.words(error)}: packet sockets need CAP_NET_RAW (root, or a user namespace)"
     except OSError as error:
-        return f"{interface}: {error.strerror}"
+        return f"{interface}: {limits.words(error)}"
     return None
 
 
@@ -134,7 +135,7 @@ def _who_may_cut(port: OpenPort, interface: Interface) -> tuple[Segments, str]:
         try:
             link, _ = native.attach("pass", port.ifindex, bound=False, flags=native.NATIVE, with_map=False)
         except OSError as error:
-            return "here", f"super-frames are cut by the forwarder ({error.strerror})"
+            return "here", f"super-frames are cut by the forwarder ({limits.words(error)})"
         port.own(link)
     on = [feature for feature in MERGING if not interface.switch_off(feature)]
     if on and wanted != "peer":

@@ -10,6 +10,7 @@ import os
 import socket
 from errno import EACCES, EPERM
 
+from itf import limits
 from itf.limits import words
 from itf.segment import C, Pool
 from vns import ethtool, native
@@ -48,7 +49,7 @@ def probe(interface: str) -> str | None:
         driver, queues = ethtool.driver(interface), ethtool.receive_queues(interface)
     except OSError as error:
         forbidden = error.errno in (EPERM, EACCES)
-        return f"{error.strerror}: AF_XDP needs the rights of root" if forbidden else str(error)
+        return f"{limits.words(error)}: AF_XDP needs the rights of root" if forbidden else limits.words(error)
     if queues > QUEUES:
         return f"{interface} has {queues} receive queues, {QUEUES} at most are possible (ethtool -L)"
     if driver == "veth" and kernel() < TAGS:

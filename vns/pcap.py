@@ -15,6 +15,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from itf import limits
 from itf.mistakes import Mistake
 from itf.segment import C
 from vns.port import OpenPort, PortRefused
@@ -111,7 +112,7 @@ def probe(path: str | Path) -> str | None:
     except _Wrong as wrong:
         return wrong.found
     except OSError as error:
-        return error.strerror or str(error)
+        return limits.words(error)
     finally:
         os.close(fd)
     return None
@@ -137,7 +138,7 @@ def _explain(error: OSError, path: Path, verb: str) -> _Wrong:
         return _Wrong("a directory", expected, "name a file in it")
     if isinstance(error, PermissionError):
         return _Wrong("permission denied", expected, f"let this user {verb} it")
-    return _Wrong(error.strerror or str(error), expected)
+    return _Wrong(limits.words(error), expected)
 
 
 def _lock(fd: int, how: int, found: str, remedy: str) -> None:

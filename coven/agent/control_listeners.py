@@ -17,6 +17,7 @@ from pathlib import Path
 from coven.agent.control_socket import Ask, Conversation, Handlers, Note
 from coven.base.control_addresses import Address
 from coven.keeper.client import Keeper
+from itf import limits
 from itf.mistakes import Mistake, Refused
 
 log = logging.getLogger("coven.agent")
@@ -147,7 +148,7 @@ class ControlSockets:
                     note = self._by(str(address), vnf)
                     listeners[where] = Listener(ask, tcp_socket(address), address.read_only, note)
                 except OSError as problem:
-                    found = f"{address}: {problem.strerror or problem}"
+                    found = f"{address}: {limits.words(problem)}"
                     remedy = f"`ss -ltnp 'sport = :{address.port}'` says what listens there: end it, or choose another"
                     field = f"control_sockets.{vnf}"
                     mistakes.append(Mistake(field=field, found=found, expected="a free address", remedy=remedy))

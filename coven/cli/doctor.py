@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from coven.keeper.plan import FRAMES
+from itf import limits
 
 LEAST_FRAME = 2048  #: bytes
 OLDEST = (5, 10)  #: memfd seals, futexes and AF_PACKET rings as they are used here
@@ -230,7 +231,7 @@ def _bpf() -> Iterator[Finding]:
         socket.socket(44, socket.SOCK_RAW, 0).close()  # AF_XDP; Python has no name for it
     except OSError as error:
         yield Finding(
-            "note", "AF_XDP", error.strerror or str(error), "a kernel with CONFIG_XDP_SOCKETS, and root"
+            "note", "AF_XDP", limits.words(error), "a kernel with CONFIG_XDP_SOCKETS, and root"
         )
     else:
         from vns import native
@@ -256,7 +257,7 @@ def _interfaces() -> Iterator[Finding]:
             ethernet = ethtool.hardware(name)[0] == ethtool.ARPHRD_ETHER
             reasons = [str(mistake.found) for mistake in objections(name, name)]
         except OSError as error:
-            yield Finding("note", name, f"cannot be looked at: {error.strerror or error}")
+            yield Finding("note", name, f"cannot be looked at: {limits.words(error)}")
             continue
         if not ethernet:
             yield Finding("note", name, f"{facts}: not Ethernet, cannot be a port")

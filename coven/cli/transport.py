@@ -48,9 +48,11 @@ def _trust(ca: str | None) -> ssl.SSLContext:
     """Whom to believe: the system's CAs, or `ca` alone."""
     try:
         context = ssl.create_default_context(cafile=ca)
-    except OSError as error:  # ssl.SSLError is one
-        found = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate"
-        raise Refused(Mistake(file=ca, field="--ca", found=found, expected="a certificate in PEM")) from None
+    except ssl.SSLError:
+        mistake = Mistake(file=ca, field="--ca", found="no certificate", expected="a certificate in PEM")
+        raise Refused(mistake) from None
+    except OSError as error:
+        raise Refused(Mistake.of(error, file=ca, field="--ca", expected="a certificate in PEM")) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the agent's own certificate will do

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from itf import limits
 from itf.mistakes import Mistake, Refused
 
 PLAN = "plan.json"  #: in the keeper's folder
@@ -60,7 +61,7 @@ class Plan:
             record = json.loads(path.read_text())
             return cls.from_record(record)
         except OSError as problem:
-            raise _wrong(path, problem.strerror or str(problem)) from None
+            raise _wrong(path, limits.words(problem)) from None
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise _wrong(path, f"{type(problem).__name__}: {problem}") from None
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
 
 MAX_ARCHIVE = 64 << 20  #: bytes of a zip
@@ -44,7 +45,7 @@ def full_disk(error: OSError, where: str) -> Refused:
         )
         return Refused(mistake, title="no space left on the disk", kind=Kind.NO_SPACE)
     if error.errno in READ_ONLY:
-        found = f"{error.filename or where}: {error.strerror}"
+        found = f"{error.filename or where}: {limits.words(error)}"
         mistake = Mistake(file=where, found=found, expected="a folder that can be written",
                           remedy="make it writable again")  # fmt: skip
         return Refused(mistake, title="the disk cannot be written", kind=Kind.NO_SPACE)

@@ -12,12 +12,14 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from coven.base.inotify import Inotify
+from coven.keeper.hosts.build import Ready
 from coven.keeper.life import hosting
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.loop import Loop, Timer
@@ -29,6 +31,7 @@ from coven.run.folder import make_folder
 from coven.run.foreground import Foreground
 from coven.run.once import FAILED, OK, run_once
 from itf.mistakes import Mistake, Refused
+from pps.confine.confinement import Confinement
 
 QUIET_SECONDS = 0.1  #: an editor saves in several steps
 _LEFT_OUT = ("tests", "__pycache__", "*~", "*.swp", "*.pcap", "*.pcapng", ".*")
@@ -103,10 +106,11 @@ class Session:
         self.plan = plan
         self.vnf = vnf
         self.anew = False
+        self._checking = False
         self._versions = 1
 
     def changed(self) -> None:
-        if self.vnf.hosts.swaps:  # one version after the other
+        if self._checking or self.vnf.hosts.swaps:  # one version after the other
             self.vnf.loop.later(QUIET_SECONDS, self.changed)
             return
         self._versions += 1
@@ -118,7 +122,8 @@ class Session:
             if not names:
                 shutil.rmtree(folder)
                 return
-            self._take_up(plan, names)
+            descriptor = self.package.load(plan.package)
+            self._check(replace(plan, libs=operator_libs(descriptor)), descriptor, names)
         except Refused as refused:
             self._refuse(refused.mistakes)
         except OSError as problem:
@@ -129,13 +134,29 @@ class Session:
         for mistake in mistakes:
             print(f"  {mistake}".replace("\n", "\n  "), file=sys.stderr, flush=True)
 
-    def _take_up(self, plan: Plan, names: set[str]) -> None:
-        descriptor = self.package.load(plan.package)
-        plan = replace(plan, libs=operator_libs(descriptor))
+    def _check(self, plan: Plan, descriptor: Descriptor, names: set[str]) -> None:
+        """Build it in a thread of its own: what runs is looked after meanwhile."""
         confinement = hosting.confine()
-        mistakes, ready, _ = hosting.check(plan, descriptor, confinement)
-        if mistakes:
-            raise Refused(mistakes)
+
+        def checked(result: Any, problem: BaseException | None) -> None:
+            self._checking = False
+            if isinstance(problem, Refused):
+                self._refuse(problem.mistakes)
+            elif isinstance(problem, OSError):
+                self._refuse([Mistake.of(problem, file=problem.filename)])
+            elif problem is not None:
+                raise problem
+            elif result[0]:
+                self._refuse(result[0])
+            else:
+                self._take_up(plan, descriptor, names, confinement, result[1])
+
+        self._checking = True
+        self.vnf.loop.work(lambda: hosting.check(plan, descriptor, confinement), checked)
+
+    def _take_up(
+        self, plan: Plan, descriptor: Descriptor, names: set[str], confinement: Confinement, ready: Mapping[str, Ready]
+    ) -> None:
         said = ", ".join(sorted(names))
         schemas = {Path(v.schema_file).name for v in descriptor.vnfcs.values() if v.schema_file}
         if names & {self.package.descriptor} or {Path(name).name for name in names} & schemas:

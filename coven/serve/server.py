@@ -45,6 +45,7 @@ from coven.rest.routes import TOKEN_ENDPOINT
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.serve import tls
 from coven.serve.spool import MOST, SILENT_SECONDS, patient
+from itf import limits
 from itf.mistakes import Mistake, Refused
 
 log = logging.getLogger("coven.agent")
@@ -79,7 +80,7 @@ def listen(host: str, port: int, secure: bool = False) -> socket.socket:
             remedy = f"something else listens there (ss -ltnp 'sport = :{port}' says what): {remedy}"
         elif error.errno is None:
             remedy = "a numeric address of this machine; 0.0.0.0 or [::] for all"
-        found = f"{host}:{port}: {error.strerror or 'not a numeric address'}"
+        found = f"{host}:{port}: {limits.words(error) if error.errno else 'not a numeric address'}"
         raise Refused(
             Mistake(field="--listen", found=found, expected="a free address of this machine", remedy=remedy),
             title="cannot listen",

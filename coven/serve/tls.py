@@ -66,7 +66,7 @@ def identity(files: Files) -> Identity:
                 mode = os.fstat(stream.fileno()).st_mode
                 text = stream.read(1 << 20)
         except OSError as error:
-            mistakes.append(_wrong(file, option, error.strerror, "a file in PEM that can be read"))
+            mistakes.append(Mistake.of(error, file=file, field=option, expected="a file in PEM that can be read"))
             continue
         if option == "--tls-key" and mode & 0o007:
             mistakes.append(_wrong(file, option, f"mode {mode & 0o777:o}", "a key that others cannot read",

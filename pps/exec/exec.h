@@ -28,6 +28,8 @@ struct engine {
 	/* As in struct language; NULL: the component cannot be told. */
 	int (*configure)(struct exec *x);
 	cJSON *(*request)(struct exec *x, const char *name, const cJSON *args, char *error, size_t size);
+	/* Of the frames that are held, how many it owes a verdict for; NULL: all. */
+	uint32_t (*owed)(struct exec *x);
 	/* The VNF ends: say so, if the protocol can. */
 	void (*leave)(struct exec *x);
 	/* The component has ended, however it was: remove what is left of it. May be NULL. */

@@ -279,6 +279,12 @@ static void on_message(struct exec *x, const struct message *m)
 		exec_nonsense(x, "a message of kind 0x%02x, which there is not", m->kind);
 }
 
+static uint32_t owed(struct exec *x)
+{
+	struct framed *f = x->state;
+	return f->owing;
+}
+
 static void pump(struct exec *x)
 {
 	struct framed *f = x->state;
@@ -463,6 +469,7 @@ const struct engine framed_engine = { .name = "framed",
 				      .open = open_framed,
 				      .hand = hand,
 				      .pump = pump,
+				      .owed = owed,
 				      .quiet = quiet,
 				      .overdue = overdue,
 				      .configure = configure,

@@ -267,6 +267,7 @@ static void pump(struct exec *x)
 {
 	char how[96];
 	x->engine->pump(x);
+	host_lend(x->host, x->engine->owed ? x->engine->owed(x) : x->api->held);
 	if (exec_over(x, how, sizeof(how)))
 		exec_fail(x, "the component has ended: %s", how);
 }

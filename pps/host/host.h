@@ -106,6 +106,8 @@ static inline void host_prefetch(const struct vnfc_host *api, const uint32_t *fr
 
 /* Give back at once what has a verdict, instead of at the end of the burst: for handlers that take long. */
 void host_publish(struct host *h);
+/* Of the frames that are held, so many are with a component behind the host, and come back by themselves. */
+void host_lend(struct host *h, uint32_t frames);
 
 /* An exception was raised (for the packet: HOST_DROP(HOST_EXCEPTION)); returns how many there were so far. */
 uint64_t host_exception(struct host *h);

@@ -28,7 +28,7 @@ struct host {
 	int place_line;
 	uint64_t clock_seen; /* capture mode */
 	uint64_t log_second, log_lines;
-	uint32_t control_seen, chunk;
+	uint32_t control_seen, chunk, lent;
 	unsigned outputs_n, wrong_said; /* wrong_said: what was told of verdicts that cannot be */
 	int control;
 	bool capture, declaring, ending, failed, lost, flow_said;

@@ -114,6 +114,11 @@ static void look_at_verdicts(struct host *h)
 	}
 }
 
+void host_lend(struct host *h, uint32_t frames)
+{
+	h->lent = frames;
+}
+
 void host_publish(struct host *h)
 {
 	struct vnfc_host *api = &h->api;
@@ -126,6 +131,8 @@ void host_publish(struct host *h)
 	}
 	if (head->held != api->held)
 		cell_store(&head->held, api->held);
+	if (head->lent != h->lent)
+		cell_store(&head->lent, h->lent);
 	if (head->deadline != deadline)
 		cell_store64(&head->deadline, deadline);
 	if (head->once != once)

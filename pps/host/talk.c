@@ -214,7 +214,7 @@ void host_hello(struct host *h)
 {
 	cJSON *hello = cJSON_CreateObject();
 	cJSON_AddStringToObject(hello, "op", "hello");
-	cJSON_AddNumberToObject(hello, "abi", VNFC_ABI_MAJOR);
+	cJSON_AddNumberToObject(hello, "abi", SEG_ABI_MAJOR);
 	cJSON_AddStringToObject(hello, "language", h->language->name);
 	say(h, hello);
 	while (!h->config && !h->ending)

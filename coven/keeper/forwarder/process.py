@@ -12,6 +12,7 @@ from pathlib import Path
 from coven.keeper.journal import Journal
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
+from itf import limits
 from itf.segment import Config, Forwarder, Pool, ffi, put_text, text
 
 NAME = "forwarder"  #: in logs and the journal
@@ -90,7 +91,7 @@ class ForwarderProcess:
             else:
                 self._socket.send(raw)
         except OSError as problem:  # its end is handled where it is noticed, with everything sent anew
-            self.logs.say(NAME, f"a message did not reach it: {problem.strerror}")
+            self.logs.say(NAME, f"a message did not reach it: {limits.words(problem)}")
 
     def _readable(self) -> None:
         while self._socket is not None:

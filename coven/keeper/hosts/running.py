@@ -128,7 +128,7 @@ class RunningHosts(Mapping[str, HostProcess]):
                 answer(mistakes)
                 return
             swap.commit()
-            self.forwarder.epochs.move(taken_up)
+            self.forwarder.epochs.move(taken_up, barrier=True)
 
         def taken_up(_: object) -> None:
             swap.committed()

@@ -3,8 +3,8 @@
     CHECKING    the new package is checked and built beside the running VNF
     OPENING     ports that are new are opened, and wired without a chain
     STARTING    processes of the VNFCs that differ get ready; what runs goes on as always
-    COMMITTING  one wiring names all that is new: the forwarder takes nothing in until what is on its way has left
-                (20 ms at most), and goes on by the new one
+    COMMITTING  one wiring names all that is new: the forwarder takes nothing in until what is on its way has left (it
+                waits 20 ms for one that does not move, half a second at most), and goes on by the new one
     CLOSING     ports that are no more are closed, and unwired
 
 Before COMMITTING nothing of the running VNF has been touched, and whatever fails is undone. Ports and VNFCs of the same

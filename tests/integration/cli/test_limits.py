@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -118,6 +119,14 @@ def test_each_by_its_name(problem: Exception, says: str) -> None:
     mistake = Mistake.of(problem, field="f", expected="a file", remedy="make native")
     assert mistake.field == "f" and says in str(mistake.found)
     assert mistake.expected == "more" and mistake.remedy and mistake.remedy != "make native"
+
+
+def test_one_place_reads_what_errors_say() -> None:
+    """`limits.words` and `Mistake.of`: whoever prints strerror alone does not say which limit it was."""
+    rooms = ("agents", "coven", "nshp", "pps", "vns")
+    files = [file for room in rooms for file in (ROOT / room).rglob("*.py")]
+    assert len(files) > 100
+    assert [str(file) for file in files if re.search(r"(?<!\bos)\.strerror\b", file.read_text())] == []
 
 
 def test_other_failures_keep_their_words() -> None:

@@ -20,7 +20,9 @@ from tests.rigs.keeper import ROOT, KeeperRig, wait_for
 from tests.rigs.packages import package
 
 PORT = 5002
-RATE = 50_000  #: datagrams a second
+RATE = 10_000  #: datagrams a second
+MANY = 50_000  #: of a long test
+OVERLOAD = {"in.rx_dropped", "filter.full", "filter.hold_full"}  #: where a machine is too slow for so many
 LANGUAGES = ("c", "python", "javascript", "java", "click", "c++", "exec")
 
 pytestmark = pytest.mark.root
@@ -34,7 +36,8 @@ def handle(packet):
 
 @contextmanager
 def numbered(rig: KeeperRig, rate: int = RATE) -> Iterator[list[int]]:
-    """Numbered datagrams from client to server meanwhile: all of them arrive, once and in order. Gives how many."""
+    """Numbered datagrams from client to server meanwhile: all of them arrive, once and in order; where there are too
+    many for this machine, but for those that are told to have been dropped for that. Gives how many."""
     words, pipes = (sys.executable, "-m", "tests.rigs.numbered"), {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     sent: list[int] = []
     receiver = rig.lab.server.spawn(*words, "receive", str(PORT), text=True, cwd=ROOT, **pipes)
@@ -46,7 +49,11 @@ def numbered(rig: KeeperRig, rate: int = RATE) -> Iterator[list[int]]:
             yield sent
         finally:
             sent.append(int(sender.communicate(timeout=60)[0]))
-        assert json.loads(receiver.communicate(timeout=60)[0]) == [sent[0], None, []]
+        came, wrong, missing = json.loads(receiver.communicate(timeout=60)[0])
+        dropped = settled(rig)["dropped"]
+        others = came + sum(dropped.values()) - sent[0]  # ARP and the like fare as they do
+        assert wrong is None and 0 <= others <= (5 if dropped else 0), (wrong, came, sent[0], dropped, missing)
+        assert dropped.keys() <= OVERLOAD, dropped
     finally:
         receiver.kill()
         receiver.communicate()
@@ -66,28 +73,40 @@ def settled(rig: KeeperRig) -> dict[str, Any]:
     return wait_for(lambda: (s := rig.status())["in_flight"] == 0 and s)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("step", [1, *(pytest.param(step, marks=pytest.mark.long) for step in range(2, 7))])
-def test_each_language_to_each_other(tmp_path: Path, step: int) -> None:
-    """From each language to the one that is so many further in the list."""
-    folders = {}
-    for language in LANGUAGES:
-        folders[language] = tmp_path / language.replace("+", "p")
-        new(folders[language], language)
-    with KeeperRig(tmp_path / "keeper", folders["c"]) as rig:
+def walk(count: int) -> list[int]:
+    """From 0 on, so that each of so many follows each other at least once."""
+    ways = {(one, other) for one in range(count) for other in range(count) if one != other}
+    path = [0]
+    while ways:
+        to = next((to for at, to in sorted(ways) if at == path[-1]), None)
+        path.append(sorted(ways)[0][0] if to is None else to)
+        ways.discard((path[-2], path[-1]))
+    return path[1:]
+
+
+@pytest.mark.parametrize(
+    ("languages", "rate", "ways"),
+    [
+        (LANGUAGES, RATE, [1, 2, 3, 4, 5, 6, 0]),
+        pytest.param(LANGUAGES, RATE, walk(7), marks=pytest.mark.long),
+        pytest.param(LANGUAGES[:-1], MANY, walk(6), marks=pytest.mark.long),
+    ],
+)
+def test_each_language_to_each_other(tmp_path: Path, languages: tuple[str, ...], rate: int, ways: list[int]) -> None:
+    folders = [tmp_path / language.replace("+", "p") for language in languages]
+    for language, folder in zip(languages, folders, strict=True):
+        new(folder, language)
+    with KeeperRig(tmp_path / "keeper", folders[0]) as rig:
         rig.call("start")
         rig.wait_ping()
         before = rig.status()
-        at = 0
-        with numbered(rig) as sent:
-            for _ in LANGUAGES:
-                at = (at + step) % len(LANGUAGES)
-                upgrade(rig, folders[LANGUAGES[at]])
-                assert rig.status()["vnfcs"]["filter"]["language"] == LANGUAGES[at].replace("c++", "c")
+        with numbered(rig, rate) as sent:
+            for at in ways:
+                upgrade(rig, folders[at])
+                assert rig.status()["vnfcs"]["filter"]["language"] == languages[at].replace("c++", "c")
         after = settled(rig)
-        assert after["dropped"] == {}
-        assert after["ports"]["out"]["sent"] - before["ports"]["out"]["sent"] >= sent[0]
-        assert after["vnfcs"]["filter"]["received"] >= sent[0]
-        assert json.loads((rig.folder / "plan.json").read_text())["package"] == str(folders["c"])
+        assert after["ports"]["in"]["received"] - before["ports"]["in"]["received"] >= sent[0]
+        assert json.loads((rig.folder / "plan.json").read_text())["package"] == str(folders[ways[-1]])
 
 
 def test_chains_grow_and_shrink(tmp_path: Path) -> None:

@@ -17,9 +17,15 @@ ROOT = Path(__file__).resolve().parents[3]
 DEMO = [sys.executable, "-m", "coven.lab.demo"]
 
 
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a demo leaves is not another's that runs meanwhile."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
 def leftovers() -> set[str]:
     """Folders that demos leave while they run."""
-    places = (("/tmp", "coven-demo.*"), ("/run/coven", "demo-*"))
+    places = ((os.environ["TMPDIR"], "coven-demo.*"), ("/run/coven", "demo-*"))
     return {str(found) for folder, pattern in places for found in Path(folder).glob(pattern)}
 
 

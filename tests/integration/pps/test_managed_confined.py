@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from scapy.utils import rdpcap
 
+from coven.base.places import SYSTEM_RUN
 from coven.run.foreground import run_captures
 from itf.segment import C
 from pps.confine import confinement as confine
@@ -100,7 +101,7 @@ def test_build_and_run(
     if RIGS[language].MISSING:
         pytest.skip(RIGS[language].WHY)
     framework = FRAMEWORKS[language]()
-    lease = uids.UidLease.take(tmp_path) if confinement.level.name == "full" else None
+    lease = uids.UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
     uid = lease.uid if lease else None
     out = folder / "built"
     artifact = out / framework.artifact_name("component")

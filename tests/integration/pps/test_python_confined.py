@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from coven.base.places import SYSTEM_RUN
 from itf.segment import C
 from pps.confine import confinement as confine
 from pps.confine import uids
@@ -67,7 +68,7 @@ def confinement(request: pytest.FixtureRequest) -> confine.Confinement:
 def test_build_and_run(
     package: Path, confinement: confine.Confinement, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    lease = uids.UidLease.take(tmp_path) if confinement.level.name == "full" else None
+    lease = uids.UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
     uid = lease.uid if lease else None
     out = package / "built"
     artifact = out / FRAMEWORK.artifact_name("component")

@@ -71,10 +71,12 @@ def test_java() -> None:
                "Vlan", "Ip", "Ip6", "Tcp", "Udp", "Icmp", "Arp", "Nsh"]  # fmt: skip
     text = " ".join(SECTIONS["Java"].split())
     lost = []
-    for name in classes:
-        command = ["javap", "-public", "-cp", str(build_folder() / "coven-java.jar"), f"coven.{name}"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        for line in said.splitlines()[2:-1]:
+    names = [f"coven.{name}" for name in classes]
+    command = ["javap", "-public", "-cp", str(build_folder() / "coven-java.jar"), *names]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("Compiled from ")[1:]
+    assert len(said) == len(classes)
+    for name, described in zip(classes, said, strict=True):
+        for line in described.splitlines()[2:-1]:
             plain = re.sub(r"\b(?:java\.(?:lang|util|nio)|coven)\.|\b(?:public|static|final) |;", "", line)
             member = plain.removesuffix(" throws Exception").strip().replace("Nsh$Tlv", "Nsh.Tlv")
             if "toString" not in member and not member.startswith(f"{name}(") and member not in text:

@@ -16,7 +16,19 @@ ROOT = Path(__file__).resolve().parents[3]
 NO_BACKEND = r"af_xdp|af_packet|pcap|nsh_?stage|PORT_(AF|PCAP)|STAGE_NSH|PLACE_NSH"
 
 
-def linked(folder: Path, stages: str) -> Path:
+FLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-I", str(ROOT)]
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """All of a forwarder but its list of stages and its ports."""
+    folder = tmp_path_factory.mktemp("objects")
+    sources = [*sorted((ROOT / "itf").glob("*.c")), *sorted((ROOT / "nshp").glob("*.c"))]
+    subprocess.run(["gcc", *FLAGS, "-c", *sources], cwd=folder, check=True)
+    return [folder / f"{source.stem}.o" for source in sources]
+
+
+def linked(folder: Path, stages: str, objects: list[Path]) -> Path:
     """A forwarder without ports of its own."""
     main = folder / "stages.c"
     main.write_text(f'''#include "itf/forwarder.h"
@@ -37,9 +49,7 @@ int main(int argc, char **argv)
 }}
 ''')
     program = folder / "forwarder"
-    sources = [main, *sorted((ROOT / "itf").glob("*.c")), *sorted((ROOT / "nshp").glob("*.c"))]
-    flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-I", ROOT]
-    subprocess.run(["gcc", *flags, "-o", program, *sources, "-lpcap"], check=True)
+    subprocess.run(["gcc", *FLAGS, "-o", program, main, *objects, "-lpcap"], check=True)
     return program
 
 
@@ -52,16 +62,18 @@ int main(int argc, char **argv)
     ],
 )
 def test_a_wrong_list_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objects: list[Path], stages: str, said: str
 ) -> None:
-    monkeypatch.setattr(forwarder, "FORWARDER", linked(tmp_path, stages))
+    monkeypatch.setattr(forwarder, "FORWARDER", linked(tmp_path, stages, objects))
     rig = Rig()
     assert rig.process.wait(timeout=60) == 1
     assert said in rig.close(1)
 
 
-def test_a_backend_that_is_not_linked_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forwarder, "FORWARDER", linked(tmp_path, "&nsh_stage,"))
+def test_a_backend_that_is_not_linked_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objects: list[Path]
+) -> None:
+    monkeypatch.setattr(forwarder, "FORWARDER", linked(tmp_path, "&nsh_stage,", objects))
     rig = Rig()
     try:
         with pytest.raises(AssertionError, match="no such backend"):

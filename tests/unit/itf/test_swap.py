@@ -11,7 +11,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapReader, wrpcap
 
-from itf.segment import REASONS, C
+from itf.segment import REASONS, C, ffi
 from tests.rigs.forwarder import PlayedHop, Rig
 
 PACKETS = 200
@@ -132,3 +132,56 @@ def test_a_forwarder_that_dies_in_between_leaves_no_frame_behind(rig: Rig, tmp_p
     tags = {owners[i] & 0xFF for i in range(rig.forwarder.head.pool.frames) if owners[i] >= C.OWNER_SPARE}
     assert not any(tag >= C.HOP_PREVIOUS for tag in tags)
     assert rig.totals()["unaccounted"] == 0
+
+
+def test_a_barrier_waits_for_what_is_on_its_way_and_not_for_what_is_held(rig: Rig, tmp_path: Path) -> None:
+    rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+    hop = rig.hops[0]
+    held = until(lambda: (refs := hop.take()) and refs)[:3]
+    hop.head.held = len(held)
+
+    def barrier(w: Any) -> None:
+        w.barrier = 1
+        for graph in range(w.graphs):
+            w.graph_was[graph] = graph
+
+    epoch = rig.config.head.epoch + 1
+    w = rig.config.slot(epoch)
+    ffi.memmove(w, rig.config.slot(epoch - 1), ffi.sizeof("struct wiring"))
+    w.epoch = epoch
+    barrier(w)
+    rig.config.head.epoch = epoch
+    rig.send(C.MESSAGE_KICK)
+    given = 0
+    while rig.forwarder.head.epoch != epoch:
+        refs = hop.take()
+        forward(rig, hop, refs)
+        given += len(refs)
+    rig.wait_for(C.MESSAGE_READY)
+    forward(rig, hop, held)  # those follow the new wiring by now, or the old one
+    hop.head.held = 0
+    while sent(rig) + 0 < given + len(held):
+        pass
+    assert rig.totals()["unaccounted"] == 0
+
+
+def test_a_hop_that_goes_gives_back_what_it_has(rig: Rig, tmp_path: Path) -> None:
+    rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+    hop = rig.hops[0]
+    had = until(lambda: (refs := hop.take()) and refs)
+
+    def without(w: Any) -> None:
+        w.hop[0].state, w.hop[0].previous, w.hop[0].lost_reason = C.HOP_DOWN, 1, SHUTDOWN
+        w.first[0] = C.STAGE_PORT + 1
+        for number in range(C.SEG_OUTPUTS):
+            w.next[0][0][number] = C.STAGE_NONE
+
+    rig.change(without)
+    had += hop.take()
+    forward(rig, hop, had)
+    swapped = rig.wait_for(C.MESSAGE_SWAPPED)
+    assert (swapped.index, swapped.generation) == (0, 1)
+    rig.change(forget_previous)
+    totals = until(lambda: (t := rig.totals())["forwarded"] == PACKETS and t)
+    assert totals["dropped"] == totals["unaccounted"] == totals["in_flight"] == 0
+    assert sum(place_frames(rig, C.OWNER_SPARE + C.HOP_PREVIOUS)) == 0

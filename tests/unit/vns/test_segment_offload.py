@@ -167,8 +167,9 @@ def test_what_cannot_be_cut(lib: Any, kind: int, size: int) -> None:
 def test_nonsense_is_refused_or_cut_within_bounds(lib: Any) -> None:
     source = random.Random(7)
     inner = IP(dst="10.0.0.2") / TCP() / Raw(bytes(300))
+    plain, tunneled = bytes(ETH / inner), bytes(TUNNELS["vxlan in gre"] / inner)
     for number in range(6000):
-        good = bytes(TUNNELS["vxlan in gre"] / inner if number % 2 else ETH / inner)
+        good = tunneled if number % 2 else plain
         raw = bytearray(good[: source.randrange(1, len(good))])
         for _ in range(source.randrange(8)):
             raw[source.randrange(len(raw))] = source.randrange(256)
