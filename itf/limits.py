@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import resource
 
@@ -42,8 +43,10 @@ class WatchLimit(OSError):
 def reached(problem: BaseException) -> tuple[str, str] | None:
     """(which limit, how to raise it) if that is what `problem` means, None if it is another failure."""
     number = problem.errno if isinstance(problem, OSError) else None
+    if isinstance(problem, MemoryError):
+        number = errno.ENOMEM
     if isinstance(problem, RuntimeError) and _NO_THREAD in str(problem):
-        number = errno.EAGAIN
+        number = errno.EAGAIN if _has_room_for_a_stack() else errno.ENOMEM
     if number is None:
         return None
     if isinstance(problem, WatchLimit) and number in _OF_INOTIFY:
@@ -59,6 +62,16 @@ def reached(problem: BaseException) -> tuple[str, str] | None:
         what, remedy = _OF_MACHINE[number]
         return (what if what.startswith("no ") else f"the limit of {what} is reached"), remedy
     return None
+
+
+def _has_room_for_a_stack() -> bool:
+    """What pthread_create(3) does first, and calls EAGAIN when it fails, too."""
+    size = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    try:
+        mmap.mmap(-1, size if 0 < size < 1 << 30 else 8 << 20, mmap.MAP_PRIVATE).close()
+    except OSError:
+        return False
+    return True
 
 
 def in_output(text: str) -> tuple[str, str] | None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from itf.mistakes import Mistake
 from itf.segment import C, Pool
-from vns import ethtool
+from vns import ethtool, rtnetlink
 from vns.port import Journal, OpenPort, PortRefused, mistake, refuse
 
 HEADERS = 14 + 2 * 4  #: bytes of Ethernet and two VLAN tags, which the MTU does not count
@@ -160,6 +160,16 @@ def check(name: str, interface: str, pool: Pool, take: bool) -> int:
     if wrong:
         raise PortRefused(wrong)
     return index
+
+
+def passing_mtu(link: rtnetlink.Link) -> int:
+    """The MTU of what gets through: a veth's other end takes no longer packets than its own MTU, and AF_XDP is not told
+    that it refused some."""
+    try:
+        other = rtnetlink.beneath(link) if ethtool.driver(link.name) == "veth" else None
+    except OSError:  # it has just gone, or the kernel does not tell
+        other = None
+    return min(link.mtu, other.mtu) if other is not None else link.mtu
 
 
 def largest_mtu(pool: Pool) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 NETLINK_ROUTE, RTMGRP_LINK = 0, 1
 NLMSG_DONE, NEW_LINK, DEL_LINK, GET_LINK = 3, 16, 17, 18
 NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
-IFLA_IFNAME, IFLA_MTU, IFLA_MASTER = 3, 4, 10
+IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID = 3, 4, 5, 10, 37, 46
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 BYTES = 1 << 16  #: of one answer; the kernel makes no longer ones
 
@@ -33,6 +33,8 @@ class Link:
     carrier: bool  #: somebody is at the other end; never of one that is not enabled
     mtu: int
     master: int = 0  #: index of what it is enslaved to, 0 for nothing
+    lower: int = 0  #: index of what it stands on; of a veth, its other end
+    space: int | None = None  #: the number that our namespace has for the one where `lower` is; None: ours
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:
@@ -72,6 +74,8 @@ def parse(data: bytes) -> Iterator[tuple[int, Link | None]]:
             carrier=bool(flags & IFF_UP and flags & IFF_LOWER_UP),
             mtu=_number(said.get(IFLA_MTU)),
             master=_number(said.get(IFLA_MASTER)),
+            lower=_number(said.get(IFLA_LINK)),
+            space=_number(said[IFLA_LINK_NETNSID]) if IFLA_LINK_NETNSID in said else None,
         )
 
 
@@ -99,3 +103,18 @@ def links() -> dict[int, Link]:
                     return found
                 if kind == NEW_LINK:
                     found[link.index] = link
+
+
+def beneath(link: Link) -> Link | None:
+    """What it stands on, or the other end of a veth, in whatever namespace. None: nothing, or the kernel does not say.
+
+    Raises OSError."""
+    if not link.lower:
+        return None
+    body = _LINK.pack(socket.AF_UNSPEC, 0, link.lower, 0, 0)
+    if link.space is not None:  # Linux 4.20
+        body += _ATTRIBUTE.pack(_ATTRIBUTE.size + 4, IFLA_TARGET_NETNSID) + struct.pack("=I", link.space)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as asking:
+        asking.settimeout(5.0)
+        asking.sendto(_HEADER.pack(_HEADER.size + len(body), GET_LINK, NLM_F_REQUEST, 1, 0) + body, (0, 0))
+        return next((found for kind, found in parse(asking.recv(BYTES)) if kind == NEW_LINK), None)

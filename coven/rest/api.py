@@ -34,6 +34,7 @@ from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, ta
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
+from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")
@@ -453,16 +454,18 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
             if entry.scope is not None:
                 admit(caller, entry.scope)
             value = part.around(entry, lambda: handler(**parameters, **_given(entry, schema)))
+            text = b"" if entry.reply is None or value is None else json.dumps(value)
         except Refused as refused:
             return web.reply_problem(refused)
-        except Exception:
+        except Exception as error:
             log.exception("%s %s", entry.method, entry.path)
+            if limits.reached(error) is not None:  # others may have ended what they do when it is asked again
+                return web.reply_problem(Refused(Mistake.of(error), title="a limit is reached", kind=Kind.UNAVAILABLE))
             fault = Mistake(found="a fault of the agent", remedy="see its log")
             return web.reply_problem(Refused(fault, title="internal error", kind=Kind.FAULT))
-        if entry.reply is None or value is None:
-            return b""
-        bottle.response.content_type = JSON
-        return json.dumps(value)
+        if text:
+            bottle.response.content_type = JSON
+        return text
 
     def audited(**parameters: str) -> Any:
         answered = answer(**parameters)

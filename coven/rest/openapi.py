@@ -219,7 +219,7 @@ def _operation(route: Route, authentication: bool) -> Schema:
             replies[str(route.again)] = {"description": HTTPStatus(route.again).phrase}
     errors = {*route.errors, 403, *((400, 401, 429) if authentication else ()), *((404,) if route.parameters else ()),
               *((400, 413, 415) if route.body else ()),
-              *(_ETSI_ERRORS if route.etsi else ()), 414, 500}  # fmt: skip
+              *(_ETSI_ERRORS if route.etsi else ()), 414, 500, 503}  # fmt: skip
     for status in sorted(errors):
         content = {PROBLEM: {"schema": ref("Problem")}}
         replies[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}

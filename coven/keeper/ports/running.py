@@ -25,11 +25,12 @@ from coven.keeper.running import Running
 from itf.mistakes import Mistake
 from itf.segment import C
 from vns import rtnetlink
-from vns.interface import largest_mtu, present_name
+from vns.interface import largest_mtu, passing_mtu, present_name
 from vns.rtnetlink import Link
 
 UP, DOWN, GONE = "up", "down", "gone"
 SETTLE_SECONDS = 0.5  #: after the last news of an interface that is new: its maker is done, with addresses too
+ACROSS_SECONDS = 5.0  #: between looks at the other end of an interface
 RETRY_SECONDS = 1.0, 10.0  #: between tries to take one that is there and refused, doubling
 _BACKENDS = {C.PORT_AF_XDP: "af_xdp", C.PORT_AF_PACKET: "af_packet", C.PORT_PCAP: "pcap"}
 
@@ -49,6 +50,7 @@ class Bound:
     trouble: dict[str, Trouble] = field(default_factory=dict)
     coming: Timer | None = None  #: until it is looked at again
     wait: float = RETRY_SECONDS[0]
+    across: Timer | None = None  #: until its other end is looked at again
 
 
 class RunningPorts(Mapping[str, OpenPort]):
@@ -168,8 +170,9 @@ class RunningPorts(Mapping[str, OpenPort]):
     def end(self) -> None:
         self.close()
         for bound in self._bound.values():
-            if bound.coming is not None:
-                bound.coming.cancel()
+            for timer in (bound.coming, bound.across):
+                if timer is not None:
+                    timer.cancel()
         if self._links is not None:
             self._links.close()
             self._links = None
@@ -228,11 +231,13 @@ class RunningPorts(Mapping[str, OpenPort]):
         state = UP if link.carrier else DOWN
         if state != bound.link:
             bound.link, bound.since = state, time.time()
-        if link.mtu != port.mtu:
-            self._say(name, f"{link.name} has MTU {link.mtu} now, it was {port.mtu}")
-            port.mtu = self.states[name].mtu = link.mtu
+        if (mtu := passing_mtu(link)) != port.mtu:
+            whose = link.name if mtu == link.mtu else f"the other end of {link.name}"
+            self._say(name, f"{whose} has MTU {mtu} now, it was {port.mtu}")
+            port.mtu = self.states[name].mtu = mtu
             if self.states[name].kind != C.PORT_NONE:
                 vnf.forwarder.epochs.move()
+        self._look_across(name, port, link)
         take = vnf.plan.ports[name].take
         there = dict(port_trouble.of_link(port, link, largest_mtu(vnf.forwarder.pool), take))
         for what in list(bound.trouble):
@@ -240,6 +245,26 @@ class RunningPorts(Mapping[str, OpenPort]):
                 self._say(name, f"no longer so: {bound.trouble.pop(what).words.partition(' (')[0]}")
         for what, words in there.items():
             self._trouble(name, what, words, quietly)
+
+    def _look_across(self, name: str, port: OpenPort, link: Link) -> None:
+        """Follow what is at the other end, of which the kernel sends no news, as long as this port is open."""
+        bound = self._bound[name]
+        if bound.across is not None:
+            bound.across.cancel()
+            bound.across = None
+
+        def look() -> None:
+            bound.across = None
+            if self.get(name) is not port:
+                return
+            try:
+                now = rtnetlink.links().get(port.ifindex)
+            except OSError:  # as with no news
+                now = link
+            self._follow(name, port, now)
+
+        if link.lower and self._links is not None:
+            bound.across = self.vnf.loop.later(ACROSS_SECONDS, look)
 
     def _trouble(self, name: str, what: str, words: str, quietly: bool = False) -> None:
         trouble = self._bound[name].trouble

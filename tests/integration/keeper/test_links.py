@@ -24,7 +24,7 @@ BRIDGE = 7  #: AF_BRIDGE
 def message(kind: int, index: int, flags: int, family: int = 0, **attributes: bytes) -> bytes:
     body = struct.pack("=BxHiII", family, 1, index, flags, 0)
     for name, value in attributes.items():
-        number = {"name": 3, "mtu": 4, "master": 10}[name]
+        number = {"name": 3, "mtu": 4, "link": 5, "master": 10, "space": 37}[name]
         body += struct.pack("=HH", 4 + len(value), number) + value + bytes(-len(value) % 4)
     return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body + bytes(-len(body) % 4)
 
@@ -33,7 +33,7 @@ def test_messages_are_read() -> None:
     number = struct.Struct("=I").pack
     data = (
         message(NEW_LINK, 5, UP | CARRIER, name=b"eth5\0", mtu=number(1400), master=number(9))
-        + message(NEW_LINK, 6, UP, name=b"a\0", mtu=number(9000))
+        + message(NEW_LINK, 6, UP, name=b"a\0", mtu=number(9000), link=number(2), space=number(0))
         + message(NEW_LINK, 7, CARRIER, name=b"down0\0")
         + message(DEL_LINK, 5, 0, family=BRIDGE, name=b"eth5\0")  # it left a bridge
         + message(DEL_LINK, 6, 0, name=b"a\0")
@@ -43,7 +43,7 @@ def test_messages_are_read() -> None:
     )
     assert list(rtnetlink.parse(data)) == [
         (NEW_LINK, Link(5, "eth5", True, True, 1400, 9)),
-        (NEW_LINK, Link(6, "a", True, False, 9000)),
+        (NEW_LINK, Link(6, "a", True, False, 9000, 0, 2, 0)),
         (NEW_LINK, Link(7, "down0", False, False, 0)),
         (DEL_LINK, Link(6, "a", False, False, 0)),
         (NLMSG_DONE, None),

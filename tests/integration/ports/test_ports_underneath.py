@@ -293,6 +293,28 @@ def test_the_mtu_of_an_output_is_followed(net: Net, backend: str) -> None:
     net.terminate()
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_the_mtu_of_the_other_end_is_followed(net: Net, away: bool) -> None:
+    """Which AF_XDP alone would count as sent."""
+    with elsewhere() as other:
+        there = ("nsenter", f"--target={other}", "--net") if away else ()
+        if away:
+            net.ip(f"link set out1 netns {other}")
+            net.run(*there, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/out1/disable_ipv6; ip link set out1 up")
+        net.deploy("af_xdp")
+        net.run(*there, "ip", "link", "set", "out1", "mtu", "1400")
+        net.eventually(lambda: net.figures()["ports"]["out"]["mtu"] == 1400)
+        before = net.figures()
+        net.run(sys.executable, "-m", "tests.rigs.port_traffic", "frames", "in1", "1415", "298")
+        net.eventually(lambda: net.figures()["received"] - before["received"] == 298)
+        after = net.figures()
+        assert after["dropped"]["out.oversize"] - before["dropped"].get("out.oversize", 0) == 298
+        assert after["forwarded"] == before["forwarded"] and net.health()["status"] == "healthy"
+        net.run(*there, "ip", "link", "set", "out1", "mtu", "1500")
+        net.eventually(lambda: net.figures()["ports"]["out"]["mtu"] == 1500)
+        net.terminate()
+
+
 def test_an_mtu_that_no_frame_holds(net: Net) -> None:
     net.deploy("af_packet")
     net.ip("link set in0 mtu 3000")
