@@ -44,12 +44,13 @@ class Explainer:
 
     `ports`, `vnfcs`: names by number; of a VNFC also those of its outputs. `platform`: names of other places. `width`:
     columns of the terminal; explanations, lengths and the ends of summaries are left out for it. `patient`: packets
-    are waited for however long they are held, as in a capture.
+    are waited for however long they are held, as in a capture. `ended(number, end)`: called for each packet that met
+    its end: `forward PORT`, `drop PLACE.REASON`, `consume`.
     """
 
     def __init__(
         self, ports: Sequence[str], vnfcs: Mapping[str, Sequence[str]], reasons: Reasons, platform: dict[int, str],
-        *, width: int | None = None, patient: bool = True,
+        *, width: int | None = None, patient: bool = True, ended: Callable[[int, str], None] = lambda number, end: None,
     ):  # fmt: skip
         self.ports = ports
         self.vnfcs, self.outputs = list(vnfcs), list(vnfcs.values())
@@ -60,6 +61,7 @@ class Explainer:
         self._left: int | None = None
         self._width = width
         self._patient = patient
+        self._told_end = ended
         self._ended: list[tuple[int, str]] = []  #: a heap: lines that wait for packets before them
 
     def feed(self, records: Iterable[Any]) -> list[str]:
@@ -119,7 +121,7 @@ class Explainer:
             vnfc = self._place(record.place)
             self.arp_dropped[vnfc] = self.arp_dropped.get(vnfc, 0) + 1
         self._left = None
-        self._end(number, [*way.steps, f"drop {name}"], f" ({why})" if why else "")
+        self._end(number, [*way.steps, f"drop {name}"], f"drop {name}", f" ({why})" if why else "")
 
     def _begin(self, record: Any) -> None:
         if len(self._ways) >= PENDING:
@@ -139,7 +141,7 @@ class Explainer:
         way.since = record.time_ns
         held = f" after {kept / 1e9:.3g} s" if kept >= HELD_NS else ""
         if record.verdict == C.VERDICT_CONSUME:
-            self._end(record.packet, [*way.steps, f"{name} consume{held}"])
+            self._end(record.packet, [*way.steps, f"{name} consume{held}"], "consume")
             return
         # what it made it also sent: nothing is said twice
         if way.steps or way.came not in (f"made by {name}", f"copied by {name}"):
@@ -160,10 +162,12 @@ class Explainer:
             return
         made = way.came.startswith(("made by ", "copied by "))
         steps = ", ".join(way.steps) or ("" if made else "bypass")
-        self._end(number, [f"{steps} -> {way.leaving}".strip()])
+        self._end(number, [f"{steps} -> {way.leaving}".strip()], f"forward {way.leaving}")
 
-    def _end(self, number: int, steps: Sequence[str], why: str = "") -> None:
+    def _end(self, number: int, steps: Sequence[str], end: str | None = None, why: str = "") -> None:
         way = self._ways.pop(number)
+        if end is not None:
+            self._told_end(number, end)
         heappush(self._ended, (number, self._line(number, way, ", ".join(steps), why)))
 
     def _line(self, number: int, way: _Way, end: str, why: str) -> str:

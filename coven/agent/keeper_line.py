@@ -61,7 +61,12 @@ class Lines:
             self._silent.setdefault(name, time.monotonic() - seconds)
 
     def ask(self, name: str, keeper: Keeper, op: str, /, **arguments: Any) -> dict[str, Any]:
-        """A keeper's answer. Raises Refused, or Unreachable: then `silent` tells whether it is there and hangs."""
+        """A keeper's answer. Raises Refused, or Unreachable: then `silent` tells whether it is there and hangs.
+
+        With `wait`, seconds that the keeper may hold its answer back, the caller sees to it that few ask.
+        """
+        if wait := arguments.get("wait"):
+            return self._call(name, keeper, op, QUICK_SECONDS + wait, **arguments)
         with self.place(name):
             if op in ("configure", "paths"):  # may take long, by which nobody could tell whether it hangs
                 self._call(name, keeper, "ping", QUICK_SECONDS)
@@ -75,7 +80,7 @@ class Lines:
             raise
         except Unreachable as error:
             if error.late:
-                self.unheard(name, seconds)
+                self.unheard(name, seconds - arguments.get("wait", 0))
             raise
         self.heard(name)
         return answer

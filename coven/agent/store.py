@@ -375,6 +375,11 @@ class Store:
         with self.changed:
             self.changed.notify_all()
 
+    @property
+    def released(self) -> bool:
+        """Whether the agent ends."""
+        return self._released
+
     def await_end(self, identity: str, seconds: float, progress: str | None = None) -> Row | None:
         """The operation when it is over, when its progress is another than `progress`, or after `seconds`."""
 

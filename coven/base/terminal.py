@@ -41,3 +41,9 @@ def colourful(stream: TextIO | None = None) -> bool:
 def paint(text: str, colour: Colour | None, stream: TextIO | None = None) -> str:
     """The text in a colour, if the stream shows them."""
     return f"{colour.value}{text}{PLAIN}" if colour and text and colourful(stream) else text
+
+
+def progress(text: str) -> None:
+    """Where long work is, for people who wait: one line on the terminal, written over; "" takes it away."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text[: (width(sys.stderr) or 100) - 1]}", end="", file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ in), test cases read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,20 +44,20 @@ class Checked:
     notes: list[str] = field(default_factory=list)
 
 
-def check(package: Path) -> Checked:
-    """Check a folder with all its descriptors, a descriptor file, a zip or a CSAR."""
+def check(package: Path, progress: Callable[[str], None] = lambda text: None) -> Checked:
+    """Check a folder with all its descriptors, a descriptor file, a zip or a CSAR. `progress`: is told what goes on."""
     if package.exists() and is_zip(package):
         try:
             with opened(package) as source:
-                result = _check(source.folder, source.folder, f"{package}:")
+                result = _check(source.folder, source.folder, f"{package}:", progress)
             result.notes += _strictly(package)
             return result
         except Refused as refused:
             return Checked(mistakes=refused.mistakes)
-    return _check(package.parent if package.is_file() else package, package, "")
+    return _check(package.parent if package.is_file() else package, package, "", progress)
 
 
-def _check(root: Path, package: Path, label: str) -> Checked:
+def _check(root: Path, package: Path, label: str, progress: Callable[[str], None]) -> Checked:
     result = Checked()
     try:
         files = descriptors_of(package)
@@ -71,7 +71,9 @@ def _check(root: Path, package: Path, label: str) -> Checked:
     found: list[Mistake] = []
     with_arp: list[str] = []
     try:
-        for file in files:
+        for number, file in enumerate(files, 1):
+            here = f"{number} of {len(files)}: {file.name}"
+            progress(f"{here}: compiling")
             result.descriptors.append(file.name)
             try:
                 descriptor = load(file, f"{label}{file.name}" if label else str(file))
@@ -85,6 +87,7 @@ def _check(root: Path, package: Path, label: str) -> Checked:
             )  # fmt: skip
             mistakes, ready, _ = hosting.check(plan, descriptor, confinement, builds)
             found += mistakes
+            progress(f"{here}: loading")
             found += trial.load(plan, descriptor, ready)
             result.warnings += [warning for built in ready.values() for warning in built.warnings]
             if arp_enters(descriptor):
@@ -92,6 +95,7 @@ def _check(root: Path, package: Path, label: str) -> Checked:
             if not label and not mistakes:
                 result.notes += _strictly(file)
     finally:
+        progress("")
         trial.close()
         journal.finish()
         remove_folder(folder)

@@ -4,7 +4,8 @@
     forwarded: 3                 what all ports sent; or by port: {out: 2, in: 1}
     dropped: {filter.marked: 2}  every drop: one that is not listed here fails the case
     consumed: 0                  likewise received, originated, cloned
-    verdicts: [forward, forward out, drop filter.marked, consume]   of each packet, in the order of arrival
+    verdicts: [forward, forward out, drop filter.marked, consume]   of each packet, in the order of arrival;
+                                 or in.py: that says them beside its packets
 
 What is not stated is not checked, except that nothing may ever be unaccounted for.
 """
@@ -20,16 +21,17 @@ from typing import Any
 
 from coven.base.reading import Reader
 from coven.base.yaml12 import Node, read, show
-from coven.cases.packets import Packet
 
 COUNTS = ("received", "originated", "cloned", "consumed")
 FIELDS = ("descriptors", "forwarded", "dropped", *COUNTS, "verdicts")
 VERDICTS_MAX = 64  #: a verdict may cost a run of its own
+GENERATOR = "in.py"
 PLATFORM_PLACES = frozenset({"classifier", "nsh", "flow"})
 _LARGEST = 2**63
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _DROP_NAME = re.compile(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*")
 _FORWARD = re.compile(rf"forward {_NAME.pattern}")
+A_VERDICT = "forward, forward PORT, drop PLACE.REASON or consume"
 _VERDICT = re.compile(rf"forward|{_FORWARD.pattern}|consume|drop {_DROP_NAME.pattern}")
 
 
@@ -45,18 +47,18 @@ class Expect:
     dropped: dict[str, int] | None = None
     counts: dict[str, int] = field(default_factory=dict)
     verdicts: list[str] | None = None
+    verdicts_generated: bool = False  #: in.py says them
     verdicts_line: int = 1
 
     @property
     def states_something(self) -> bool:
         stated = (self.forwarded, self.forwarded_by, self.dropped, self.verdicts)
-        return any(each is not None for each in stated) or bool(self.counts)
+        return any(each is not None for each in stated) or bool(self.counts) or self.verdicts_generated
 
-    @property
-    def places(self) -> set[str]:
-        """The ports and VNFCs that it speaks of."""
+    def places(self, verdicts: Sequence[str]) -> set[str]:
+        """The ports and VNFCs that it, and these verdicts, speak of."""
         names = {drop.split(".")[0] for drop in self.dropped or {}}
-        for verdict in self.verdicts or []:
+        for verdict in verdicts:
             kind, _, what = verdict.partition(" ")
             if what:
                 names.add(what.split(".")[0] if kind == "drop" else what)
@@ -89,7 +91,9 @@ def read_expect(path: Path, reader: Reader) -> Expect:
         else:
             expect.dropped = _counts(reader, node, "dropped", _DROP_NAME, "PLACE.REASON")
     if (node := fields.get("verdicts")) is not None:
-        expect.verdicts, expect.verdicts_line = _verdicts(reader, node), node.line
+        expect.verdicts_line, expect.verdicts_generated = node.line, node.value == GENERATOR
+        if not expect.verdicts_generated:
+            expect.verdicts = _verdicts(reader, node)
     return expect
 
 
@@ -112,8 +116,7 @@ def _verdicts(reader: Reader, node: Node) -> list[str]:
     for i, each in enumerate(nodes):
         verdict = reader.string(each, f"verdicts[{i}]")
         if isinstance(each.value, str) and not _VERDICT.fullmatch(verdict):
-            expected = "forward, forward PORT, drop PLACE.REASON or consume"
-            reader.wrong(each, f"verdicts[{i}]", show(verdict), expected)
+            reader.wrong(each, f"verdicts[{i}]", show(verdict), A_VERDICT)
         verdicts.append(verdict)
     return verdicts
 
@@ -175,29 +178,15 @@ def same_verdict(wanted: str, happened: str) -> bool:
     return wanted == happened or (wanted == "forward" and _FORWARD.fullmatch(happened) is not None)
 
 
-def proven_by_one_run(
-    verdicts: Sequence[str],
-    packets: Sequence[Packet],
-    document: Mapping[str, Any],
-    left: Mapping[str, Sequence[bytes]],
-) -> bool:
-    """Whether one run's totals leave no doubt that every packet met its verdict: what left by a port is, byte
-    for byte, what was to leave by it, all others were to meet one same end, and equal packets equal ends.
-    `left`: the packets that left, by port."""
-    ends, forwards = Counter(verdicts), {v for v in verdicts if v.startswith("forward")}
-    others = ends.keys() - forwards
-    wanted: dict[str, Counter[bytes]] = {end: Counter() for end in ends}
-    for verdict, packet in zip(verdicts, packets, strict=True):
-        wanted[verdict][packet.data] += 1
-    if len(others) > 1 or ("forward" in forwards and len(forwards) > 1):
-        return False  # which of them met which?
-    if any(wanted[a] & wanted[b] for a in ends for b in ends if a < b):
-        return False
-    got = {f"forward {port}": Counter(each) for port, each in left.items()}
-    got["forward"] = sum(got.values(), Counter[bytes]())
-    if any(wanted[end] != got.get(end) for end in forwards):
-        return False
-    happened = +outcomes(document)
-    if int(document["originated"]) + int(document["cloned"]) or happened.total() != len(verdicts):
-        return False
-    return all(happened[end] == ends[end] for end in others)
+def strange(verdicts: Sequence[str]) -> str | None:
+    """The first that is no verdict."""
+    return next((verdict for verdict in verdicts if not _VERDICT.fullmatch(verdict)), None)
+
+
+def ends_of(document: Mapping[str, Any], packets: int) -> list[str] | None:
+    """How each packet ended, in the order of arrival, where one run says it: it was watched, every packet met an end,
+    and none was made by a VNFC, whose cause nobody knows."""
+    ends = document.get("ends") or {}
+    if int(document["originated"]) + int(document["cloned"]) or sorted(ends) != list(range(1, packets + 1)):
+        return None
+    return [ends[number] for number in range(1, packets + 1)]

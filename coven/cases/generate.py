@@ -1,6 +1,7 @@
-"""Runs a test case's `in.py` and writes down what it yields: one JSON line a packet, or one mistake.
+"""Runs a test case's `in.py` and writes down what it yields: one JSON line a packet, before them one with the settings
+if there are any; or one mistake.
 
-A program for case_packets.py, in a process of its own, and therefore without a module of ours.
+A program for packets.py, in a process of its own, and therefore without a module of ours.
 """
 
 from __future__ import annotations
@@ -29,11 +30,18 @@ class Wrong(Exception):
         self.found, self.expected = found, expected
 
 
-def _packet(item: Any, number: int) -> tuple[str | None, Any]:
-    port, packet = item if isinstance(item, tuple) and len(item) == 2 else (None, item)
+def _packet(item: Any, number: int) -> tuple[str | None, Any, str | None]:
+    """Port, packet and verdict."""
+    port, packet, verdict = None, item, None
+    if isinstance(item, tuple) and len(item) == 2:
+        port, packet = item
+    elif isinstance(item, tuple) and len(item) == 3:
+        port, packet, verdict = item
+        if not isinstance(verdict, str):
+            raise Wrong(f"packet {number}: the verdict {verdict!r}", "a text such as drop filter.blocked")
     if port is not None and not (isinstance(port, str) and PORT.fullmatch(port)):
         raise Wrong(f"packet {number}: the port {port!r}", "a port's name")
-    return port, packet
+    return port, packet, verdict
 
 
 def _bytes(packet: Any, number: int) -> tuple[int, bytes]:
@@ -44,7 +52,7 @@ def _bytes(packet: Any, number: int) -> tuple[int, bytes]:
     if isinstance(packet, bytes | bytearray):
         return ETHERNET, bytes(packet)
     if not isinstance(packet, Packet):
-        expected = "a Scapy packet, bytes, or (port, either)"
+        expected = "a Scapy packet, bytes, (port, either), or (port, either, verdict)"
         raise Wrong(f"packet {number} is a {type(packet).__name__}", expected)
     return RAW_IP if isinstance(packet, IP | IPv6) else ETHERNET, bytes(packet)
 
@@ -63,14 +71,17 @@ def _know_no_network() -> None:
 def _all(source: Path) -> Iterator[dict[str, Any]]:
     _know_no_network()
     began = time.time()
-    found = runpy.run_path(str(source)).get("packets")
+    names = runpy.run_path(str(source))
+    settings, found = names.get("settings"), names.get("packets")
+    if settings is not None:
+        yield {"settings": _plain(settings() if callable(settings) else settings)}
     if found is None:
         raise Wrong("no `packets`", "a function `packets` that yields packets")
     clock = FIRST_NS - STEP_NS
     for number, item in enumerate(found() if callable(found) else found, 1):
         if number > LIMIT:
             raise Wrong(f"more than {LIMIT} packets", "fewer")
-        port, packet = _packet(item, number)
+        port, packet, verdict = _packet(item, number)
         link, data = _bytes(packet, number)
         own = getattr(packet, "time", None)
         # Scapy dates a packet when it is made: such a date is none of the author's
@@ -78,7 +89,18 @@ def _all(source: Path) -> Iterator[dict[str, Any]]:
             clock += STEP_NS
         else:
             clock = max(int(own * 10**9), clock + 1)
-        yield {"port": port, "time_ns": clock, "link": link, "data": data.hex()}
+        yield {"port": port, "time_ns": clock, "link": link, "data": data.hex(), "verdict": verdict}
+
+
+def _plain(settings: Any) -> Any:
+    right = isinstance(settings, dict) and all(isinstance(keys, dict) for keys in settings.values())
+    try:
+        json.dumps(settings)
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise Wrong(f"settings: {settings!r}"[:200], "a map such as {'filter': {'block': [23]}}")
+    return settings
 
 
 def _mistake(source: Path, error: BaseException) -> dict[str, Any]:
@@ -92,8 +114,8 @@ def _mistake(source: Path, error: BaseException) -> dict[str, Any]:
     return {"file": str(source), "line": line, "found": found, "expected": "packets"}
 
 
-def main(source: Path, out: Path) -> None:
-    random.seed(1)
+def main(source: Path, out: Path, seed: int) -> None:
+    random.seed(seed)
     sys.path.insert(0, str(source.parent))  # modules beside it
     with out.open("w") as stream:
         try:
@@ -104,4 +126,4 @@ def main(source: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

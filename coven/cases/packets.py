@@ -1,9 +1,9 @@
 """The packets of test cases: read from captures, made by an `in.py`, written to captures for a run.
 
-`in.py` has a function (or list) `packets` that yields Scapy packets, bytes (Ethernet), or (port, either). It
-runs in a process of its own with a fixed seed and a Scapy that knows no interface and no route, as whoever
-called: trust it as you trust the package's author. A packet without a time of its own comes 1 ms after the
-one before.
+`in.py` has a function (or list) `packets` that yields Scapy packets, bytes (Ethernet), (port, either), or (port,
+either, verdict); and, if the case has a configuration of its own, a function (or map) `settings`. It runs in a process
+of its own with a fixed seed and a Scapy that knows no interface and no route, as whoever called: trust it as you trust
+the package's author. A packet without a time of its own comes 1 ms after the one before.
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ class Packet(NamedTuple):
     link: int  #: link type as capture files number it
     data: bytes
     wire_len: int
+
+
+class Generated(NamedTuple):
+    """What an `in.py` came to."""
+
+    packets: list[Packet]
+    verdicts: list[str] | None = None  #: one a packet, if it says them
+    settings: dict[str, dict[str, Any]] | None = None
 
 
 def read_capture(path: Path, port: str | None = None) -> list[Packet]:
@@ -84,13 +92,13 @@ def write_captures(packets: Iterable[Packet], folder: Path, first_port: str) -> 
     return files
 
 
-def generate(source: Path) -> list[Packet]:
-    """What an `in.py` yields, in its order. Raises Refused with the place if it fails."""
+def generate(source: Path, seed: int = 1) -> Generated:
+    """What an `in.py` yields, in its order. `seed`: of its random numbers. Raises Refused with the place."""
     with tempfile.TemporaryDirectory(prefix="coven-case-") as home:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "PYTHONHASHSEED": "0",
                        "LANG": "C.UTF-8"}  # fmt: skip
         out = Path(home) / "packets"
-        command = [sys.executable, "-P", "-s", str(GENERATOR), str(source.resolve()), str(out)]
+        command = [sys.executable, "-P", "-s", str(GENERATOR), str(source.resolve()), str(out), str(seed)]
         try:
             done = subprocess.run(
                 command, env=environment, cwd=source.parent, stdin=subprocess.DEVNULL,
@@ -109,13 +117,18 @@ def _failed(mistake: Mistake) -> Refused:
     return Refused(mistake, title="the case's packets cannot be made")
 
 
-def _read_generated(source: Path, lines: Sequence[str]) -> list[Packet]:
+def _read_generated(source: Path, lines: Sequence[str]) -> Generated:
     packets: list[Packet] = []
+    verdicts: list[str] = []
+    settings = None
     links: dict[str | None, int] = {}
     for line in lines:
         entry = json.loads(line)
         if "found" in entry:
             raise _failed(Mistake.from_dict({**entry, "file": str(source)}))
+        if "settings" in entry:
+            settings = entry["settings"]
+            continue
         data = bytes.fromhex(entry["data"])
         packet = Packet(entry["port"], entry["time_ns"], entry["link"], data, len(data))
         if links.setdefault(packet.port, packet.link) != packet.link:
@@ -123,4 +136,9 @@ def _read_generated(source: Path, lines: Sequence[str]) -> list[Packet]:
             expected = "Ethernet or bare IP by one port, not both"
             raise _failed(Mistake(file=str(source), found=found, expected=expected))
         packets.append(packet)
-    return packets
+        if entry["verdict"] is not None:
+            verdicts.append(entry["verdict"])
+    if verdicts and len(verdicts) != len(packets):
+        found = f"{len(verdicts)} verdicts for {len(packets)} packets"
+        raise _failed(Mistake(file=str(source), found=found, expected="one for each, or none"))
+    return Generated(packets, verdicts or None, settings)

@@ -22,6 +22,9 @@ class Result:
     failures: list[str] = field(default_factory=list)
     error: bool = False  #: it could not be run at all
     seconds: float = 0.0
+    settings: list[str] = field(default_factory=list)  #: its configuration, as `--set` takes it
+    explained: list[str] = field(default_factory=list)  #: a line for each packet
+    again: str | None = None  #: the command that shows it again
 
     @property
     def ok(self) -> bool:
@@ -74,18 +77,25 @@ def difference(wanted: Sequence[Packet], got: Sequence[Packet], where: str) -> s
     return None
 
 
-def report(results: Sequence[Result]) -> str:
-    """One line a result, what failed below it, and a sum."""
-    lines: list[str] = []
-    for result in results:
-        word = "ok    " if result.ok else "ERROR " if result.error else "FAILED"
-        lines.append(f"{word} {result.case} ({result.descriptor})")
-        for failure in result.failures:
-            lines += [f"       {line}" for line in failure.splitlines()]
+def lines(result: Result, explain: bool = False) -> list[str]:
+    """What is said of a result: one line, below it what failed, with what, and how to see it again. `explain`: what
+    became of each packet, too."""
+    word = "ok    " if result.ok else "ERROR " if result.error else "FAILED"
+    found = [f"{word} {result.case} ({result.descriptor})"]
+    more = [line for failure in result.failures for line in failure.splitlines()]
+    if (explain or not result.ok) and result.settings:
+        more.append(f"configuration: {', '.join(result.settings)}")
+    if explain:
+        more += result.explained
+    elif not result.ok and not result.error and result.again:
+        more.append(f"again: {result.again}")
+    return found + [f"       {line}" for line in more]
+
+
+def total(results: Sequence[Result]) -> str:
     failed = sum(not result.ok for result in results)
-    total = f"{len(results)} run{'s' * (len(results) != 1)}"
-    lines.append(f"{total}, {failed} failed" if failed else f"{total}, all as expected")
-    return "\n".join(lines)
+    runs = f"{len(results)} run{'s' * (len(results) != 1)}"
+    return f"{runs}, {failed} failed" if failed else f"{runs}, all as expected"
 
 
 def _printable(text: str) -> str:

@@ -22,10 +22,11 @@ def new(given: Arguments) -> int:
 
 
 def check(given: Arguments) -> int:
+    from coven.base.terminal import progress
     from coven.cases.check import check as look
     from coven.cases.check import show
 
-    result = look(Path(given.package))
+    result = look(Path(given.package), progress)
     if given.json:
         facts = {
             "ok": not result.mistakes,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -32,6 +33,7 @@ class Address:
     url: str
     token: str | None
     certificate: str | None = None  #: SHA-256 of the one that it shows
+    file: Path | None = None  #: that says so
 
 
 def find(state: str | None, url: str | None = None) -> Address:
@@ -49,7 +51,7 @@ def find(state: str | None, url: str | None = None) -> Address:
         try:
             known = json.loads(places.address.read_text())
             if url is None or url.rstrip("/") == known["url"]:
-                return Address(known["url"], _token(Path(known["token"])), known.get("certificate"))
+                return _told(known, places.address)
             if is_here(url):
                 return Address(url, os.environ.get("COVEN_TOKEN") or _token(Path(known["token"])))
         except PermissionError:
@@ -64,6 +66,18 @@ def find(state: str | None, url: str | None = None) -> Address:
     url = url or DEFAULT_URL
     # the token of this machine's agent is nobody else's business
     return Address(url, os.environ.get("COVEN_TOKEN") or (_token(mine.token) if is_here(url) else None))
+
+
+def _told(known: dict[str, Any], file: Path) -> Address:
+    return Address(known["url"], _token(Path(known["token"])), known.get("certificate"), file)
+
+
+def again(address: Address) -> Address:
+    """The same agent's address by now: one that was started anew may listen elsewhere."""
+    if address.file is not None:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return _told(json.loads(address.file.read_text()), address.file)
+    return address
 
 
 def is_here(url: str) -> bool:

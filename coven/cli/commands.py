@@ -17,8 +17,9 @@ from urllib.parse import quote
 from coven.base import tables
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
+from coven.base.terminal import progress
 from coven.base.yaml12 import read, show
-from coven.cli import author, deploying, packing
+from coven.cli import author, deploying, logs, packing
 from coven.cli.client import Client, find
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -33,12 +34,6 @@ def _client(given: Arguments) -> Client:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _progress(text: str) -> None:
-    """Where long work is, for people who wait: one line on the terminal, written over."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text[:100]}", end="", file=sys.stderr, flush=True)
 
 
 # the agent, the machine
@@ -192,7 +187,7 @@ def _request(given: Arguments, start: bool) -> dict[str, Any]:
 
 def deploy(given: Arguments) -> int:
     client = _client(given)
-    name = deploying.deploy(client, given, _request(given, start=True), _progress)
+    name = deploying.deploy(client, given, _request(given, start=True), progress)
     vnf = client.get(f"/v1/vnfs/{quote(name)}")
     if given.json:
         _print_json(vnf)
@@ -202,7 +197,7 @@ def deploy(given: Arguments) -> int:
 
 
 def upgrade(given: Arguments) -> int:
-    package = deploying.upgrade(_client(given), given, _request(given, start=False), _progress)
+    package = deploying.upgrade(_client(given), given, _request(given, start=False), progress)
     print(f"{given.vnf} is {package} now")
     return 0
 
@@ -227,7 +222,7 @@ def delete(given: Arguments) -> int:
 def instantiate(given: Arguments) -> int:
     client = _client(given)
     name = client.only_vnf(given.vnf)
-    client.operate(name, "instantiate", _request(given, given.start), _progress)
+    client.operate(name, "instantiate", _request(given, given.start), progress)
     print(f"{name} is INSTANTIATED, {'STARTED' if given.start else 'STOPPED'}")
     return 0
 
@@ -236,7 +231,7 @@ def _operate(kind: str, now: str) -> Callable[[Arguments], int]:
     def command(given: Arguments) -> int:
         client = _client(given)
         name = client.only_vnf(given.vnf)
-        client.operate(name, kind, None, _progress)
+        client.operate(name, kind, None, progress)
         print(f"{name} is {now}")
         return 0
 
@@ -345,21 +340,6 @@ def config(given: Arguments) -> int:
     return 0
 
 
-def logs(given: Arguments) -> int:
-    client = _client(given)
-    name = client.only_vnf(given.vnf)
-    lines = client.get(f"/v1/vnfs/{quote(name)}/logs", vnfc=given.vnfc, lines=given.lines)["lines"]
-    if given.json:
-        _print_json(lines)
-    else:
-        for line in lines:
-            at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line["time"]))
-            text = f"{at} {line['vnfc']}: {line['line']}"
-            # what a VNFC writes must not steer the terminal
-            print("".join(c if c.isprintable() or c == "\t" else "?" for c in text))
-    return 0
-
-
 def ask(given: Arguments) -> int:
     client = _client(given)
     path = f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}/requests"
@@ -425,7 +405,8 @@ def _print_requests(offered: dict[str, list[dict[str, Any]]], as_json: bool) -> 
 def test(given: Arguments) -> int:
     from coven.cases.runner import main_test
 
-    return int(main_test(Path(given.package), Path(given.junit) if given.junit else None, given.cases))
+    junit = Path(given.junit) if given.junit else None
+    return main_test(Path(given.package), junit, given.cases, explain=given.explain)
 
 
 def run(given: Arguments) -> int:
@@ -468,7 +449,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "status": status,
     "stats": stats,
     "config": config,
-    "logs": logs,
+    "logs": logs.logs,
     "ask": ask,
     "test": test,
     "run": run,

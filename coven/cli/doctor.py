@@ -33,6 +33,7 @@ PRODUCTS = (
 #: program -> (Debian package, what for)
 PROGRAMS = {
     "gcc": ("gcc", "C VNFCs"),
+    "g++": ("g++", "C++ VNFCs"),
     "clang": ("clang", "the XDP program"),
     "bwrap": ("bubblewrap", "confinement"),
     "ip": ("iproute2", "interfaces"),
@@ -40,7 +41,10 @@ PROGRAMS = {
     "pkg-config": ("pkg-config", "libs of C VNFCs"),
 }
 LIBRARIES = {"bpf": "libbpf-dev", "pcap": "libpcap-dev", "seccomp": "libseccomp-dev", "cjson": "libcjson-dev"}
-MODULES = ("cffi", "numpy", "scapy", "bottle", "waitress", "ruamel.yaml", "jsonschema_rs", "requests")
+MODULES = (
+    "cffi", "numpy", "scapy", "bottle", "waitress", "ruamel.yaml", "yaml", "jsonschema_rs", "requests", "shtab",
+    "argparse_manpage",
+)  # fmt: skip
 CAPABILITIES = {
     12: ("net_admin", "changing interfaces"),
     13: ("net_raw", "AF_PACKET"),

@@ -289,9 +289,14 @@ def _vnf_commands(p: Parser) -> None:
     )
     config.add_argument("--replace", action="store_true", help="what is not stated gets its default back")
     config.add_argument("--json", action="store_true", help="as JSON")
-    logs = p.on_vnf("logs", "what VNFCs and keeper said", "coven logs fw --vnfc filter --lines 20", json=True)
+    logs = p.on_vnf(
+        "logs", "what VNFCs and keeper said", "coven logs fw --vnfc filter --lines 20\ncoven logs fw -f", json=True
+    )
     logs.add_argument("--vnfc", help="of this VNFC only")
     logs.add_argument("--lines", type=int, default=100, help="the last so many (default 100)")
+    logs.add_argument(
+        "-f", "--follow", action="store_true", help="and what they say from now on, until Ctrl-C (--json: one a line)"
+    )
     ask = p.add(
         "ask",
         "ask a VNFC an agent request; without one, list them",
@@ -318,6 +323,7 @@ def _local_commands(p: Parser, whole: Sequence[str]) -> None:
     )
     test.add_argument("package", metavar="PACKAGE", help="a folder, a CSAR, a zip, or a descriptor file")
     test.add_argument("cases", nargs="*", metavar="CASE", help="only these")
+    test.add_argument("--explain", action="store_true", help="a line for each packet: what became of it, and why")
     test.add_argument("--junit", metavar="FILE", help="write a JUnit report")
     run = p.add(
         "run",

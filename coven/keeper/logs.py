@@ -1,24 +1,39 @@
-"""What the parts of one VNF say: the last lines of each in memory, all of them in a file of bounded size."""
+"""What the parts of one VNF say: the last lines of each in memory, all of them in a file of bounded size; and what
+who asks for them is answered, at once or as soon as there are more.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from coven.keeper.loop import Loop
+from itf.mistakes import Mistake, Refused
 
 PLATFORM = "keeper"  #: the part that speaks of the whole VNF
 LINES_KEPT = 1000  #: of each part, in memory
 LINES_A_SECOND = 100  #: of each part; what is more is counted
 LINE_BYTES = 4096
 FILE_BYTES = 4 << 20  #: then the file becomes log.1 and a new one begins
+ANSWER_LINES, MOST_ANSWER_LINES = 100, 10_000
+ANSWER_BYTES = 768 << 10
+WAIT_MAX = 20.0  #: seconds that an answer is held back at most
+WAITING = 16  #: that may wait for more; others are answered at once
+GATHER_SECONDS = 0.05  #: after the first new line: the next ones come in the same answer
+
+Line = dict[str, Any]
 
 
 class _Source:
     def __init__(self) -> None:
         self.lines: deque[tuple[int, float, str]] = deque(maxlen=LINES_KEPT)  #: number, time, text
+        self.forgotten = 0  #: number of the newest line that is not kept any more
         self.partial: dict[int, bytes] = {}
         self.second = 0
         self.in_second = 0
@@ -39,7 +54,8 @@ class Logs:
         self.path = path
         self.echo = echo
         self._sources: dict[str, _Source] = {}
-        self._number = 0  #: of the newest line: times go back when a clock is set
+        self.newest = 0  #: the newest line's number: times go back when a clock is set
+        self.said: Callable[[], None] = lambda: None  #: called after every line
         self._names: dict[str, list[tuple[bytes, bytes]]] = {}
         self._fd = -1
         self._size = 0
@@ -107,8 +123,10 @@ class Logs:
         self._store(source, name, now, line)
 
     def _store(self, source: _Source, name: str, now: float, line: str) -> None:
-        self._number += 1
-        source.lines.append((self._number, now, line))
+        self.newest += 1
+        if len(source.lines) == LINES_KEPT:
+            source.forgotten = source.lines[0][0]
+        source.lines.append((self.newest, now, line))
         if self._fd >= 0:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
             raw = f"{stamp}.{int(now * 1000) % 1000:03d}Z {name}: {line}\n".encode()
@@ -118,13 +136,20 @@ class Logs:
                 self._size += os.write(self._fd, raw)
         if self.echo:
             os.write(2, f"{name}: {line}\n".encode())
+        self.said()
 
-    def tail(self, name: str | None, count: int) -> list[dict[str, Any]]:
+    def since(self, name: str | None, after: int) -> tuple[list[Line], bool]:
+        """The lines with greater numbers, of one part or of all together, in the order in which they were said; and
+        whether there were more of them, which are not kept."""
+        sources = self._sources if name is None else {name: self._sources.get(name, _Source())}
+        lines = sorted((number, at, part, line) for part, source in sources.items()
+                       for number, at, line in source.lines if number > after)  # fmt: skip
+        told = [{"number": number, "time": at, "vnfc": part, "line": line} for number, at, part, line in lines]
+        return told, any(source.forgotten > after for source in sources.values())
+
+    def tail(self, name: str | None, count: int) -> list[Line]:
         """The last lines, of one part or of all together, in the order in which they were said."""
-        sources = self._sources.items() if name is None else [(name, self._sources.get(name, _Source()))]
-        lines = sorted((number, at, part, line) for part, source in sources for number, at, line in source.lines)
-        chosen = lines[-count:] if count > 0 else []
-        return [{"time": at, "vnfc": part, "line": line} for _, at, part, line in chosen]
+        return self.since(name, 0)[0][-count:] if count > 0 else []
 
     def suppressed(self, name: str) -> int:
         """Lines of that part that were not kept, ever."""
@@ -135,3 +160,91 @@ class Logs:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+class Answers:
+    """What askers get: the last lines; or, `after` an earlier answer's `next`, those that came since, where there are
+    none as soon as there are, at the latest after `wait` seconds. `keeper`: whose numbers these are, for good."""
+
+    def __init__(self, logs: Logs, loop: Loop, keeper: str):
+        self._logs = logs
+        self._loop = loop
+        self._keeper = keeper
+        self._waiting: list[Callable[[bool], None]] = []
+        self._gathering = False
+        logs.said = self._said
+
+    def ask(self, request: dict[str, Any], reply: Callable[[dict[str, Any]], None]) -> None:
+        """`request` may have vnfc, lines, after, wait. Raises Refused with all that is wrong with it."""
+        name, lines, after, wait = self._read(request)
+        if after is None:
+            reply(self._last(name, lines))
+            return
+        if (answer := self._newer(name, lines, after))["lines"] or not wait or len(self._waiting) >= WAITING:
+            reply(answer)
+            return
+
+        def tell(now: bool = True) -> None:
+            answer = self._newer(name, lines, after)
+            if now or answer["lines"]:
+                self._waiting.remove(tell)
+                timer.cancel()
+                reply(answer)
+
+        timer = self._loop.later(wait, tell)
+        self._waiting.append(tell)
+
+    def _read(self, request: dict[str, Any]) -> tuple[str | None, int, int | None, float]:
+        name, lines, after = request.get("vnfc"), request.get("lines", ANSWER_LINES), request.get("after")
+        wait, mistakes = request.get("wait", 0), []
+        if not isinstance(lines, int) or isinstance(lines, bool) or not 0 <= lines <= MOST_ANSWER_LINES:
+            expected = f"an integer from 0 to {MOST_ANSWER_LINES}"
+            mistakes.append(Mistake(field="lines", found=str(lines)[:60], expected=expected))
+        if not isinstance(wait, int | float) or isinstance(wait, bool) or not 0 <= wait <= WAIT_MAX:
+            expected = f"a number from 0 to {WAIT_MAX:g}"
+            mistakes.append(Mistake(field="wait", found=str(wait)[:60], expected=expected))
+        keeper, _, number = str(after).rpartition(".")
+        if after is not None and not (keeper and number.isascii() and number.isdigit() and len(number) < 20):
+            mistakes.append(Mistake(field="after", found=str(after)[:60], expected="`next` of an earlier answer"))
+        if mistakes:
+            raise Refused(mistakes)
+        # another keeper's numbers say nothing about ours: -1 is before all, also before a first line that is gone
+        seen = None if after is None else int(number) if keeper == self._keeper else -1
+        return name if isinstance(name, str) else None, lines, seen, float(wait)
+
+    def _last(self, name: str | None, count: int) -> dict[str, Any]:
+        told = self._logs.tail(name, count)
+        fitting = _fitting(reversed(told))
+        chosen = told[len(told) - fitting :]
+        return self._answer(chosen, fitting < len(told), self._logs.newest)
+
+    def _newer(self, name: str | None, count: int, after: int) -> dict[str, Any]:
+        told, forgotten = self._logs.since(name, after)
+        chosen = told[: min(count, _fitting(told))]
+        whole = len(chosen) == len(told)
+        last = self._logs.newest if whole else chosen[-1]["number"] if chosen else max(after, 0)
+        return self._answer(chosen, forgotten or after < 0, last)
+
+    def _answer(self, lines: list[Line], missed: bool, last: int) -> dict[str, Any]:
+        return {"ok": True, "lines": lines, "missed": missed, "next": f"{self._keeper}.{last}"}
+
+    def _said(self) -> None:
+        if self._waiting and not self._gathering:
+            self._gathering = True
+            self._loop.later(GATHER_SECONDS, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        for tell in list(self._waiting):
+            tell(False)
+
+
+def _fitting(lines: Iterable[Line]) -> int:
+    """How many of them an answer has room for."""
+    fitting, room = 0, ANSWER_BYTES
+    for line in lines:
+        room -= len(json.dumps(line)) + 2
+        if room < 0:
+            break
+        fitting += 1
+    return fitting

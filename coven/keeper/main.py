@@ -27,7 +27,7 @@ from coven.keeper.life import hosting
 from coven.keeper.life.reconfigure import reconfigure
 from coven.keeper.life.upgrade import Upgrade
 from coven.keeper.life.vnf import Vnf
-from coven.keeper.logs import PLATFORM, Logs
+from coven.keeper.logs import PLATFORM, Answers, Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import PLAN, Plan
 from coven.package.zips import NO_SPACE
@@ -37,8 +37,6 @@ from itf.mistakes import Kind, Mistake, Refused
 SOCKET, LOG = "keeper.sock", "log"
 LINE_BYTES = 1 << 20
 CLIENTS = 64
-LOG_LINES, MOST_LOG_LINES = 100, 10_000
-LOG_ANSWER_BYTES = 768 << 10  #: of one answer; of what is more the oldest is left out
 
 Reply = Callable[[dict[str, Any]], None]
 
@@ -158,7 +156,8 @@ class Keeper:
         self.loop = loop
         self.logs = logs
         self.clients: set[Client] = set()
-        self.events = Events(f"{os.getpid()}.{journal.start_time(os.getpid())}")
+        identity = f"{os.getpid()}.{journal.start_time(os.getpid())}"
+        self.events = Events(identity)
         vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
@@ -173,7 +172,7 @@ class Keeper:
             "ping": self._ping,
             "list": self._list,
             "request": self._request,
-            "logs": self._logs,
+            "logs": Answers(logs, loop, identity).ask,
             "events": self._wait_for_events,
             "end": self._end,
         }
@@ -325,20 +324,6 @@ class Keeper:
                 reply(refusal([Mistake(field=f"{host.name}.{name}", found=error)]))
 
         host.ask({"op": "request", "name": name, "args": args}, REQUEST_SECONDS, answered)
-
-    def _logs(self, request: dict[str, Any], reply: Reply) -> None:
-        lines, name = request.get("lines", LOG_LINES), request.get("vnfc")
-        if not isinstance(lines, int) or isinstance(lines, bool) or not 0 <= lines <= MOST_LOG_LINES:
-            found = Mistake(field="lines", found=str(lines)[:60], expected=f"an integer from 0 to {MOST_LOG_LINES}")
-            raise Refused(found)
-        told = self.logs.tail(name if isinstance(name, str) else None, lines)
-        omitted, room = 0, LOG_ANSWER_BYTES
-        for number, line in enumerate(reversed(told)):
-            room -= len(json.dumps(line)) + 2
-            if room < 0:
-                omitted = len(told) - number
-                break
-        reply({"ok": True, "lines": told[omitted:], "omitted": omitted})
 
     def _wait_for_events(self, request: dict[str, Any], reply: Reply) -> None:
         after = request.get("after")

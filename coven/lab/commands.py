@@ -295,15 +295,23 @@ def _look(lab: found.Found) -> dict[str, Any]:
 
 
 def check(given: Arguments) -> int:
+    from coven.lab.check import Chosen
     from coven.lab.check import check as grade
 
-    return grade(given.number, Path(given.package))
+    return grade(given.number, Path(given.package), Chosen(given.case, given.descriptor, given.explain))
+
+
+def begin(given: Arguments) -> int:
+    from coven.lab.exercise import begin as copy
+
+    return copy(given.number, Path(given.folder))
 
 
 def capture(given: Arguments) -> int:
-    from coven.lab.check import write_capture
+    from coven.lab.exercise import write_capture
 
-    return write_capture(given.number, Path(given.output), given.case)
+    package = Path(given.package) if given.package else None
+    return write_capture(given.number, Path(given.output), given.case, package)
 
 
 def measure(given: Arguments) -> int:
@@ -318,6 +326,7 @@ ACTS: dict[str, Callable[[Arguments], int]] = {
     "exec": execute,
     "shell": shell,
     "status": status,
+    "begin": begin,
     "check": check,
     "capture": capture,
     "measure": measure,
@@ -361,13 +370,20 @@ def add_arguments(lab: argparse.ArgumentParser, backends: tuple[str, ...]) -> No
             one.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD ...", help="what to run")
     one = add("status", "the labs that stand, their places and VNFs", "coven lab status --json")
     one.add_argument("--json", action="store_true", help="as JSON")
+    one = add("begin", "copy the skeleton of an exercise in docs/labs, to change it", "coven lab begin 2 my-firewall")
+    one.add_argument("number", type=int, metavar="N", help="of the exercise, 1 to 5")
+    one.add_argument("folder", metavar="FOLDER", help="to be made")
     one = add("check", "grade your solution of an exercise in docs/labs",
               "coven lab check 2 --package my-firewall")  # fmt: skip
     one.add_argument("number", type=int, metavar="N", help="of the exercise, 1 to 5")
     one.add_argument("--package", default=".", metavar="FOLDER", help="yours (default: this folder)")
+    one.add_argument("--case", metavar="CASE", help="only this one")
+    one.add_argument("--with", dest="descriptor", metavar="DESCRIPTOR", help="only with this one")
+    one.add_argument("--explain", action="store_true", help="a line for each packet: what became of it, and why")
     one = add("capture", "write the packets that an exercise is about", "coven lab capture 1 -o see.pcap")
     one.add_argument("number", type=int, metavar="N", help="of the exercise, 1 to 5")
     one.add_argument("--case", metavar="CASE", help="of the exercise's check (default: the first)")
+    one.add_argument("--package", metavar="FOLDER", help="yours: some cases are drawn by lot, for each package others")
     one.add_argument("-o", "--output", required=True, metavar="FILE", help="the capture to write")
     one = add("measure", "how many packets a second each descriptor of a package handles, from a capture",
               "coven lab measure my-filter")  # fmt: skip

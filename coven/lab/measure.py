@@ -8,11 +8,13 @@ good for comparing ways to write one VNFC, not for saying what an appliance can 
 from __future__ import annotations
 
 import struct
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 from coven.base import tables
+from coven.base.terminal import progress
 from coven.cases.packets import ETHERNET, Packet, write_captures
 from coven.cases.runner import descriptors_of
 from coven.keeper.life.status import not_accounted
@@ -27,7 +29,6 @@ from itf.mistakes import Mistake, Refused
 ROUNDS = 3  #: the quickest one counts: others are disturbed by what else the machine does
 WARM = 4096  #: packets of a run of its own: what a start costs is taken off
 LOOK_SECONDS = 0.005  #: the forwarder publishes its figures every 10 ms
-UNACCOUNTED = 3
 CAPTURE_HEADER = 24  #: bytes of a capture file before its first packet
 FLOWS = 64
 FIRST = "single.yaml"  #: what others are held against, where it is there
@@ -40,26 +41,39 @@ class Unpaced(Plan):
 
 
 def measure(package: Path, packets: int) -> int:
-    """Print a table: descriptor, packets a second, ratio to the first. Raises Refused."""
+    """Print a table: descriptor, packets a second, ratio to the first. What was measured is printed also where another
+    descriptor fails, or it is interrupted. Raises Refused when nothing can be measured."""
     if packets <= 2 * WARM:
         mistake = Mistake(field="--packets", found=str(packets), expected=f"more than {2 * WARM}")
         raise Refused(mistake, title="too few packets to measure anything")
-    rows: list[list[str]] = []
+    descriptors = sorted(descriptors_of(package), key=lambda path: path.name != FIRST)
+    measured: dict[str, float] = {}
+    failed: list[str] = []
+    try:
+        for number, descriptor in enumerate(descriptors, 1):
+            progress(f"{number} of {len(descriptors)}: {descriptor.name}")
+            try:
+                measured[descriptor.stem] = rates(descriptor, packets)
+            except Refused as refused:
+                failed.append(f"{descriptor.name}: not measured: {refused}")
+    finally:
+        progress("")
+        base = next(iter(measured.values()), 0.0)
+        rows = [[name, f"{rate:.0f}", f"{rate / base:.2f}"] for name, rate in measured.items()]
+        if rows:
+            print(tables.table(["descriptor", "packets/s", "ratio"], rows), flush=True)
+    if failed:
+        print("\n".join(failed), file=sys.stderr)
+    return 1 if failed else 0
+
+
+def rates(descriptor: Path, packets: int) -> float:
+    """Packets a second of one descriptor. Raises Refused when it cannot be run, or loses some."""
     with tempfile.TemporaryDirectory(prefix="coven-lab-measure-") as place:
-        captures = []
-        for count in (WARM, packets // WARM * WARM):
-            captures.append((_capture(Path(place) / f"{count}.pcap", count), count))
-        base = 0.0
-        for descriptor in sorted(descriptors_of(package), key=lambda path: path.name != FIRST):
-            warm, full = (_seconds(descriptor, file, count) for file, count in captures)
-            if warm is None or full is None:
-                print(f"{descriptor.name}: packets are unaccounted for")
-                return UNACCOUNTED
-            rate = (captures[1][1] - WARM) / max(full - warm, 1e-6)
-            base = base or rate
-            rows.append([descriptor.stem, f"{rate:.0f}", f"{rate / base:.2f}"])
-    print(tables.table(["descriptor", "packets/s", "ratio"], rows))
-    return 0
+        counts = (WARM, packets // WARM * WARM)
+        captures = [_capture(Path(place) / f"{count}.pcap", count) for count in counts]
+        warm, full = (_seconds(descriptor, file, count) for file, count in zip(captures, counts, strict=True))
+    return (counts[1] - WARM) / max(full - warm, 1e-6)
 
 
 def _capture(file: Path, count: int) -> Path:
@@ -88,8 +102,8 @@ def traffic(count: int) -> list[Packet]:
     return made
 
 
-def _seconds(descriptor: Path, capture: Path, packets: int) -> float | None:
-    """How long a capture takes, at best; None if packets are unaccounted for."""
+def _seconds(descriptor: Path, capture: Path, packets: int) -> float:
+    """How long a capture takes, at best. Raises Refused."""
     loaded = load(descriptor)
     names, libs = list(loaded.ports), operator_libs(loaded)
     best = float("inf")
@@ -106,7 +120,7 @@ def _seconds(descriptor: Path, capture: Path, packets: int) -> float | None:
             run.forward(over)
             best = min(best, time.monotonic() - began)
             if not_accounted(run.status()):
-                return None
+                raise Refused(Mistake(file=descriptor.name, found="packets that are unaccounted for"))
     return best
 
 

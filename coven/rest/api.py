@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import IO, Any, Protocol
@@ -25,12 +26,13 @@ from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.arguments import positional
-from coven.rest.bodies import Body
+from coven.rest.bodies import Body, Parameters
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.openapi import NOTHING, document
 from coven.rest.paths import ServicePathsApi
 from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
+from coven.rest.schema import LOG_PLACE, NAME, TEXT
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
@@ -40,11 +42,15 @@ from itf.mistakes import Kind, Mistake, Refused, suggest
 log = logging.getLogger("coven.agent")
 
 MAX_WAIT = 20.0  #: seconds that a client may wait for an operation in one request
-WAITERS = 8  #: requests that may wait at once: they hold a thread each
+WAITERS = 8  #: requests that may wait at once for an operation: they hold a thread each
+FOLLOWERS = 4  #: and for log lines; others are answered at once
+LOOK_SECONDS = 1.0  #: a keeper is asked to hold an answer back so long at once: the agent may have to end
 
-_WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", "number")
-_PROGRESS = Query("progress", "with wait: answer also when its progress is another than this")
-_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 422, 503, 507)}
+_SECONDS: Row = {"type": "number", "minimum": 0, "maximum": MAX_WAIT, "default": 0}
+_WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", _SECONDS)
+_PROGRESS = Query("progress", "with wait: answer also when its progress is another than this", TEXT)
+_FOLLOW = Query("wait", "with after: answer when there are such lines, or after so many seconds", _SECONDS)
+_BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 503, 507)}
 
 
 class Part(Protocol):
@@ -70,6 +76,7 @@ class Api(ServicePathsApi, TokensApi):
         self.audit = audit
         self.deliveries = deliveries
         self._waiters = threading.BoundedSemaphore(WAITERS)
+        self._followers = threading.BoundedSemaphore(FOLLOWERS)
 
     def around(self, entry: Route, call: Callable[[], Any]) -> Any:
         return call()
@@ -118,7 +125,7 @@ class Api(ServicePathsApi, TokensApi):
         reply="Package",
         body="Package",
         media=(ZIP, BYTES),
-        errors=(409, 422, 507),
+        errors=(409, 507),
         again=200,
     )
     def add_package(self, body: IO[bytes]) -> Row:
@@ -149,7 +156,7 @@ class Api(ServicePathsApi, TokensApi):
         status=201,
         reply="Vnf",
         body="CreateVnf",
-        errors=(404, 409, 422, 507),
+        errors=(404, 409, 507),
     )
     def create_vnf(self, body: Row) -> Row:
         row = self.store.add_vnf(body["name"], self.library.find(body["package"])["id"])
@@ -225,22 +232,38 @@ class Api(ServicePathsApi, TokensApi):
         "/v1/vnfs/{name}/logs",
         "What its VNFCs and keeper said",
         reply="Logs",
-        errors=(409, 422, 503),
+        errors=(409, 503),
         query=(
-            Query("vnfc", "of this VNFC only"),
-            Query("lines", "the last so many, 100 by default", "integer"),
+            Query("vnfc", "of this VNFC only", NAME),
+            Query("lines", "at most so many: the last ones; with after, the first ones",
+                  {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100}),
+            Query("after", "what came since the answer whose `next` this is", LOG_PLACE),
+            _FOLLOW,
         ),
-    )
-    def get_logs(self, name: str) -> Row:
-        arguments: Row = {"lines": web.integer("lines", 100, 1, 10_000)}
-        if vnfc := bottle.request.query.get("vnfc"):
-            self._known_vnfc(name, vnfc)
-            arguments["vnfc"] = vnfc
-        return {"lines": self.lifecycle.ask(name, "logs", **arguments).get("lines", [])}
+    )  # fmt: skip
+    def get_logs(self, name: str, query: Row) -> Row:
+        if "vnfc" in query:
+            self._known_vnfc(name, query["vnfc"])
+        wait = query.pop("wait")
+        answer = self.lifecycle.ask(name, "logs", **query)
+        if "after" in query and wait and not answer["lines"] and self._followers.acquire(blocking=False):
+            try:
+                answer = self._follow(name, query, wait)
+            finally:
+                self._followers.release()
+        return {key: answer[key] for key in ("lines", "missed", "next")}
+
+    def _follow(self, name: str, query: Row, seconds: float) -> Row:
+        end = time.monotonic() + seconds
+        while True:
+            left = min(max(end - time.monotonic(), 0.0), LOOK_SECONDS)
+            answer = self.lifecycle.ask(name, "logs", wait=left, **query)
+            if answer["lines"] or left < LOOK_SECONDS or self.store.released:
+                return answer
 
     # configuration
 
-    @route("GET", "/v1/vnfs/{name}/config", "The configuration of its VNFCs", reply="Config", errors=(422,))
+    @route("GET", "/v1/vnfs/{name}/config", "The configuration of its VNFCs", reply="Config")
     def get_config(self, name: str) -> Row:
         vnf = self.lifecycle.vnf(name)
         return self._masked(vnf, vnf["config"])
@@ -252,7 +275,7 @@ class Api(ServicePathsApi, TokensApi):
         reply="Config",
         body="Config",
         judged=True,
-        errors=(409, 422, 503, 507),
+        errors=(409, 503, 507),
     )
     def put_config(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
         return self._configured(name, body, mistakes, replace=True)
@@ -264,7 +287,7 @@ class Api(ServicePathsApi, TokensApi):
         reply="Config",
         body="Config",
         judged=True,
-        errors=(409, 422, 503, 507),
+        errors=(409, 503, 507),
     )
     def patch_config(self, name: str, body: Row, mistakes: list[Mistake]) -> Row:
         return self._configured(name, body, mistakes, replace=False)
@@ -305,7 +328,7 @@ class Api(ServicePathsApi, TokensApi):
         "Ask a VNFC (504: it did not answer within 1 s)",
         reply="Answer",
         body="AskRequest",
-        errors=(409, 422, 503, 504),
+        errors=(409, 503, 504),
     )
     def ask_vnfc(self, name: str, body: Row) -> Row:
         vnfc, request, args = body["vnfc"], body["request"], body.get("args", [])
@@ -332,10 +355,10 @@ class Api(ServicePathsApi, TokensApi):
         "/v1/operations",
         "The operations, the newest first",
         reply="Operations",
-        query=(Query("vnf", "of this VNF only"),),
+        query=(Query("vnf", "of this VNF only", NAME),),
     )
-    def list_operations(self) -> Row:
-        rows = self.store.operations(bottle.request.query.get("vnf"))
+    def list_operations(self, query: Row) -> Row:
+        rows = self.store.operations(query.get("vnf"))
         return {"operations": [_shown_operation(row) for row in rows]}
 
     @route(
@@ -344,13 +367,12 @@ class Api(ServicePathsApi, TokensApi):
         "One operation",
         reply="Operation",
         query=(_WAIT, _PROGRESS),
-        errors=(422, 503),
+        errors=(503,),
     )
-    def get_operation(self, id: str) -> Row:
-        wait = web.number("wait", 0.0, 0.0, MAX_WAIT)
+    def get_operation(self, id: str, query: Row) -> Row:
         row = self.store.operation(id)
-        if row is not None and wait:
-            row = self._wait(id, wait, bottle.request.query.get("progress"))
+        if row is not None and query["wait"]:
+            row = self._wait(id, query["wait"], query.get("progress"))
         if row is None:
             raise missing(f"operation {id}")
         return _shown_operation(row)
@@ -404,19 +426,30 @@ def _answer(answer: Row) -> Row:
 ROUTES = tuple(entry for part in (Api, *INTERFACES) for entry in table(part))
 
 
-def _given(entry: Route, schema: Body | None) -> Row:
-    """What the method that answers gets of the request's body. Raises Refused."""
-    if schema is None:
-        return {"body": web.body(entry.media)} if entry.body else {}
-    if entry.body == NOTHING and bottle.request.content_length <= 0:
-        return {}
-    body = web.json_body(entry.media)
-    mistakes = schema.judge(body)
-    if entry.judged:
-        return {"body": body, "mistakes": mistakes}
-    if mistakes:
-        raise Refused(mistakes, title="request refused")
-    return {} if entry.body == NOTHING else {"body": body}
+class _Given:
+    """What the method that answers a route gets of a request."""
+
+    def __init__(self, entry: Route):
+        self._entry = entry
+        self._query = None if entry.etsi else Parameters(entry.query)  # ETSI's have a way of their own
+        self._schema = Body(entry.body) if entry.body and JSON in entry.media else None
+
+    def read(self) -> Row:
+        """Raises Refused with all that is wrong, unless the method tells that itself."""
+        query, mistakes = ({}, []) if self._query is None else self._query.read(web.query())
+        given: Row = {"query": query} if self._entry.query and self._query is not None else {}
+        if self._schema is not None and (self._entry.body != NOTHING or bottle.request.content_length > 0):
+            body = web.json_body(self._entry.media)
+            mistakes += self._schema.judge(body)
+            if self._entry.body != NOTHING:
+                given["body"] = body
+        if self._entry.judged:
+            return {**given, "mistakes": mistakes}
+        if mistakes:
+            raise Refused(mistakes, title="request refused")
+        if self._entry.body and self._schema is None:
+            given["body"] = web.body(self._entry.media)
+        return given
 
 
 def application(api: Api) -> bottle.Bottle:
@@ -444,7 +477,7 @@ def application(api: Api) -> bottle.Bottle:
 def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
     """What answers a route: its method of that part, and for all of them who may ask, and how errors are told."""
     handler: Callable[..., Any] = getattr(part, entry.handler)
-    schema = Body(entry.body) if entry.body and JSON in entry.media else None
+    given = _Given(entry)
 
     def answer(**parameters: str) -> Any:
         bottle.response.status = entry.status
@@ -453,7 +486,7 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
             caller = web.caller()
             if entry.scope is not None:
                 admit(caller, entry.scope)
-            value = part.around(entry, lambda: handler(**parameters, **_given(entry, schema)))
+            value = part.around(entry, lambda: handler(**parameters, **given.read()))
             text = b"" if entry.reply is None or value is None else json.dumps(value)
         except Refused as refused:
             return web.reply_problem(refused)

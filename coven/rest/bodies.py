@@ -1,9 +1,12 @@
-"""Bodies of requests, judged by the schemas that the OpenAPI document publishes: every mistake with its field."""
+"""Bodies and queries of requests, judged by the schemas that the OpenAPI document publishes: every mistake with its
+field."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ValidationErrorKind
@@ -12,7 +15,8 @@ from coven.agent.store import Row
 from coven.base.plain import faults
 from coven.base.problem import joined
 from coven.rest.openapi import SCHEMAS
-from coven.rest.schema import Schema, ref
+from coven.rest.routes import Query
+from coven.rest.schema import Schema, record, ref
 from itf.mistakes import Mistake, suggest
 
 _TYPES = {
@@ -22,18 +26,22 @@ _TYPES = {
 _BOUNDS = {"minimum": "at least", "maximum": "at most"}
 _DOCUMENT = {"components": {"schemas": SCHEMAS}}
 
+#: numbers as JSON writes them (RFC 8259, 6), of as many digits as anybody needs
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(rf"{_INTEGER.pattern}(\.[0-9]{{1,18}})?([eE][+-]?[0-9]{{1,3}})?")
+
 Path = Sequence[str | int]
 
 
-class Body:
-    """One of the schemas, by its name there."""
+class Judge:
+    """Judges JSON objects by a schema, which may refer to those of the document."""
 
-    def __init__(self, name: str):
-        self._root: Schema = {**ref(name), **_DOCUMENT}
+    def __init__(self, schema: Schema):
+        self._root: Schema = {**schema, **_DOCUMENT}
         self._validator = Draft202012Validator(self._root, validate_formats=True)
 
     def judge(self, body: Row) -> list[Mistake]:
-        """All that is wrong with a body, which is left out of it then."""
+        """All that is wrong with an object, which is left out of it then."""
         mistakes: list[Mistake] = []
         places: list[Path] = []
         for fault in faults(body):
@@ -79,6 +87,40 @@ class Body:
             found = self._at(found["$ref"].split("/")[1:])
         schema: Schema = found
         return schema
+
+
+class Body(Judge):
+    """A body: one of the schemas, by its name there."""
+
+    def __init__(self, name: str):
+        super().__init__(ref(name))
+
+
+class Parameters(Judge):
+    """A route's query."""
+
+    def __init__(self, queries: Iterable[Query]):
+        self._schemas: Schema = {each.name: dict(each.schema) for each in queries}
+        super().__init__(record(self._schemas, (), closed=True))
+
+    def read(self, given: Mapping[str, Sequence[str]]) -> tuple[Row, list[Mistake]]:
+        """The values that a query's texts stand for, with defaults for what it lacks; and all that is wrong with it."""
+        values = {name: _value(texts[0], self._schemas.get(name, {})) for name, texts in given.items()}
+        mistakes = self.judge(values)
+        for name, texts in given.items():
+            if name in values and len(texts) > 1:
+                mistakes.append(Mistake(field=name, found=f"{len(texts)} times", expected="once"))
+        defaults = {name: schema["default"] for name, schema in self._schemas.items() if "default" in schema}
+        return {**defaults, **values}, mistakes
+
+
+def _value(text: str, schema: Schema) -> Any:
+    """What a text of a query stands for; the text itself where it is not of the schema's type."""
+    if schema.get("type") == "integer" and _INTEGER.fullmatch(text):
+        return int(text)
+    if schema.get("type") == "number" and _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    return text
 
 
 def _described(schema: Schema) -> str | None:

@@ -13,6 +13,7 @@ from coven.rest.schema import (
     COUNT,
     FLAG,
     INTERFACE,
+    LOG_PLACE,
     NAME,
     NEW_NAME,
     NULL_COUNT,
@@ -127,8 +128,14 @@ SCHEMAS: Schema = {
         "vnfcs": mapping(TEXT), "unaccounted": {"type": "integer"}, "why": several(TEXT),
     }),
     "Config": _CONFIG,
-    "Logs": record({"lines": several(record({
-        "time": {"type": "number", "description": "seconds since 1970"}, "vnfc": TEXT, "line": TEXT}))}),
+    "Logs": record({
+        "lines": several(record({
+            "number": COUNT, "time": {"type": "number", "description": "seconds since 1970"}, "vnfc": TEXT,
+            "line": TEXT,
+        })),
+        "missed": {**FLAG, "description": "whether lines that were asked for are not here: not kept, or no room"},
+        "next": LOG_PLACE,
+    }),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
@@ -217,7 +224,8 @@ def _operation(route: Route, authentication: bool) -> Schema:
         replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
         if route.again == HTTPStatus.ACCEPTED:  # nothing to show yet
             replies[str(route.again)] = {"description": HTTPStatus(route.again).phrase}
-    errors = {*route.errors, 403, *((400, 401, 429) if authentication else ()), *((404,) if route.parameters else ()),
+    errors = {*route.errors, 403, 422, *((400, 401, 429) if authentication else ()),
+              *((404,) if route.parameters else ()),
               *((400, 413, 415) if route.body else ()),
               *(_ETSI_ERRORS if route.etsi else ()), 414, 500, 503}  # fmt: skip
     for status in sorted(errors):
@@ -226,7 +234,7 @@ def _operation(route: Route, authentication: bool) -> Schema:
     operation: Schema = {"operationId": route.handler, "summary": route.summary, "responses": replies}
     parameters = [{"name": p, "in": "path", "required": True, "schema": TEXT} for p in route.parameters]
     parameters += [
-        {"name": q.name, "in": "query", "description": q.why, "schema": {"type": q.type}} for q in route.query
+        {"name": q.name, "in": "query", "description": q.why, "schema": q.schema} for q in route.query
     ]
     parameters += [_VERSION] * route.etsi + [_IF_MATCH] * route.conditional
     if parameters:

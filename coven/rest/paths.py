@@ -26,7 +26,7 @@ class ServicePathsApi:
         "Another path table, in force at once: packets under way follow the old one, none is lost",
         reply="ServicePaths",
         body="ServicePaths",
-        errors=(409, 422, 503, 507),
+        errors=(409, 503, 507),
     )
     def put_paths(self, name: str, body: Row) -> Row:
         return {"paths": self.lifecycle.set_paths(name, body["paths"])}

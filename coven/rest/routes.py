@@ -5,12 +5,13 @@ registers from that table and the OpenAPI document is made from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from coven.agent.rights.tokens import Scope
+from coven.rest.schema import TEXT
 from coven.rest.sol.versions import SERVED
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,19 +27,21 @@ TOKEN_ENDPOINT = "/oauth2/token"
 
 @dataclass(frozen=True)
 class Query:
+    """A parameter of a route. `schema`: of what its text stands for, with its default."""
+
     name: str
     why: str
-    type: str = "string"
+    schema: Mapping[str, Any]
 
 
 #: what lists of the ETSI interfaces take (SOL013 5.2, 5.3, 5.4.2)
 LISTING = (
-    Query("filter", "(OPERATOR,ATTRIBUTE,VALUE)[;...]: only those that match"),
-    Query("all_fields", "with every attribute"),
-    Query("fields", "with these complex attributes, and all that are simple or required"),
-    Query("exclude_fields", "without these complex attributes"),
-    Query("exclude_default", "without the complex attributes that are left out by default"),
-    Query("nextpage_opaque_marker", "the page that a Link header named"),
+    Query("filter", "(OPERATOR,ATTRIBUTE,VALUE)[;...]: only those that match", TEXT),
+    Query("all_fields", "with every attribute", TEXT),
+    Query("fields", "with these complex attributes, and all that are simple or required", TEXT),
+    Query("exclude_fields", "without these complex attributes", TEXT),
+    Query("exclude_default", "without the complex attributes that are left out by default", TEXT),
+    Query("nextpage_opaque_marker", "the page that a Link header named", TEXT),
 )
 
 
@@ -98,8 +101,9 @@ def route(
 ) -> Callable[[F], F]:
     """Say of a method which route it answers. `scope`: for GET reading is enough, unless it is another.
 
-    It is called with the path's parameters; with `body`: the JSON object, or the file of another media type; and where
-    `judged`, with `mistakes`: what the body's schema found, which is left out of `body`.
+    It is called with the path's parameters; with `query`, where it has some: their values by name, defaults included;
+    with `body`: the JSON object, or the file of another media type; and where `judged`, with `mistakes`: what the
+    schemas found, which is left out of `body`.
     """
 
     def enter(function: F) -> F:

@@ -30,6 +30,11 @@ INTERFACE: Schema = {
     "type": "string", "pattern": r"^[^\s/:]{1,15}$", "not": {"enum": [".", ".."]},
     "description": "the name of an interface",
 }  # fmt: skip
+#: keeper and number of a line
+LOG_PLACE: Schema = {
+    "type": "string", "pattern": r"^[0-9]{1,10}\.[0-9]{1,20}\.[0-9]{1,19}$",
+    "description": "`next` of an earlier answer",
+}  # fmt: skip
 TIME: Schema = {"type": "string", "format": "date-time"}
 
 

@@ -90,24 +90,10 @@ def json_body(media: Sequence[str] = (JSON,)) -> Row:
     return value
 
 
-def integer(name: str, default: int, low: int, high: int) -> int:
-    text = bottle.request.query.get(name, str(default))
-    if text.isascii() and text.isdigit() and low <= int(text[:12]) <= high:
-        return int(text)
-    raise Refused(Mistake(field=name, found=text[:60], expected=f"an integer from {low} to {high}"))
-
-
-def number(name: str, default: float, low: float, high: float) -> float:
-    text = bottle.request.query.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise Refused(Mistake(field=name, found=text[:60], expected=f"a number from {low:g} to {high:g}"))
-    return value
+def query() -> dict[str, list[str]]:
+    """The query's parameters, each with its values as they were written."""
+    given = bottle.request.query
+    return {name: given.getall(name) for name in given}
 
 
 def reply_problem(refused: Refused) -> str:

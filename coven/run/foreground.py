@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from coven.base.terminal import width
 from coven.keeper.hosts.build import Builds
 from coven.keeper.journal import JOURNAL, Journal
 from coven.keeper.life import hosting
@@ -19,6 +20,7 @@ from coven.keeper.plan import Plan, PortPlan
 from coven.package.descriptor import load
 from coven.package.languages import operator_libs
 from coven.run.folder import make_folder, remove_folder
+from coven.run.tracing import Explanation
 from itf.mistakes import Mistake, Refused
 
 STATISTICS_SECONDS = 2.0  #: a forwarder that died in the middle of publishing is replaced within that time
@@ -99,12 +101,14 @@ def run_captures(
     ports: Mapping[str, Mapping[str, str | None]],
     set: Mapping[str, dict[str, Any]],
     seed: int,
+    say: Callable[[str], None] | None = None,
     builds: Builds | None = None,
 ) -> dict[str, Any]:
     """Run captures through a package with fixed clock and random numbers; returns the status document.
 
-    ports: name -> {"read": FILE, "write": FILE}, either may be missing. set: {vnfc: {key: value}}. builds: what
-    other runs of the package have built. Raises Refused with all mistakes.
+    ports: name -> {"read": FILE, "write": FILE}, either may be missing. set: {vnfc: {key: value}}. say: gets a line for
+    each packet; then `ends` in the result says how each ended, by its number. builds: what other runs of the package
+    have built. Raises Refused with all mistakes.
     """
     libs = operator_libs(load(descriptor))
     plan = Plan(
@@ -119,8 +123,14 @@ def run_captures(
         libs=libs,
     )
     with Foreground(plan, Loop(), builds=builds) as run:
+        ends: dict[int, str] = {}
+        explanation = Explanation(run.vnf, run.loop, say, width(), ends.__setitem__) if say is not None else None
+        if explanation is not None:
+            run.after(explanation.close)
         run.forward(lambda: False)
-        return {**run.status(), "logs": run.logs.tail(None, 1000)}
+        if explanation is not None:
+            explanation.finish()
+        return {**run.status(), "logs": run.logs.tail(None, 1000), "ends": ends}
 
 
 @contextlib.contextmanager

@@ -17,9 +17,12 @@ PLATFORM = {C.PLACE_CLASSIFIER: "classifier", C.PLACE_NSH: "nsh", C.PLACE_FLOW: 
 
 class Explanation:
     """What becomes of each packet from the next start of `vnf` on. `say` gets a line when a packet has ended, and all
-    before it; `width` columns of it at most, if it is given."""
+    before it; `width` columns of it at most, if it is given. `ended`: as Explainer's."""
 
-    def __init__(self, vnf: Vnf, loop: Loop, say: Callable[[str], None], width: int | None = None):
+    def __init__(
+        self, vnf: Vnf, loop: Loop, say: Callable[[str], None], width: int | None = None,
+        ended: Callable[[int, str], None] = lambda number, end: None,
+    ):  # fmt: skip
         self.vnf = vnf
         self.loop = loop
         self.say = say
@@ -29,8 +32,9 @@ class Explanation:
         self._position = 0
         outputs = {name: vnfc.outputs for name, vnfc in vnf.descriptor.vnfcs.items()}
         self._explainer = Explainer(
-            list(vnf.descriptor.ports), outputs, self._reason, PLATFORM, width=width, patient=vnf.capture
-        )
+            list(vnf.descriptor.ports), outputs, self._reason, PLATFORM, width=width, patient=vnf.capture,
+            ended=ended,
+        )  # fmt: skip
         loop.read(self._bell, self._rung)
         vnf.forwarder.trace_to(self._trace, self._bell)
 

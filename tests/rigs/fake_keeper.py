@@ -99,13 +99,31 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             return {"ok": False, "timeout": True}
         return {"ok": True, "value": sum(request["args"]) if request["name"] == "add" else 42}
     if op == "logs":
-        lines = [{"time": 1.5, "vnfc": request.get("vnfc") or "a", "line": str(n)} for n in range(request["lines"])]
-        return {"ok": True, "lines": lines}
+        return logs(request)
     if op == "end":
         (DIRECTORY / "keeper.sock").unlink()
         threading.Timer(0.05, os._exit, (0,)).start()
         return {"ok": True}
     return mistake(op)
+
+
+def logs(request: dict[str, Any]) -> dict[str, Any]:
+    """As many lines as are asked for; after an answer's `next` those of the file `said`, which tests write."""
+    who, said = request.get("vnfc") or "a", DIRECTORY.parent / "said"
+    keeper, _, number = request.get("after", "").rpartition(".")
+    if not keeper:
+        lines = [{"number": n + 1, "time": 1.5, "vnfc": who, "line": str(n)} for n in range(request["lines"])]
+        return {"ok": True, "lines": lines, "missed": False, "next": f"{os.getpid()}.1.0"}
+    end = time.monotonic() + request.get("wait", 0)
+    missed = keeper != f"{os.getpid()}.1"
+    seen = 0 if missed else int(number)
+    while True:
+        texts = said.read_text().splitlines() if said.exists() else []
+        if len(texts) > seen or time.monotonic() >= end:
+            break
+        time.sleep(0.01)
+    lines = [{"number": n, "time": 1.5, "vnfc": who, "line": text} for n, text in enumerate(texts, 1) if n > seen]
+    return {"ok": True, "lines": lines, "missed": missed, "next": f"{os.getpid()}.1.{max(seen, len(texts))}"}
 
 
 class Handler(socketserver.StreamRequestHandler):

@@ -2,8 +2,8 @@
 
 On stderr one line a mistake, `FILE:LINE:COLUMN: found | expected | remedy`, and status 1. If there is none,
 OUTPUT notes where the package (ROOT) and the component (the first FILE) lie, for vnfc_host.py. The files are
-compiled, names taken from vnfc are compared with what vnfc has, and names that nothing defines are looked for.
-Nothing of the author's is run.
+compiled, names taken from vnfc are compared with what vnfc has, and names that nothing defines, and modules that
+are nowhere, are looked for. Nothing of the author's is run.
 """
 
 from __future__ import annotations
@@ -125,6 +125,32 @@ def about_names(tree: ast.Module, text: bytes, shown: str, component: bool) -> I
         near = next((f for f in functions if difflib.get_close_matches(f.name, ["handle", "handle_burst"], 1)), None)
         line, found = (near.lineno, f"the function {near.name!r}") if near else (0, "neither handle nor handle_burst")
         yield f"{shown}:{line}:0: {found} | def handle(packet): or def handle_burst(burst): | define one of them"
+    both = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name in ("handle", "handle_burst")]
+    if component and len({function.name for function in both}) > 1:
+        yield f"{shown}:{both[-1].lineno}:0: both handle and handle_burst | one of them | take one of them out"
+
+
+PLACES = "a component may use the standard library, NumPy, Scapy and the package's own vendor/ folder"
+GIVEN = {"numpy", "scapy", "vnfc", "_vnfc"}
+
+
+def about_imports(tree: ast.Module, path: Path, root: Path, shown: str) -> Iterator[str]:
+    """found | expected | remedy of the modules that a file imports whatever happens, and that are nowhere."""
+    attributes = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    if any((node.attr, getattr(node.value, "id", "")) == ("path", "sys") for node in attributes):
+        return  # it says itself where modules are
+    for node in tree.body:
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        for name in {each.partition(".")[0]: None for each in names}:
+            folders = (path.parent, root / "vendor")
+            there = any(folder.exists() and any(folder.glob(f"{name}*")) for folder in folders)
+            if name not in GIVEN and name not in sys.stdlib_module_names and not there:
+                where = f"{shown}:{node.lineno}:{node.col_offset + 1}"
+                yield f"{where}: No module named {name!r} | a module that is there | {PLACES}"
 
 
 def indentation(error: IndentationError, code: str) -> str:
@@ -143,8 +169,8 @@ def indentation(error: IndentationError, code: str) -> str:
     return f"{what}: {code} | a line indented like the one before | take the extra spaces in front of it away"
 
 
-def check(path: Path, shown: str, component: bool = False) -> list[str]:
-    """The mistakes in one file, as lines; `component`: it is the one that handles packets."""
+def check(path: Path, root: Path, shown: str, component: bool = False) -> list[str]:
+    """The mistakes in one file of the package `root`, as lines; `component`: it is the one that handles packets."""
     try:
         text = path.read_bytes()
         with warnings.catch_warnings():
@@ -169,12 +195,14 @@ def check(path: Path, shown: str, component: bool = False) -> list[str]:
         close = difflib.get_close_matches(name, known, 1)
         hint = f": did you mean {close[0]!r}?" if close else ""
         found.append(f"{shown}:{line}:{column}: vnfc has no {name!r}{hint} | one of {', '.join(known)} | ")
+    found += about_imports(tree, path, root, shown)
     return found + list(about_names(tree, text, shown, component))
 
 
 def main(argv: list[str]) -> int:
     root, output, *files = argv
-    found = [line for name in files for line in check(Path(name), os.path.relpath(name, root), name == files[0])]
+    found = [line for name in files for line in
+             check(Path(name), Path(root), os.path.relpath(name, root), name == files[0])]  # fmt: skip
     if found:
         print("\n".join(found), file=sys.stderr)
         return 1

@@ -140,6 +140,47 @@ def test_requests_are_read_strictly(agent: Agent) -> None:
         assert agent.ask("GET", f"/v1/vnfs/fw/logs?lines={lines}")[0] == 422
 
 
+def test_queries_are_judged_as_bodies_are(agent: Agent) -> None:
+    running(agent)
+    status, told = agent.ask("GET", "/v1/vnfs/fw/logs?lines=-1&vnfc=A&wait=21&aftr=1.2.3")
+    assert (status, sorted(each["field"] for each in told["errors"])) == (422, ["aftr", "lines", "vnfc", "wait"])
+    for path in ("/v1/vnfs?x=1", "/v1/operations?vnf=fw&vnf=fv", "/v1/operations/none?wait=x", "/v1/agent?a"):
+        assert agent.ask("GET", path)[0] == 422, path
+    status, told = agent.ask("POST", "/v1/vnfs?x=1", {"name": "FW"})
+    assert (status, sorted(each["field"] for each in told["errors"])) == (422, ["name", "package", "x"])
+    assert agent.ask("POST", "/v1/packages?x=1", data=b"no zip")[1]["errors"][0]["field"] == "x"
+    parameters = agent.ask("GET", "/v1/openapi.json")[1]["paths"]["/v1/vnfs/{name}/logs"]["get"]["parameters"]
+    lines = next(each for each in parameters if each["name"] == "lines")
+    assert lines["schema"] == {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100}
+
+
+def test_log_lines_that_come_later(agent: Agent) -> None:
+    running(agent)
+    said = agent.state / "run" / "said"
+    path = "/v1/vnfs/fw/logs"
+    answer = agent.ask("GET", f"{path}?lines=2")[1]
+    answers: list[Any] = []
+    query = f"after={answer['next']}&wait=20"
+    waiting = threading.Thread(target=lambda: answers.append(agent.ask("GET", f"{path}?{query}")))
+    waiting.start()
+    said.write_text("one\ntwo\n")
+    waiting.join()
+    assert answers[0][0] == 200 and [line["line"] for line in answers[0][1]["lines"]] == ["one", "two"]
+    # without news it is over in time; who waits leaves the keeper to others
+    query = f"after={answers[0][1]['next']}&wait=2"
+    waiting = [threading.Thread(target=lambda: answers.append(agent.ask("GET", f"{path}?{query}"))) for _ in range(6)]
+    for each in waiting:
+        each.start()
+    assert agent.ask("GET", "/v1/vnfs/fw/stats")[0] == 200
+    for each in waiting:
+        each.join()
+    assert [(status, told["lines"], told["missed"]) for status, told in answers[1:]] == [(200, [], False)] * 6
+    agent.kill_keeper("fw")
+    while (told := agent.ask("GET", f"{path}?{query}"))[0] != 200:
+        assert told[0] == 503
+    assert told[1]["missed"] and [line["line"] for line in told[1]["lines"]] == ["one", "two"]
+
+
 def test_thousands_of_mistakes_are_told_up_to_a_number(agent: Agent) -> None:
     descriptor = "name: many\n" + "".join(f"unknown-{number}: 1\n" for number in range(2000))
     status, told = agent.ask("POST", "/v1/packages", data=package(descriptor=descriptor))
@@ -412,7 +453,8 @@ OFFERED = {
     "/v1/packages": "GET POST", "/v1/packages/{id}": "GET DELETE",
     "/v1/vnfs": "GET POST", "/v1/vnfs/{name}": "GET DELETE",
     "/v1/vnfs/{name}/instantiate": "POST", "/v1/vnfs/{name}/start": "POST", "/v1/vnfs/{name}/stop": "POST",
-    "/v1/vnfs/{name}/terminate": "POST", "/v1/vnfs/{name}/upgrade": "POST",
+    "/v1/vnfs/{name}/terminate": "POST",
+    "/v1/vnfs/{name}/upgrade": "POST",
     "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/health": "GET", "/v1/vnfs/{name}/logs": "GET",
     "/v1/vnfs/{name}/config": "GET PUT PATCH", "/v1/vnfs/{name}/requests": "GET POST",
     "/v1/vnfs/{name}/paths": "GET PUT",

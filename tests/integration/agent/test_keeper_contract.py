@@ -174,9 +174,18 @@ def test_a_configuration_of_several_is_taken_by_all_or_by_none(asked: Asked) -> 
 def test_logs(asked: Asked) -> None:
     for arguments in ({"lines": 2}, {"lines": 1, "vnfc": "a"}, {"lines": 0}):
         answer = asked.call("logs", **arguments)
-        assert breaks("Logs", {"lines": answer["lines"]}) == []
+        assert breaks("Logs", without(answer)) == []
         assert len(answer["lines"]) == arguments["lines"]
         assert all(line["vnfc"] == arguments.get("vnfc", line["vnfc"]) for line in answer["lines"])
+
+
+def test_logs_after_an_answer(asked: Asked) -> None:
+    answer = asked.call("logs", lines=1)
+    assert without(asked.call("logs", after=answer["next"], wait=0.05)) == {
+        "lines": [], "missed": False, "next": answer["next"]
+    }  # fmt: skip
+    answer = asked.call("logs", after="1.2.3")  # of another keeper
+    assert breaks("Logs", without(answer)) == [] and answer["missed"] is True
 
 
 def test_what_nobody_knows_is_refused(asked: Asked) -> None:

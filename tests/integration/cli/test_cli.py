@@ -82,6 +82,74 @@ def test_whole_life(agent: Agent) -> None:
     assert coven(agent, "list")[1] == "no VNF\n\nno package\n"
 
 
+class Following:
+    """`coven logs --follow` in a process of its own."""
+
+    def __init__(self, agent: Agent, *words: str):
+        environment = {**os.environ, "COVEN_STATE": str(agent.state), "PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "coven", "logs", "--follow", "--lines", "1", *words], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, restore_signals=True,
+        )  # fmt: skip
+        assert self.process.stdout and self.process.stderr
+        self.out, self.err = self.process.stdout, self.process.stderr
+
+    def __enter__(self) -> Following:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def line(self) -> str:
+        return self.out.readline().rstrip("\n").split(" ", 2)[-1]
+
+    def end(self, number: signal.Signals | None = None) -> tuple[int, str, str]:
+        if number is not None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=60)
+        assert "Traceback" not in err
+        return self.process.returncode, out, err
+
+
+def test_logs_are_followed_over_deaths_of_agent_and_keeper(agent: Agent) -> None:
+    assert coven(agent, "deploy", "package", *PORTS)[0] == 0
+    said = agent.state / "run" / "said"
+    with Following(agent) as following:
+        assert following.line() == "a: 0"
+        said.write_text("one\n")
+        assert following.line() == "a: one"
+        agent.kill()
+        assert following.err.readline().startswith("coven: waiting: no agent at ")
+        said.write_text("one\ntwo\n")
+        agent.start()  # on another port
+        assert following.line() == "a: two"
+        agent.kill_keeper("fw")  # the next one has lines of its own
+        assert [following.line() for _ in range(2)] == ["a: one", "a: two"]
+        assert coven(agent, "terminate")[0] == 0
+        status, out, err = following.end()
+    assert (status, out) == (0, "") and err.endswith("coven: fw is NOT_INSTANTIATED: that was all\n"), err
+    assert "coven: what was said before this is not kept\n" in err
+
+
+def test_following_ends_with_ctrl_c(agent: Agent) -> None:
+    assert coven(agent, "deploy", "package", *PORTS)[0] == 0
+    with Following(agent, "fw", "--json", "--vnfc", "b") as following:
+        assert json.loads(following.out.readline()) == {"number": 1, "time": 1.5, "vnfc": "b", "line": "0"}
+        (agent.state / "run" / "said").write_text("x\n")
+        assert json.loads(following.out.readline())["line"] == "x"
+        assert following.end(signal.SIGINT) == (130, "", "")
+
+
+def test_an_agent_ends_while_it_is_followed(agent: Agent) -> None:
+    assert coven(agent, "deploy", "package", *PORTS)[0] == 0
+    with Following(agent) as following:
+        assert following.line() == "a: 0"
+        assert agent.stop() == 0
+        assert following.err.readline().startswith("coven: waiting: no agent at ")
+        assert following.end(signal.SIGINT)[0] == 130
+
+
 def test_failed_deployment_leaves_nothing(agent: Agent) -> None:
     status, _, err = coven(agent, "deploy", "package", *PORTS, "--set", "a.mode=refuse")
     assert status == 1 and "a syntax error" in err and "a.py:3" in err

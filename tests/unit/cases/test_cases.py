@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import struct
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from scapy.utils import wrpcap
 
 from coven.cases import runner as cases
 from coven.cases.packets import Packet, generate, read_capture, write_captures
-from coven.cases.report import difference
+from coven.cases.report import difference, junit
 from itf.mistakes import Refused
 
 VNF = """\
@@ -39,15 +40,16 @@ def tcp(port: int, more: bytes = b"") -> Any:
 
 
 class Firewall:
-    """Drops TCP to blocked ports, eats UDP, lets the rest out by the other port."""
+    """Drops TCP to blocked ports, eats UDP, lets the rest out by the other port. `made`: packets it says it made."""
 
-    def __init__(self, hurt: dict[str, Any] | None = None, rewrite: bool = False):
+    def __init__(self, hurt: dict[str, Any] | None = None, rewrite: bool = False, made: int = 0):
         self.runs: list[dict[str, Any]] = []
-        self.hurt, self.rewrite = hurt or {}, rewrite
+        self.hurt, self.rewrite, self.made = hurt or {}, rewrite, made
 
     def __call__(
-        self, descriptor: Path, ports: dict[str, dict[str, Any]], set: dict[str, Any], seed: int
-    ) -> dict[str, Any]:
+        self, descriptor: Path, ports: dict[str, dict[str, Any]], set: dict[str, Any], seed: int,
+        say: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         assert seed == 1 and descriptor.is_absolute()
         self.runs.append({"descriptor": descriptor.name, "set": set})
         (vnfc,) = re.findall(r"^  (\w+):$", descriptor.read_text(), re.M)
@@ -56,15 +58,19 @@ class Firewall:
         read = [p for n in names if "read" in ports[n] for p in read_capture(Path(ports[n]["read"]), n)]
         left: dict[str, list[Packet]] = {name: [] for name in names}
         dropped = consumed = 0
-        for packet in sorted(read, key=lambda p: p.time_ns):
+        ends: dict[int, str] = {}
+        for number, packet in enumerate(sorted(read, key=lambda p: p.time_ns), 1):
             frame = Ether(packet.data) if packet.link == 1 else IP(packet.data)
             if UDP in frame:
                 consumed += 1
+                ends[number] = "consume"
             elif frame[TCP].dport in block:
                 dropped += 1
+                ends[number] = f"drop {vnfc}.blocked"
             else:
                 data = packet.data[:-1] + b"!" if self.rewrite else packet.data
-                left["out" if packet.port == "in" else "in"].append(packet._replace(data=data))
+                left[other := "out" if packet.port == "in" else "in"].append(packet._replace(data=data))
+                ends[number] = f"forward {other}"
         for name, packets in left.items():
             wrote = write_captures(
                 [p._replace(port=name) for p in packets], Path(ports[name]["write"]).parent, ""
@@ -72,12 +78,14 @@ class Firewall:
             if name in wrote:
                 wrote[name].rename(ports[name]["write"])
         document = {
-            "received": len(read), "originated": 0, "cloned": 0, "consumed": consumed,
+            "received": len(read), "originated": self.made, "cloned": 0, "consumed": consumed,
             "forwarded": sum(map(len, left.values())), "in_flight": 0, "unaccounted": 0,
             "dropped": {f"{vnfc}.blocked": dropped} if dropped else {},
             "ports": {name: {"sent": len(each)} for name, each in left.items()},
         }  # fmt: skip
-        return {**document, **self.hurt}
+        for number, end in ends.items() if say else ():
+            say(f"{number} {end}")
+        return {**document, "ends": ends if say else {}, **self.hurt}
 
 
 class Author:
@@ -192,23 +200,24 @@ def test_captures_by_port(author: Author) -> None:
 
 
 def test_verdicts_proven_by_one_run(author: Author) -> None:
-    verdicts = "verdicts: [forward, drop filter.blocked, forward, drop filter.blocked]\n"
-    author.case("one", verdicts, [tcp(80), tcp(23), tcp(81), tcp(23, b"x")])
-    run = Firewall()
+    verdicts = "verdicts: [forward, drop filter.blocked, consume, drop filter.blocked]\n"
+    author.case("one", verdicts, [tcp(80), tcp(23), FRAME / UDP(), tcp(23, b"x")])
+    run = Firewall(rewrite=True)
     assert author.results(run)[0].failures == [] and len(run.runs) == 1
 
 
 def test_verdicts_that_need_more_runs(author: Author) -> None:
     verdicts = "verdicts: [forward out, drop filter.blocked, consume]\n"
     author.case("one", verdicts, [tcp(80), tcp(23), FRAME / UDP()])
-    run = Firewall(rewrite=True)
+    run = Firewall(made=1)
     assert author.results(run)[0].failures == [] and len(run.runs) == 3
 
 
-def test_the_first_packet_with_another_verdict_is_shown(author: Author) -> None:
+@pytest.mark.parametrize("made", [0, 1])
+def test_the_first_packet_with_another_verdict_is_shown(author: Author, made: int) -> None:
     verdicts = "verdicts: [forward, forward, drop filter.blocked]\n"
     author.case("one", verdicts, [tcp(80), tcp(23), tcp(81)])
-    (text,) = author.results()[0].failures
+    (text,) = author.results(Firewall(made=made))[0].failures
     assert text.startswith("packet 2: expected forward, got drop filter.blocked:\n")
     assert re.search(r"dport *= 23", text)
 
@@ -247,7 +256,65 @@ def test_in_py(author: Author) -> None:
     packets = case.packets()
     assert [p.port for p in packets] == [None, "out", None, "in"]
     assert [p.time_ns for p in packets] == [10**9, 10**9 + 10**6, 10**9 + 2 * 10**6, 7_500_000_000]
-    assert packets == generate(author.folder / "tests" / "one" / "in.py"), "random numbers are fixed"
+    again = author.folder / "tests" / "one" / "in.py"
+    assert packets == generate(again).packets, "random numbers are fixed"
+    assert packets != generate(again, 2).packets
+
+
+DRAWN = """\
+import random
+from scapy.all import Ether, IP, TCP
+blocked = random.sample(range(1, 60000), 3)
+def settings():
+    return {"filter": {"block": blocked}}
+def packets():
+    for port in (*blocked, 60001):
+        yield "in", Ether() / IP() / TCP(dport=port), "drop filter.blocked" if port in blocked else "forward out"
+"""
+
+
+def test_an_in_py_that_says_what_is_expected(author: Author, capsys: pytest.CaptureFixture[str]) -> None:
+    author.case("one", "verdicts: in.py\n", in_py=DRAWN)
+    run = Firewall()
+    assert author.results(run)[0].failures == [] and len(run.runs[0]["set"]["filter"]["block"]) == 3
+    author.case("one", "verdicts: in.py\n", in_py=DRAWN.replace("forward out", "consume"))
+    assert cases.main_test(author.folder, None, [], Firewall()) == 1
+    said = capsys.readouterr().out
+    assert "packet 4: expected consume, got forward out:" in said
+    assert re.search(r"configuration: filter\.block=\[\d+, \d+, \d+\]", said)
+    assert f"again: coven test {author.folder} one --explain" in said
+    assert cases.main_test(author.folder, None, ["one"], Firewall(), explain=True) == 1
+    said = capsys.readouterr().out
+    assert "       4 forward out\n" in said and "again:" not in said
+
+
+@pytest.mark.parametrize(
+    ("expect", "text", "words"),
+    [
+        ("forwarded: 4", DRAWN, "in.py: found verdicts, expected verdicts: in.py in expect.yaml"),
+        ("verdicts: in.py", PACKETS, "in.py: found no verdicts, expected (port, packet, verdict)"),
+        ("verdicts: in.py", "packets = [('in', b'x', 'drop')]", "in.py: found drop, expected forward, forward PORT"),
+        ("verdicts: in.py", "packets = [('in', b'x', 'forward'), b'y']", "found 1 verdicts for 2 packets"),
+        ("verdicts: in.py", "packets = [('in', b'x', 3)]", "packet 1: the verdict 3"),
+        ("verdicts: in.py", "packets = [('in', b'x', 'forward')] * 65", "found 65 verdicts, expected at most 64"),
+        ("forwarded: 1", "settings = {'filter': 3}\npackets = [b'x']", "found settings: {'filter': 3}, expected a map"),
+        ("forwarded: 1", "settings = {'filter': {'x': b''}}\npackets = [b'x']", "expected a map such as"),
+    ],
+)
+def test_in_py_that_says_something_odd(author: Author, expect: str, text: str, words: str) -> None:
+    author.case("one", f"{expect}\n", in_py=text)
+    assert words in refusal(author)
+
+
+def test_settings_of_in_py_are_checked(author: Author) -> None:
+    author.case("one", "verdicts: in.py\n", in_py=DRAWN.replace('"block"', '"blok"'))
+    (result,) = author.results()
+    assert result.error and "in.py: filter.blok: found an unknown key" in result.failures[0]
+    author.case("one", "verdicts: in.py\n", in_py=DRAWN, set_yaml="filter: {block: [1]}\n")
+    assert "found settings beside set.yaml" in refusal(author)
+    author.case("two", "verdicts: in.py\n", [tcp(80)])
+    with pytest.raises(Refused, match=r"two/expect\.yaml:1: verdicts: found in\.py, expected an in\.py"):
+        cases.find_cases(author.folder)
 
 
 def test_in_py_by_a_relative_path(author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,7 +488,7 @@ def test_a_run_that_is_refused_is_an_error(author: Author, tmp_path: Path) -> No
     (case,) = cases.find_cases(author.folder)
     result = cases.run_case(case, author.folder / "vnf.yaml", run)
     assert result.error and result.failures == ["it does not compile\x07"]
-    cases.junit([result], tmp_path / "j.xml")
+    junit([result], tmp_path / "j.xml")
     assert "it does not compile?" in (tmp_path / "j.xml").read_text()
 
 

@@ -448,6 +448,26 @@ def test_a_scope_named_top_is_not_the_module(tmp_path: Path, kind: str) -> None:
     assert error["found"] == "'gone' is not defined"
 
 
+def test_all_that_is_wrong_with_a_source_at_once(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "brought.py").write_text("")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "beside.py").write_text("")
+    lost = (
+        "import requests\ntry:\n    import cupy\nexcept ImportError:\n    pass\n"
+        "import scapy.layers.inet, os.path, beside, brought, gone.sub\n"
+        "def handle(packet):\n    return nothing\ndef handle_burst(burst):\n    pass\n"
+    )
+    _, errors = build(tmp_path, lost)
+    assert [(e["line"], e["found"]) for e in errors] == [
+        (1, "No module named 'requests'"), (6, "No module named 'gone'"), (8, "'nothing' is not defined"),
+        (9, "both handle and handle_burst"),
+    ]  # fmt: skip
+    assert "vendor/" in errors[0]["remedy"]
+    elsewhere = "import sys\nsys.path.append('lib')\nimport mine\ndef handle(packet):\n    return mine\n"
+    assert build(tmp_path, elsewhere) == (0, []), "it says itself where its modules are"
+
+
 def test_artifact_runs(tmp_path: Path) -> None:
     status, errors = build(tmp_path, "from vnfc import forward\ndef handle(p): return forward()\n")
     assert (status, errors) == (0, [])

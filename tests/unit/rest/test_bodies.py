@@ -8,7 +8,8 @@ import pytest
 
 from coven.agent.bindings import BACKENDS
 from coven.base.problem import joined
-from coven.rest.bodies import Body
+from coven.rest.bodies import Body, Parameters
+from coven.rest.routes import Query
 from itf.mistakes import Mistake
 
 
@@ -99,3 +100,33 @@ def test_what_follows_from_a_mistake_is_not_told_again() -> None:
     first = at("ports.in", "config", None)
     more = at("ports.in.interface", "ports.inner", "ports", "config.a", "conf", None)
     assert [m.field for m in joined(first, more)] == ["ports.in", "config", None, "ports.inner", "conf", None]
+
+
+QUERY = Parameters([
+    Query("lines", "", {"type": "integer", "minimum": 1, "maximum": 99, "default": 5}),
+    Query("wait", "", {"type": "number", "minimum": 0, "maximum": 20, "default": 0}),
+    Query("vnfc", "", {"type": "string", "maxLength": 3}),
+])  # fmt: skip
+
+
+def test_a_query_has_values_and_defaults() -> None:
+    assert QUERY.read({}) == ({"lines": 5, "wait": 0}, [])
+    given = {"lines": ["007"], "wait": ["2.5e0"], "vnfc": ["12"]}
+    assert QUERY.read(given) == ({"lines": 7, "wait": 2.5, "vnfc": "12"}, [])
+
+
+def test_every_mistake_of_a_query_at_once() -> None:
+    values, mistakes = QUERY.read({"line": ["5"], "lines": ["-1"], "wait": ["21"], "vnfc": ["a", "b"]})
+    assert {m.field: (m.found, m.expected, m.remedy) for m in mistakes} == {
+        "line": ("an unknown field", None, "did you mean lines?"),
+        "lines": ("-1", "an integer, at least 1, at most 99", None),
+        "wait": ("21.0", "a number, at least 0, at most 20", None),
+        "vnfc": ("2 times", "once", None),
+    }
+    assert values["lines"] == 5 and values["wait"] == 0
+
+
+@pytest.mark.parametrize("name", ["lines", "wait"])
+@pytest.mark.parametrize("text", ["", "x", " 1", "1_0", "٣", "0x1", "nan", "inf", "-inf", "1e999", "9" * 5000, "true"])
+def test_what_is_no_number(name: str, text: str) -> None:
+    assert [mistake.field for mistake in QUERY.read({name: [text]})[1]] == [name]

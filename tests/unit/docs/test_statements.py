@@ -1,0 +1,38 @@
+"""Figures and lists that pages or programs state, held against what they are taken from."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from coven.cli import doctor
+from itf.segment import C
+
+ROOT = Path(__file__).resolve().parents[3]
+#: distribution -> module, where they differ
+MODULES = {"ruamel.yaml": "ruamel.yaml", "pyyaml": "yaml", "jsonschema-rs": "jsonschema_rs"}
+
+
+def test_the_largest_frame() -> None:
+    said = re.search(r"A frame is at most (\d+) bytes", (ROOT / "README.md").read_text())
+    assert said and int(said[1]) == 4096 - C.FRAME_HEADROOM - C.FRAME_TAILROOM
+
+
+def test_doctor_looks_for_every_python_package() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    wanted = re.findall(r"^[\w.-]+", setup["options"]["install_requires"], re.M)
+    assert {MODULES.get(name, name.replace("-", "_")) for name in wanted} == set(doctor.MODULES)
+
+
+@pytest.mark.parametrize("program", doctor.PROGRAMS)
+def test_doctor_names_a_program_that_is_missing(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = shutil.which
+    monkeypatch.setattr("shutil.which", lambda name, path=None: None if name == program else real(name, path=path))
+    found = {finding.what: finding for finding in doctor._software()}
+    package = doctor.PROGRAMS[program][0]
+    assert found[program].level in ("bad", "note") and found[program].remedy == f"apt install {package}"
