@@ -24,7 +24,7 @@ from typing import Any
 
 import waitress.server
 
-from coven.agent.keepers import COMMAND, Keepers
+from coven.agent.keepers.processes import COMMAND, Keepers
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.notifying.deliveries import Deliveries

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from coven.agent import keeper_watch
-from coven.agent.keeper_line import LINE, Lines
-from coven.agent.keeper_watch import KeeperWatch
+from coven.agent.keepers import watch as keeper_watch
+from coven.agent.keepers.line import LINE, Lines
+from coven.agent.keepers.watch import KeeperWatch
 from coven.keeper.client import Keeper
 from coven.package.zips import full_disk
 from itf.mistakes import Kind, Refused

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coven.agent.control_listeners import CLIENTS, SOCKET, Listener, tcp_socket, unix_socket
+from coven.agent.control.listeners import CLIENTS, SOCKET, Listener, tcp_socket, unix_socket
 from coven.base.control_addresses import Address, read_address
 from coven.keeper.client import Unreachable
 from itf.mistakes import Kind, Mistake, Refused

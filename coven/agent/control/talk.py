@@ -1,6 +1,6 @@
 """Click's ControlSocket protocol, for tools that speak it: READ, WRITE, CHECKREAD and their kin become agent requests.
 
-Here is what clients say and are answered; who may connect, and where, is in `control_listeners.py`. Handlers are those
+Here is what clients say and are answered; who may connect, and where, is in `listeners.py`. Handlers are those
 of the VNF's Click VNFC by their Click names (`counter.count`, `list`); `VNFC/element.handler` where there are several,
 and `VNFC.REQUEST` reads a request of a VNFC in any language.
 

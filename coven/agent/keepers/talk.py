@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coven.agent.keeper_line import QUICK_SECONDS, Lines, frozen, unavailable
-from coven.agent.keeper_watch import HUNG_SECONDS, LOOK_SECONDS
+from coven.agent.keepers.line import QUICK_SECONDS, Lines, frozen, unavailable
+from coven.agent.keepers.watch import HUNG_SECONDS, LOOK_SECONDS
 from coven.agent.store import Row, Store, conflict, missing
 from coven.base.places import Places
 from coven.keeper.client import Keeper, Unreachable

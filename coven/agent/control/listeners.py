@@ -1,5 +1,5 @@
 """Where clients of Click's ControlSocket protocol connect to: a Unix socket for each instantiated VNF, in its runtime
-folder, and loopback TCP for those that the operator names (`control_config.py`). `control_socket.py` is what they say.
+folder, and loopback TCP for those that the operator names (`control_config.py`). `talk.py` is what they say.
 
 The agent has them, in threads of their own: they end with the agent, and the next one opens them again.
 """
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from coven.agent.control_socket import Ask, Conversation, Handlers, Note
+from coven.agent.control.talk import Ask, Conversation, Handlers, Note
 from coven.base.control_addresses import Address
 from coven.keeper.client import Keeper
 from itf import limits
