@@ -19,7 +19,7 @@ from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.terminal import progress
 from coven.base.yaml12 import read, show
-from coven.cli import author, deploying, logs, packing
+from coven.cli import author, deploying, logs, packing, tracing
 from coven.cli.client import Client, find
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -450,6 +450,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "stats": stats,
     "config": config,
     "logs": logs.logs,
+    "trace": tracing.trace,
     "ask": ask,
     "test": test,
     "run": run,

@@ -289,6 +289,13 @@ def _vnf_commands(p: Parser) -> None:
     )
     config.add_argument("--replace", action="store_true", help="what is not stated gets its default back")
     config.add_argument("--json", action="store_true", help="as JSON")
+    trace = p.on_vnf(
+        "trace", "what becomes of the packets that pass now",
+        "coven trace fw --filter 'tcp port 80' --count 20\ncoven trace fw --seconds 30 --json", json=True,
+    )  # fmt: skip
+    trace.add_argument("--filter", metavar="EXPRESSION", help="only those that match (pcap-filter)")
+    trace.add_argument("--count", type=int, default=10, metavar="N", help="end after so many (default 10)")
+    trace.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
     logs = p.on_vnf(
         "logs", "what VNFCs and keeper said", "coven logs fw --vnfc filter --lines 20\ncoven logs fw -f", json=True
     )

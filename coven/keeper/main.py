@@ -25,6 +25,7 @@ from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess, State
 from coven.keeper.journal import JOURNAL
 from coven.keeper.life import hosting
 from coven.keeper.life.reconfigure import reconfigure
+from coven.keeper.life.tracing import Traces
 from coven.keeper.life.upgrade import Upgrade
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import PLATFORM, Answers, Logs
@@ -158,6 +159,7 @@ class Keeper:
         self.clients: set[Client] = set()
         identity = f"{os.getpid()}.{journal.start_time(os.getpid())}"
         self.events = Events(identity)
+        self.traces = Traces(vnf)
         vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
@@ -173,6 +175,7 @@ class Keeper:
             "list": self._list,
             "request": self._request,
             "logs": Answers(logs, loop, identity).ask,
+            "trace": self._trace,
             "events": self._wait_for_events,
             "end": self._end,
         }
@@ -324,6 +327,16 @@ class Keeper:
                 reply(refusal([Mistake(field=f"{host.name}.{name}", found=error)]))
 
         host.ask({"op": "request", "name": name, "args": args}, REQUEST_SECONDS, answered)
+
+    def _trace(self, request: dict[str, Any], reply: Reply) -> None:
+        """The next `count` packets that end and match, or those of the next `wait` seconds."""
+        match, count, wait = request.get("filter"), request.get("count"), request.get("wait")
+        self.traces.ask(
+            match if isinstance(match, str) else None,
+            count if isinstance(count, int) else 1,
+            float(wait) if isinstance(wait, (int, float)) else 1.0,
+            lambda packets, lost: reply({"ok": True, "packets": packets, "lost": lost}),
+        )
 
     def _wait_for_events(self, request: dict[str, Any], reply: Reply) -> None:
         after = request.get("after")

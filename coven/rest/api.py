@@ -36,6 +36,7 @@ from coven.rest.schema import LOG_PLACE, NAME, TEXT
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
+from coven.rest.traces import TracesApi
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
@@ -60,7 +61,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(ServicePathsApi, TokensApi):
+class Api(ServicePathsApi, TokensApi, TracesApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(

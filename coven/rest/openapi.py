@@ -136,6 +136,14 @@ SCHEMAS: Schema = {
         "missed": {**FLAG, "description": "whether lines that were asked for are not here: not kept, or no room"},
         "next": LOG_PLACE,
     }),
+    "Trace": record({
+        "packets": several(record({
+            "number": COUNT, "what": {**TEXT, "description": "a summary"}, "came": TEXT, "steps": several(TEXT),
+            "end": {**TEXT, "description": "forward PORT, drop PLACE.REASON, consume"}, "why": TEXT,
+            "bytes": {**TEXT, "description": "its first ones as it came, in hex"},
+        })),
+        "lost": {**COUNT, "description": "steps of packets that were not read in time"},
+    }),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
