@@ -21,7 +21,8 @@ from coven.base.folder_lock import hold
 from coven.base.plain import parse
 from coven.keeper import journal
 from coven.keeper.events import Events
-from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess, State
+from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
+from coven.keeper.hosts.state import State
 from coven.keeper.journal import JOURNAL
 from coven.keeper.life import hosting
 from coven.keeper.life.reconfigure import reconfigure

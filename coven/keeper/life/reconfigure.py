@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from coven.keeper.hosts.process import HostProcess, State
+from coven.keeper.hosts.process import HostProcess
+from coven.keeper.hosts.state import State
 from itf.mistakes import Mistake
 
 Done = Callable[[list[Mistake]], None]
