@@ -37,6 +37,27 @@ class _Way:
     since: int = 0
     leaving: str | None = None  #: the port that it was handed to: a drop there may follow at once
     began: int = 0
+    data: bytes = b""
+    link: int = 0
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of one packet."""
+
+    number: int
+    what: str  #: a summary of it
+    came: str  #: the port, or `made by VNFC`
+    steps: tuple[str, ...]  #: what each VNFC said
+    end: str  #: `forward PORT`, `drop PLACE.REASON`, `consume`
+    why: str  #: of a drop
+    time_ns: int  #: when it ended, of the trace's clock
+    data: bytes  #: its first bytes as it came, at most 96
+    link: int
+
+    def document(self) -> dict[str, Any]:
+        shown = ("number", "what", "came", "end", "why")
+        return {**{key: getattr(self, key) for key in shown}, "steps": list(self.steps), "bytes": self.data.hex()}
 
 
 class Explainer:
@@ -45,12 +66,13 @@ class Explainer:
     `ports`, `vnfcs`: names by number; of a VNFC also those of its outputs. `platform`: names of other places. `width`:
     columns of the terminal; explanations, lengths and the ends of summaries are left out for it. `patient`: packets
     are waited for however long they are held, as in a capture. `ended(number, end)`: called for each packet that met
-    its end: `forward PORT`, `drop PLACE.REASON`, `consume`.
+    its end: `forward PORT`, `drop PLACE.REASON`, `consume`; `fates` likewise, with all that is known of it.
     """
 
     def __init__(
         self, ports: Sequence[str], vnfcs: Mapping[str, Sequence[str]], reasons: Reasons, platform: dict[int, str],
         *, width: int | None = None, patient: bool = True, ended: Callable[[int, str], None] = lambda number, end: None,
+        fates: Callable[[Fate], None] | None = None,
     ):  # fmt: skip
         self.ports = ports
         self.vnfcs, self.outputs = list(vnfcs), list(vnfcs.values())
@@ -62,6 +84,8 @@ class Explainer:
         self._width = width
         self._patient = patient
         self._told_end = ended
+        self._fates = fates
+        self._now = 0
         self._ended: list[tuple[int, str]] = []  #: a heap: lines that wait for packets before them
 
     def feed(self, records: Iterable[Any]) -> list[str]:
@@ -101,6 +125,7 @@ class Explainer:
 
     def _take(self, record: Any) -> None:
         number = record.packet
+        self._now = record.time_ns
         if record.event in (C.TRACE_ARRIVED, C.TRACE_MADE):
             self._begin(record)
             return
@@ -134,6 +159,7 @@ class Explainer:
         data = bytes(ffi.buffer(record.snap, record.snap_len))
         way = _Way(summary(data, record.link, record.len), came, is_arp(data, record.link))
         way.since = way.began = record.time_ns
+        way.data, way.link = data, record.link
         self._ways[record.packet] = way
 
     def _verdict(self, record: Any, way: _Way) -> None:
@@ -141,7 +167,8 @@ class Explainer:
         way.since = record.time_ns
         held = f" after {kept / 1e9:.3g} s" if kept >= HELD_NS else ""
         if record.verdict == C.VERDICT_CONSUME:
-            self._end(record.packet, [*way.steps, f"{name} consume{held}"], "consume")
+            way.steps.append(f"{name} consume{held}")
+            self._end(record.packet, way.steps, "consume")
             return
         # what it made it also sent: nothing is said twice
         if way.steps or way.came not in (f"made by {name}", f"copied by {name}"):
@@ -168,6 +195,10 @@ class Explainer:
         way = self._ways.pop(number)
         if end is not None:
             self._told_end(number, end)
+        if end is not None and self._fates is not None and way.what != "?":
+            said = [step for step in way.steps if step]
+            why = why.strip().removeprefix("(").removesuffix(")")
+            self._fates(Fate(number, way.what, way.came, tuple(said), end, why, self._now, way.data, way.link))
         heappush(self._ended, (number, self._line(number, way, ", ".join(steps), why)))
 
     def _line(self, number: int, way: _Way, end: str, why: str) -> str:

@@ -25,6 +25,10 @@ class Kind(Enum):
     CONFLICT = "not in this state"
     TOO_LARGE = "more than is taken"
     UNSUPPORTED = "of a kind that is not taken"
+    NOT_ACCEPTABLE = "no answer of the kind that is asked for"
+    CHANGED = "it is not any more what it was"
+    TOO_LONG = "an address longer than is read"
+    TOO_MANY = "too often"
     UNAVAILABLE = "not now, perhaps later"
     TIMEOUT = "no answer in time"
     NO_SPACE = "no space left"
@@ -87,13 +91,16 @@ class Refused(Exception):
     """Something was not done, and these are the reasons."""
 
     def __init__(
-        self, mistakes: Mistake | Iterable[Mistake], *, title: str = "refused", kind: Kind = Kind.INVALID
-    ):
+        self, mistakes: Mistake | Iterable[Mistake], *, title: str = "refused", kind: Kind = Kind.INVALID,
+        retry: int | None = None,
+    ):  # fmt: skip
+        """`retry`: seconds after which it may be worth trying again, where that is known."""
         self.mistakes = [mistakes] if isinstance(mistakes, Mistake) else list(mistakes)
         if (more := len(self.mistakes) - MOST) > 0:
             self.mistakes[MOST:] = [Mistake(found=f"{more} mistakes more", remedy="mend these first")]
         self.title = title
         self.kind = kind
+        self.retry = retry
         super().__init__(title)
 
     def __str__(self) -> str:

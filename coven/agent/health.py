@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from coven.agent.keeper_talk import KeeperTalk
+from coven.agent.keepers.talk import KeeperTalk
 from coven.agent.store import Row
 from coven.base.report import port_troubles
 from itf.mistakes import Mistake, Refused

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from coven.agent.bindings import check_disjoint, read_ports, stay
 from coven.agent.cleaning import sweep
-from coven.agent.keeper_line import QUICK_SECONDS
-from coven.agent.keeper_watch import KeeperWatch
-from coven.agent.keepers import Keepers
+from coven.agent.keepers.line import QUICK_SECONDS
+from coven.agent.keepers.processes import Keepers
+from coven.agent.keepers.watch import KeeperWatch
 from coven.agent.operations import OPERATIONS, Operations, as_it_was
 from coven.agent.store import Row, Store, conflict
 from coven.base.control_addresses import Address

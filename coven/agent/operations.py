@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from coven.agent.control_listeners import ControlSockets
-from coven.agent.keeper_line import QUICK_SECONDS
-from coven.agent.keeper_talk import KeeperTalk
-from coven.agent.keepers import INSTANTIATE_SECONDS, Keepers
-from coven.agent.listener import Listener
+from coven.agent.control.listeners import ControlSockets
+from coven.agent.keepers.line import QUICK_SECONDS
+from coven.agent.keepers.listener import Listener
+from coven.agent.keepers.processes import INSTANTIATE_SECONDS, Keepers
+from coven.agent.keepers.talk import KeeperTalk
 from coven.agent.store import Row, Store
 from coven.base.control_addresses import Address
 from coven.base.places import Places

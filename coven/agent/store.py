@@ -20,11 +20,36 @@ from itf.mistakes import Kind, Mistake, Refused
 
 Row = dict[str, Any]
 
-VERSION = 4
+VERSION = 5
 #: operation states in which an operation is not over (ETSI's LcmOperationStateType)
 UNFINISHED = ("STARTING", "PROCESSING", "FAILED_TEMP", "ROLLING_BACK")
 KEPT_OPERATIONS = 1000
 
+_FIFTH = """
+CREATE TABLE tokens (
+    name TEXT PRIMARY KEY,
+    digest TEXT,                      -- SHA-256 of the token; null: a client certificate of that name
+    scopes JSON NOT NULL, created TEXT NOT NULL,
+    expires TEXT                      -- null: never
+    );
+CREATE TABLE subscriptions (
+    id TEXT PRIMARY KEY, interface TEXT NOT NULL, callback TEXT NOT NULL,
+    filter JSON NOT NULL, authentication JSON NOT NULL,
+    root TEXT NOT NULL,               -- the apiRoot by which the subscriber reached us
+    created TEXT NOT NULL, lost INTEGER NOT NULL);
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    subscription TEXT NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+    notification JSON NOT NULL);
+CREATE INDEX outbox_by_subscription ON outbox(subscription, number);
+CREATE TABLE coordinations (
+    id TEXT PRIMARY KEY, vnf TEXT NOT NULL, request JSON NOT NULL, args JSON NOT NULL,
+    state TEXT NOT NULL, value JSON NOT NULL,
+    due REAL NOT NULL,                -- to be asked again, in seconds since 1970
+    begun REAL NOT NULL);
+CREATE TABLE indicators (             -- as subscribers were last told; the row without an id says that they were
+    vnf TEXT NOT NULL, id TEXT NOT NULL, value JSON NOT NULL, PRIMARY KEY (vnf, id));
+"""
 _SCHEMA = """
 CREATE TABLE packages (
     id TEXT PRIMARY KEY,              -- NAME:VERSION
@@ -51,13 +76,17 @@ CREATE TABLE operations (
     started TEXT NOT NULL, changed TEXT NOT NULL);
 CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
     WHERE state IN ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK');
-"""
-_JSON = {"ports", "config", "paths", "errors", "request", "csar"}
+""" + _FIFTH
+_JSON = {
+    "ports", "config", "paths", "errors", "request", "csar", "scopes", "filter", "authentication", "notification",
+    "value", "args",
+}  # fmt: skip
 #: from version N to the next one
 _STEPS = {
     1: "ALTER TABLE vnfs ADD COLUMN paths JSON NOT NULL DEFAULT 'null'",
     2: "ALTER TABLE vnfs ADD COLUMN latency TEXT NOT NULL DEFAULT 'normal'",
     3: "ALTER TABLE packages ADD COLUMN csar JSON NOT NULL DEFAULT 'null'",
+    4: _FIFTH,
 }
 
 
@@ -101,15 +130,17 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA foreign_keys=ON")
+        self._back_up(file)
         with self.transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
+            version = self._version()
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")
             elif 0 < version < VERSION:
                 for step in range(version, VERSION):
-                    db.execute(_STEPS[step])
+                    for statement in _STEPS[step].split(";\n"):
+                        db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")
             elif version != VERSION:
                 raise Refused(
@@ -119,6 +150,20 @@ class Store:
                     ),
                     title="unknown state",
                 )
+
+    def _version(self) -> int:
+        """Of the schema that the file has; 0: none yet."""
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _back_up(self, file: Path) -> None:
+        """Keep what an older version wrote, beside the file, before it is brought up."""
+        with self._told(writing=True):
+            if not 0 < (version := self._version()) < VERSION:
+                return
+            kept = file.with_name(f"{file.name}.{version}")
+            kept.unlink(missing_ok=True)
+            self._db.execute("VACUUM INTO ?", (str(kept),))
+            kept.chmod(0o600)
 
     def close(self) -> None:
         with self._lock:
@@ -160,7 +205,8 @@ class Store:
                 kind=Kind.NO_SPACE if full else Kind.FAULT,
             ) from None  # fmt: skip
 
-    def _all(self, sql: str, *values: Any) -> list[Row]:
+    def rows(self, sql: str, *values: Any) -> list[Row]:
+        """What a query finds. Raises Refused."""
         with self._lock, self._told(writing=False):
             return [_row(row) for row in self._db.execute(sql, values)]
 
@@ -174,11 +220,11 @@ class Store:
             db.execute(f"INSERT INTO packages ({columns}) VALUES ({marks})", coded)
 
     def packages(self) -> list[Row]:
-        return self._all("SELECT * FROM packages ORDER BY name, created")
+        return self.rows("SELECT * FROM packages ORDER BY name, created")
 
     def package(self, identity: str) -> Row | None:
         """By NAME:VERSION."""
-        rows = self._all("SELECT * FROM packages WHERE id = ?", identity)
+        rows = self.rows("SELECT * FROM packages WHERE id = ?", identity)
         return rows[0] if rows else None
 
     def remove_package(self, identity: str) -> None:
@@ -208,10 +254,10 @@ class Store:
             return row
 
     def vnfs(self) -> list[Row]:
-        return self._all("SELECT * FROM vnfs ORDER BY name")
+        return self.rows("SELECT * FROM vnfs ORDER BY name")
 
     def vnf(self, name: str) -> Row | None:
-        rows = self._all("SELECT * FROM vnfs WHERE name = ?", name)
+        rows = self.rows("SELECT * FROM vnfs WHERE name = ?", name)
         return rows[0] if rows else None
 
     def set_vnf(self, name: str, **values: Any) -> None:
@@ -223,6 +269,22 @@ class Store:
     def remove_vnf(self, name: str) -> None:
         with self.transaction() as db:
             db.execute("DELETE FROM vnfs WHERE name = ?", (name,))
+
+    # tokens
+
+    def tokens(self) -> list[Row]:
+        return self.rows("SELECT * FROM tokens ORDER BY name")
+
+    def add_token(self, row: Row) -> None:
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO tokens (name, digest, scopes, created, expires) VALUES (?, ?, ?, ?, ?)",
+                (row["name"], row["digest"], json.dumps(row["scopes"]), row["created"], row["expires"]),
+            )
+
+    def remove_token(self, name: str) -> None:
+        with self.transaction() as db:
+            db.execute("DELETE FROM tokens WHERE name = ?", (name,))
 
     # operations
 
@@ -289,22 +351,22 @@ class Store:
             self.changed.notify_all()
 
     def operation(self, identity: str) -> Row | None:
-        rows = self._all("SELECT * FROM operations WHERE id = ?", identity)
+        rows = self.rows("SELECT * FROM operations WHERE id = ?", identity)
         return rows[0] if rows else None
 
     def operations(self, vnf: str | None = None) -> list[Row]:
         if vnf is None:
-            return self._all("SELECT * FROM operations ORDER BY rowid DESC")
-        return self._all("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC", vnf)
+            return self.rows("SELECT * FROM operations ORDER BY rowid DESC")
+        return self.rows("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC", vnf)
 
     def newest(self, vnf: str) -> Row | None:
         """The operation of that VNF that began last."""
-        rows = self._all("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC LIMIT 1", vnf)
+        rows = self.rows("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC LIMIT 1", vnf)
         return rows[0] if rows else None
 
     def unfinished(self, vnf: str | None = None) -> list[Row]:
         marks = ", ".join("?" * len(UNFINISHED))
-        rows = self._all(f"SELECT * FROM operations WHERE state IN ({marks}) ORDER BY rowid DESC", *UNFINISHED)
+        rows = self.rows(f"SELECT * FROM operations WHERE state IN ({marks}) ORDER BY rowid DESC", *UNFINISHED)
         return [row for row in rows if vnf is None or row["vnf"] == vnf]
 
     def release(self) -> None:

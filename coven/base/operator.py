@@ -3,6 +3,7 @@ otherwise; `libs` holds for whatever builds VNFCs on this machine."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,11 @@ from itf.mistakes import Mistake, Refused
 
 CONFIG = Path("/etc/coven/coven.yaml")
 SIGNATURES, ANCHORS, READING = "package_signatures", "trust_anchors", "package_reading"
-FIELDS = ("listen", "state", "tls_cert", "tls_key", "libs", SIGNATURES, ANCHORS, READING, control_config.FIELD)
+FIELDS = (
+    "listen", "state", "tls_cert", "tls_key", "tls_client_ca", "libs", "notification_targets",
+    "notification_ca", SIGNATURES, ANCHORS, READING,
+    control_config.FIELD,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,9 @@ class ServeConfig:
     state: str | None = None  #: folder
     tls_cert: str | None = None  #: file
     tls_key: str | None = None  #: file
+    tls_client_ca: str | None = None  #: file
+    notification_targets: tuple[str, ...] = ()  #: networks that notifications may go to; (): any but loopback and such
+    notification_ca: str | None = None  #: file
     libs: frozenset[str] | None = None  #: pkg-config names that C VNFCs may link; None: the default ones
     packages: Policy = field(default_factory=Policy)  #: what is wanted of packages
     control_sockets: dict[str, Address] = field(default_factory=dict)  #: by VNF
@@ -51,22 +59,37 @@ def parse(text: bytes, name: str) -> ServeConfig:
     listen = reader.string(fields.get("listen"), "listen")
     if listen and not listen.rpartition(":")[2].isdigit():
         reader.wrong(fields["listen"], "listen", listen, "HOST:PORT", "for example 127.0.0.1:8080")
-    files = {name: reader.string(fields.get(name), name) or None for name in ("state", "tls_cert", "tls_key")}
+    paths = ("state", "tls_cert", "tls_key", "tls_client_ca", "notification_ca")
+    files = {name: reader.string(fields.get(name), name) or None for name in paths}
     for name, path in files.items():
         if path and not Path(path).is_absolute():
             reader.wrong(fields[name], name, path, "an absolute path")
-    for name, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+    for name, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("tls_client_ca", "tls_cert")):
         if files[name] and not files[other]:
             reader.wrong(fields[name], other, "nothing", f"both, {name} and {other}")
     libs = None
     if "libs" in fields:
         items = reader.list(fields["libs"], "libs")
         libs = frozenset(reader.string(item, f"libs[{number}]") for number, item in enumerate(items))
+    targets = _networks(reader, fields.get("notification_targets"))
     packages = _packages(reader, fields)
     control = control_config.read_field(reader, fields.get(control_config.FIELD))
     if reader.mistakes:
         raise Refused(reader.mistakes, title="configuration refused")
-    return ServeConfig(listen or None, **files, libs=libs, packages=packages, control_sockets=control)
+    return ServeConfig(
+        listen or None, **files, libs=libs, notification_targets=targets, packages=packages, control_sockets=control
+    )
+
+
+def _networks(reader: Reader, node: Node | None) -> tuple[str, ...]:
+    found = []
+    for number, item in enumerate(reader.list(node, "notification_targets") if node else ()):
+        text = reader.string(item, place := f"notification_targets[{number}]")
+        try:
+            found.append(str(ipaddress.ip_network(text)))
+        except ValueError:
+            reader.wrong(item, place, text, "a network, as 192.0.2.0/24 or an address")
+    return tuple(found)
 
 
 def _packages(reader: Reader, fields: Mapping[str, Node]) -> Policy:

@@ -1,4 +1,4 @@
-"""A number of seconds, as a command line states it."""
+"""Numbers of seconds, as a command line states them."""
 
 from __future__ import annotations
 
@@ -14,3 +14,15 @@ def seconds(text: str) -> float:
     if not 0 < value < 1e9:
         raise ArgumentTypeError(f"found {text}, expected a number of seconds above 0")
     return value
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def lasting(text: str) -> float:
+    """The same, also in minutes, hours or days: 90m, 12h, 30d."""
+    unit = _UNITS.get(text[-1:])
+    try:
+        return seconds(text) if unit is None else seconds(text[:-1]) * unit
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"found {text}, expected a time above 0, as 3600, 90m, 12h or 30d") from None

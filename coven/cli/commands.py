@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ipaddress
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
 
 from coven.base import tables
@@ -16,7 +19,7 @@ from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.terminal import progress
 from coven.base.yaml12 import read, show
-from coven.cli import author, deploying, logs, packing
+from coven.cli import author, deploying, logs, packing, tracing
 from coven.cli.client import Client, find
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -37,9 +40,12 @@ def _print_json(value: Any) -> None:
 
 
 def serve(given: Arguments) -> int:
+    from coven.agent.notifying.targets import Targets
     from coven.base.control_addresses import read_options
     from coven.base.operator import serve_config
     from coven.package.csar.verify import anchors
+    from coven.rest.sol.exchange import Manner
+    from coven.serve import tls
     from coven.serve.server import HOST, PORT, Options
     from coven.serve.server import serve as serve_here
 
@@ -56,11 +62,59 @@ def serve(given: Arguments) -> int:
     if any(files) and not all(files):
         lacking = "--tls-key" if files[0] else "--tls-cert"
         raise Misuse(Mistake(field=lacking, found="nothing", expected="both, a certificate and its key"))
-    pair = (files[0], files[1]) if files[0] and files[1] else None
+    clients = given.tls_client_ca or config.tls_client_ca
+    if clients and not any(files):
+        raise Misuse(Mistake(field=tls.CLIENTS, found="no TLS", expected=f"{tls.CERTIFICATE}, too"))
+    try:
+        networks = tuple(map(ipaddress.ip_network, given.notify or config.notification_targets))
+    except ValueError as error:
+        raise Misuse(Mistake(field="--notify", found=str(error), expected="a network, as 192.0.2.0/24")) from None
+    pair = tls.Files(files[0], files[1], clients) if files[0] and files[1] else None
     return serve_here(
         Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
-                packages=config.packages)
+                packages=config.packages, manner=Manner(given.vnf, given.strict_versions),
+                targets=Targets(networks, config.notification_ca, (pair.certificate, pair.key) if pair else None))
     )
+
+
+def token(given: Arguments) -> int:
+    """Grant, list or revoke tokens."""
+    client = _client(given)
+    if given.action == "list":
+        rows = client.ask("GET", "/v1/tokens")["tokens"]
+        if given.json:
+            _print_json(rows)
+        else:
+            lines = [[row["name"], ", ".join(row["scopes"]), "certificate" if row["certificate"] else "token",
+                      "expired" if row["expired"] else row["expires"] or "never"] for row in rows]  # fmt: skip
+            print(tables.table(["name", "scopes", "by", "expires"], lines) if lines else "no token but the agent's own")
+    elif given.action == "revoke":
+        client.ask("DELETE", f"/v1/tokens/{quote(given.name)}")
+        print(f"{given.name} is revoked")
+    else:
+        body = {"name": given.name, "scopes": given.scope, "certificate": given.certificate}
+        if given.expires is not None:
+            body["seconds"] = given.expires
+        with _secret_file(given.out) if given.out else contextlib.nullcontext(sys.stdout) as out:
+            made = client.ask("POST", "/v1/tokens", body)
+            if made["token"] is not None:
+                print(made["token"], file=out)
+    return 0
+
+
+@contextlib.contextmanager
+def _secret_file(name: str) -> Iterator[TextIO]:
+    """A new file for its owner alone, which is gone again when it was for nothing. Raises Refused."""
+    try:
+        file = open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w")
+    except OSError as error:
+        raise Refused(Mistake.of(error, file=name, field="--out", expected="a file that is not there yet")) from None
+    with file:
+        try:
+            yield file
+        except BaseException:
+            os.unlink(name)
+            raise
 
 
 def doctor(given: Arguments) -> int:
@@ -378,6 +432,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "new": author.new,
     "check": author.check,
     "serve": serve,
+    "token": token,
     "doctor": doctor,
     "clean": clean,
     "pack": packing.pack,
@@ -395,6 +450,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "stats": stats,
     "config": config,
     "logs": logs.logs,
+    "trace": tracing.trace,
     "ask": ask,
     "test": test,
     "run": run,

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from coven.base.seconds import seconds
+from coven.base.seconds import lasting, seconds
 from coven.base.version import VERSION
 from coven.keeper.plan import LIVE_BACKENDS
 from coven.package import scaffold
@@ -125,18 +125,59 @@ def _agent_commands(p: Parser) -> None:
     )
     serve.add_argument("--tls-cert", metavar="FILE", help="speak TLS with this certificate, or chain, in PEM")
     serve.add_argument("--tls-key", metavar="FILE", help="its private key")
+    serve.add_argument(
+        "--tls-client-ca", metavar="FILE",
+        help="take client certificates of this CA (coven token create --certificate says what they may)",
+    )  # fmt: skip
     serve.add_argument("--state", metavar="DIR", help="keep everything there, also what else is in /run")
     serve.add_argument("--no-auth", action="store_true", help="ask nobody for the token; on loopback only")
+    serve.add_argument(
+        "--vnf", metavar="NAME",
+        help="for which VNF the ETSI interfaces of a single one speak (default: the only one; docs/etsi.md)",
+    )  # fmt: skip
+    serve.add_argument(
+        "--notify", action="append", default=[], metavar="NETWORK",
+        help="notifications may go there, and only where this says (default: anywhere but loopback, link-local)",
+    )  # fmt: skip
+    serve.add_argument(
+        "--strict-versions", action="store_true", help="refuse ETSI requests that do not say which version they mean"
+    )
     serve.add_argument(
         "--control-socket", action="append", default=[], metavar="VNF=HOST:PORT",
         help="Click's ControlSocket protocol for that VNF on loopback TCP, without a token (docs/click.md)",
     )  # fmt: skip
+    _token_commands(p)
     doctor = p.add(
         "doctor", "say what this machine has, lacks, and how to mend it", "coven doctor", agent=False
     )
     doctor.add_argument("--json", action="store_true", help="as JSON")
     clean = p.add("clean", "undo what dead keepers and runs left on interfaces", "coven clean", agent=False)
     clean.add_argument("--state", metavar="DIR", help="the state folder (default: yours)")
+
+
+def _token_commands(p: Parser) -> None:
+    token = p.add(
+        "token", "say who may do what: grant, list and revoke tokens",
+        "coven token create --scope read --name prometheus --out prometheus.token\n"
+        "coven token create --scope operate --name vnfm --certificate\n"
+        "coven token list\ncoven token revoke prometheus", agent=False,
+    )  # fmt: skip
+    actions = token.add_subparsers(dest="action", metavar="create | list | revoke", required=True)
+    create = actions.add_parser("create", help="grant scopes to a name", parents=[p.address])
+    create.add_argument("--name", required=True, help="who it is for")
+    create.add_argument(
+        "--scope", action="append", required=True, choices=("read", "operate", "onboard", "capture", "admin"),
+        help="may be said several times; all but read contain read, admin contains all",
+    )  # fmt: skip
+    create.add_argument("--expires", type=lasting, metavar="TIME", help="after so many seconds, or 12h, 30d (never)")
+    create.add_argument(
+        "--certificate", action="store_true", help="no token: for who has a client certificate of that common name"
+    )
+    create.add_argument("--out", metavar="FILE", help="write the token there, to a new file for you alone")
+    listing = actions.add_parser("list", help="the tokens, without what is secret", parents=[p.address])
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    revoke = actions.add_parser("revoke", help="from now on it is worth nothing", parents=[p.address])
+    revoke.add_argument("name", metavar="NAME")
 
 
 def _author_commands(p: Parser) -> None:
@@ -248,6 +289,13 @@ def _vnf_commands(p: Parser) -> None:
     )
     config.add_argument("--replace", action="store_true", help="what is not stated gets its default back")
     config.add_argument("--json", action="store_true", help="as JSON")
+    trace = p.on_vnf(
+        "trace", "what becomes of the packets that pass now",
+        "coven trace fw --filter 'tcp port 80' --count 20\ncoven trace fw --seconds 30 --json", json=True,
+    )  # fmt: skip
+    trace.add_argument("--filter", metavar="EXPRESSION", help="only those that match (pcap-filter)")
+    trace.add_argument("--count", type=int, default=10, metavar="N", help="end after so many (default 10)")
+    trace.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
     logs = p.on_vnf(
         "logs", "what VNFCs and keeper said", "coven logs fw --vnfc filter --lines 20\ncoven logs fw -f", json=True
     )

@@ -21,9 +21,12 @@ from coven.base.folder_lock import hold
 from coven.base.plain import parse
 from coven.keeper import journal
 from coven.keeper.events import Events
-from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess, State
+from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
+from coven.keeper.hosts.state import State
 from coven.keeper.journal import JOURNAL
 from coven.keeper.life import hosting
+from coven.keeper.life.reconfigure import reconfigure
+from coven.keeper.life.tracing import Traces
 from coven.keeper.life.upgrade import Upgrade
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import PLATFORM, Answers, Logs
@@ -157,6 +160,7 @@ class Keeper:
         self.clients: set[Client] = set()
         identity = f"{os.getpid()}.{journal.start_time(os.getpid())}"
         self.events = Events(identity)
+        self.traces = Traces(vnf)
         vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
@@ -172,6 +176,7 @@ class Keeper:
             "list": self._list,
             "request": self._request,
             "logs": Answers(logs, loop, identity).ask,
+            "trace": self._trace,
             "events": self._wait_for_events,
             "end": self._end,
         }
@@ -276,13 +281,16 @@ class Keeper:
             raise Refused(found, title="not now", kind=Kind.UNAVAILABLE)
 
     def _configure(self, request: dict[str, Any], reply: Reply) -> None:
+        """Another configuration for some VNFCs, all or nothing."""
         self._not_while_upgrading()
-        host = self._host(request)
-        wanted = self.vnf.descriptor.configured(
-            {host.name: request.get("config")}, {**self.vnf.descriptor.config, host.name: host.config}
-        )
-        _running(host, f"config.{host.name}", "not configured")  # it alone can check its configuration
-        host.configure(wanted[host.name], self._mistakes_to(reply))
+        configs = request.get("configs")
+        if not isinstance(configs, dict):
+            raise Refused(Mistake(field="configs", found=str(configs)[:60], expected="a map by VNFC"))
+        hosts = {name: self._host({"vnfc": name}) for name in configs}
+        wanted = self.vnf.descriptor.configured(configs)
+        for host in hosts.values():
+            _running(host, f"config.{host.name}", "not configured")  # it alone can check its configuration
+        reconfigure(hosts, {name: wanted[name] for name in hosts}, self._mistakes_to(reply))
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
         """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""
@@ -320,6 +328,16 @@ class Keeper:
                 reply(refusal([Mistake(field=f"{host.name}.{name}", found=error)]))
 
         host.ask({"op": "request", "name": name, "args": args}, REQUEST_SECONDS, answered)
+
+    def _trace(self, request: dict[str, Any], reply: Reply) -> None:
+        """The next `count` packets that end and match, or those of the next `wait` seconds."""
+        match, count, wait = request.get("filter"), request.get("count"), request.get("wait")
+        self.traces.ask(
+            match if isinstance(match, str) else None,
+            count if isinstance(count, int) else 1,
+            float(wait) if isinstance(wait, (int, float)) else 1.0,
+            lambda packets, lost: reply({"ok": True, "packets": packets, "lost": lost}),
+        )
 
     def _wait_for_events(self, request: dict[str, Any], reply: Reply) -> None:
         after = request.get("after")

@@ -7,6 +7,7 @@ The schema is `docs/descriptor.md`'s; nothing here knows containers (`package.py
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -64,6 +65,7 @@ _FIELDS = (
     "next_hops",
     "oam",
     "indicators",
+    "coordination",
 )
 _VNFC_FIELDS = (
     "source",
@@ -190,7 +192,10 @@ class _DescriptorReader(Reader):
         result.next_hops = nsh_fields.read_next_hops(self, get("next_hops"), result.ports)
         result.oam = nsh_fields.read_oam(self, get("oam"))
         nsh_fields.check_encaps(self, result)
-        self._indicators(get("indicators"), result)
+        for text, line in self._requests(get("indicators"), "indicators", result):
+            result.indicators.append(text)
+            result.indicator_lines.append(line)
+        result.coordination.update(self._requests(get("coordination"), "coordination", result))
         return result
 
     def _matching(self, node: Node | None, place: str, pattern: re.Pattern[str], expected: str) -> str:
@@ -412,9 +417,10 @@ class _DescriptorReader(Reader):
             if target is not None:
                 result.classifier.append(Rule(match or None, port, vlan, target, item.line, encap))
 
-    def _indicators(self, node: Node | None, result: Descriptor) -> None:
-        for number, item in enumerate(self.list(node, "indicators") if node else []):
-            place = f"indicators[{number}]"
+    def _requests(self, node: Node | None, field: str, result: Descriptor) -> Iterator[tuple[str, int]]:
+        """A list of agent requests, VNFC.REQUEST each, with their lines."""
+        for number, item in enumerate(self.list(node, field) if node else []):
+            place = f"{field}[{number}]"
             text = self.string(item, place)
             if not isinstance(item.value, str):
                 continue
@@ -422,5 +428,4 @@ class _DescriptorReader(Reader):
             if vnfc not in result.vnfcs or not request:
                 self.wrong(item, place, show(text), "VNFC.REQUEST", suggest(vnfc, result.vnfcs))
             else:
-                result.indicators.append(text)
-                result.indicator_lines.append(item.line)
+                yield text, item.line

@@ -9,6 +9,7 @@ from typing import Any
 import cffi
 
 from coven.package.filter_words import refuse_names, refuse_tags
+from itf.segment import C
 
 Instruction = tuple[int, int, int, int]  #: code, jt, jf, k
 
@@ -81,8 +82,10 @@ def compile_match(expression: str) -> Match:
     return Match(ethernet, ip)
 
 
-def matches(expression: str, frame: bytes) -> bool:
-    """Whether an Ethernet frame matches. Raises ValueError like `compile_match`."""
-    cells = [{"code": c, "jt": jt, "jf": jf, "k": k} for c, jt, jf, k in compile_match(expression).ethernet]
-    program = _ffi.new("struct bpf_insn[]", cells)
-    return bool(_libpcap().bpf_filter(program, frame, len(frame), len(frame)))
+def matches(expression: str, frame: bytes, link: int = C.LINK_ETHERNET) -> bool:
+    """Whether a frame (by default of Ethernet) matches. Raises ValueError like `compile_match`."""
+    compiled = compile_match(expression)
+    program = compiled.ethernet if link == C.LINK_ETHERNET else compiled.ip if link == C.LINK_IP else NEVER
+    cells = [{"code": c, "jt": jt, "jf": jf, "k": k} for c, jt, jf, k in program]
+    code = _ffi.new("struct bpf_insn[]", cells)
+    return bool(_libpcap().bpf_filter(code, frame, len(frame), len(frame)))

@@ -119,6 +119,7 @@ class Descriptor:
     next_hops: list[NextHop] = field(default_factory=list)
     oam: str = "drop"  #: OAM packets at VNFCs that are not NSH-aware: drop | bypass
     indicators: list[str] = field(default_factory=list)
+    coordination: dict[str, int] = field(default_factory=dict)  #: agent requests that decide on operations; their lines
     indicator_lines: list[int] = field(default_factory=list)  #: where each stands
 
     @property

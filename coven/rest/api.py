@@ -8,9 +8,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import IO, Any
+from typing import IO, Any, Protocol
 from urllib.parse import quote
 
 import bottle
@@ -18,14 +18,25 @@ import bottle
 from coven.agent.health import health
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
+from coven.agent.notifying.deliveries import Deliveries
+from coven.agent.rights.audit import Audit
+from coven.agent.rights.tokens import Scope
 from coven.agent.store import Row, missing
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
+from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
-from coven.rest.openapi import LOG_PLACE, NAME, NOTHING, TEXT, document
+from coven.rest.gate import Gate, admit
+from coven.rest.masks import Masks
+from coven.rest.openapi import NOTHING, document
 from coven.rest.paths import ServicePathsApi
 from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
+from coven.rest.schema import LOG_PLACE, NAME, TEXT
+from coven.rest.sol.exchange import AS_USUAL, Manner
+from coven.rest.sol.interfaces import INTERFACES
+from coven.rest.tokens import TokensApi
+from coven.rest.traces import TracesApi
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
@@ -35,7 +46,6 @@ MAX_WAIT = 20.0  #: seconds that a client may wait for an operation in one reque
 WAITERS = 8  #: requests that may wait at once for an operation: they hold a thread each
 FOLLOWERS = 4  #: and for log lines; others are answered at once
 LOOK_SECONDS = 1.0  #: a keeper is asked to hold an answer back so long at once: the agent may have to end
-MASK = "********"
 
 _SECONDS: Row = {"type": "number", "minimum": 0, "maximum": MAX_WAIT, "default": 0}
 _WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", _SECONDS)
@@ -44,30 +54,62 @@ _FOLLOW = Query("wait", "with after: answer when there are such lines, or after 
 _BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 503, 507)}
 
 
-class Api(ServicePathsApi):
-    """What the routes do. `token` None: no authentication (the server allows that on loopback only)."""
+class Part(Protocol):
+    """What answers some of the routes, by its methods."""
 
-    def __init__(self, lifecycle: Lifecycle, library: Library, token: str | None):
+    def around(self, entry: Route, call: Callable[[], Any]) -> Any:
+        """The value that answers a request, which is in force; `call` has the route's method make it."""
+
+
+class Api(ServicePathsApi, TokensApi, TracesApi):
+    """What the routes under /v1 do. `parts`: what answers elsewhere."""
+
+    def __init__(
+        self, lifecycle: Lifecycle, library: Library, gate: Gate, audit: Audit, deliveries: Deliveries,
+        manner: Manner = AS_USUAL,
+    ):  # fmt: skip
         self.lifecycle = lifecycle
+        self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
+        self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.store = lifecycle.store
         self.library = library
-        self.token = token
+        self.gate = gate
+        self.audit = audit
+        self.deliveries = deliveries
         self._waiters = threading.BoundedSemaphore(WAITERS)
         self._followers = threading.BoundedSemaphore(FOLLOWERS)
+
+    def around(self, entry: Route, call: Callable[[], Any]) -> Any:
+        return call()
+
+    def start(self) -> None:
+        """Begin with what goes on between requests, too."""
+        self.deliveries.start()
+        for interface in self.interfaces:
+            interface.start()
+
+    def close(self) -> None:
+        for interface in self.interfaces:
+            interface.close()
+        self.deliveries.close()
 
     # the agent
 
     @route("GET", "/v1/openapi.json", "This document", reply="Document")
     def openapi(self) -> Row:
-        return document(ROUTES, VERSION, self.token is not None)
+        return document(ROUTES, VERSION, self.gate.tokens is not None)
 
     @route("GET", "/v1/agent", "What answers here", reply="Agent")
     def agent(self) -> Row:
         places = self.lifecycle.places
         return {
             "version": VERSION, "state": str(places.state), "pid": os.getpid(),
-            "authentication": "none" if self.token is None else "token",
+            "authentication": "none" if self.gate.tokens is None else "token",
         }  # fmt: skip
+
+    @route("GET", "/v1/subscriptions", "How it goes with those who want to be notified", reply="Subscriptions")
+    def list_deliveries(self) -> Row:
+        return {"subscriptions": self.deliveries.shown()}
 
     # packages
 
@@ -79,6 +121,7 @@ class Api(ServicePathsApi):
         "POST",
         "/v1/packages",
         "Take a package in (200: it was there already)",
+        scope=Scope.ONBOARD,
         status=201,
         reply="Package",
         body="Package",
@@ -89,14 +132,15 @@ class Api(ServicePathsApi):
     def add_package(self, body: IO[bytes]) -> Row:
         row, new = self.library.add(body)
         bottle.response.status = HTTPStatus.CREATED if new else HTTPStatus.OK
-        _located(f"/v1/packages/{quote(row['id'])}")
+        web.located(f"/v1/packages/{quote(row['id'])}")
         return _shown_package(row)
 
     @route("GET", "/v1/packages/{id}", "One package, by NAME:VERSION or by NAME", reply="Package")
     def get_package(self, id: str) -> Row:
         return _shown_package(self.library.find(id))
 
-    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507))
+    @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507),
+           scope=Scope.ONBOARD)  # fmt: skip
     def delete_package(self, id: str) -> None:
         self.library.remove(id)
 
@@ -117,7 +161,7 @@ class Api(ServicePathsApi):
     )
     def create_vnf(self, body: Row) -> Row:
         row = self.store.add_vnf(body["name"], self.library.find(body["package"])["id"])
-        _located(f"/v1/vnfs/{row['name']}")
+        web.located(f"/v1/vnfs/{row['name']}")
         return self._shown(row)
 
     @route("GET", "/v1/vnfs/{name}", "One VNF", reply="Vnf")
@@ -250,10 +294,10 @@ class Api(ServicePathsApi):
         return self._configured(name, body, mistakes, replace=False)
 
     def _configured(self, name: str, body: Row, mistakes: list[Mistake], replace: bool) -> Row:
-        wanted = self._unmasked(name, body)
         vnf = self.lifecycle.vnf(name)
+        descriptor = self.lifecycle.descriptor(vnf["package"])
+        wanted = Masks(descriptor).taken_off(body, vnf["config"] or descriptor.config)
         if mistakes:
-            descriptor = self.lifecycle.descriptor(vnf["package"])
             told = [dataclasses.replace(each, field=f"config.{each.field}") for each in mistakes]
             try:
                 descriptor.configured(wanted, None if replace else vnf["config"])
@@ -262,30 +306,9 @@ class Api(ServicePathsApi):
             raise Refused(told, title="configuration refused")
         return self._masked(vnf, self.lifecycle.configure(name, wanted, replace))
 
-    def _secret(self, vnf: Row) -> list[tuple[str, str]]:
-        """The (VNFC, key) that its schemas call `writeOnly`."""
-        return [
-            (name, key)
-            for name, vnfc in self.lifecycle.descriptor(vnf["package"]).vnfcs.items()
-            for key, rules in (vnfc.schema or {}).get("properties", {}).items()
-            if isinstance(rules, dict) and rules.get("writeOnly") is True and key in vnfc.config
-        ]
-
     def _masked(self, vnf: Row, config: Row) -> Row:
-        shown = config or self.lifecycle.descriptor(vnf["package"]).config
-        for name, key in self._secret(vnf):
-            if key in shown.get(name, {}):
-                shown[name][key] = MASK
-        return shown
-
-    def _unmasked(self, name: str, body: Row) -> Row:
-        """The request's configuration; a mask that comes back means that the secret stays."""
-        vnf = self.lifecycle.vnf(name)
-        present = vnf["config"] or self.lifecycle.descriptor(vnf["package"]).config
-        for vnfc, key in self._secret(vnf):
-            if isinstance(body.get(vnfc), dict) and body[vnfc].get(key) == MASK:
-                body[vnfc][key] = present[vnfc][key]
-        return body
+        descriptor = self.lifecycle.descriptor(vnf["package"])
+        return Masks(descriptor).over(config or descriptor.config)
 
     # agent requests
 
@@ -317,7 +340,7 @@ class Api(ServicePathsApi):
         if request not in offered:
             raise missing(f"request {request} at {vnfc}", suggest(request, offered))
         if isinstance(args, dict):
-            args = _positional(args, offered.get(request, {}).get("args", []))
+            args = positional(args, offered.get(request, {}).get("args", []))
         answer = self.lifecycle.ask(name, "request", vnfc=vnfc, name=request, args=args)
         return {"vnfc": vnfc, "request": request, "value": answer.get("value")}
 
@@ -368,7 +391,7 @@ class Api(ServicePathsApi):
             self._waiters.release()
 
     def _began(self, operation: Row) -> Row:
-        _located(f"/v1/operations/{operation['id']}")
+        web.located(f"/v1/operations/{operation['id']}")
         return _shown_operation(operation)
 
     def _shown(self, vnf: Row) -> Row:
@@ -401,31 +424,7 @@ def _answer(answer: Row) -> Row:
     return {key: value for key, value in answer.items() if key not in ("id", "ok")}
 
 
-def _located(path: str) -> None:
-    bottle.response.set_header("Location", path)
-
-
-def _positional(args: Row, offered: list[Row]) -> list[Any]:
-    """Arguments by name, as the list that travels; those left out at the end have their defaults."""
-    names = [each["name"] for each in offered]
-    mistakes = [Mistake(field=f"args.{key}", found="an unknown argument", remedy=suggest(key, names))
-                for key in args if key not in names]  # fmt: skip
-    values = []
-    for each in offered:
-        if each["name"] in args:
-            values.append(args[each["name"]])
-        elif "default" in each:
-            values.append(each["default"])
-        else:
-            mistakes.append(
-                Mistake(field=f"args.{each['name']}", found="nothing", expected=f"a value ({each['type']})")
-            )
-    if mistakes:
-        raise Refused(mistakes, title="request refused")
-    return values
-
-
-ROUTES = table(Api)
+ROUTES = tuple(entry for part in (Api, *INTERFACES) for entry in table(part))
 
 
 class _Given:
@@ -433,15 +432,15 @@ class _Given:
 
     def __init__(self, entry: Route):
         self._entry = entry
-        self._query = Parameters(entry.query)
+        self._query = None if entry.etsi else Parameters(entry.query)  # ETSI's have a way of their own
         self._schema = Body(entry.body) if entry.body and JSON in entry.media else None
 
     def read(self) -> Row:
         """Raises Refused with all that is wrong, unless the method tells that itself."""
-        query, mistakes = self._query.read(web.query())
-        given: Row = {"query": query} if self._entry.query else {}
+        query, mistakes = ({}, []) if self._query is None else self._query.read(web.query())
+        given: Row = {"query": query} if self._entry.query and self._query is not None else {}
         if self._schema is not None and (self._entry.body != NOTHING or bottle.request.content_length > 0):
-            body = web.json_body()
+            body = web.json_body(self._entry.media)
             mistakes += self._schema.judge(body)
             if self._entry.body != NOTHING:
                 given["body"] = body
@@ -454,42 +453,12 @@ class _Given:
         return given
 
 
-def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
+def application(api: Api) -> bottle.Bottle:
     """The WSGI application."""
     app = bottle.Bottle(autojson=False)
-
-    def register(entry: Route) -> None:
-        handler: Callable[..., Any] = getattr(api, entry.handler)
-        given = _Given(entry)
-
-        def answer(**parameters: str) -> Any:
-            bottle.response.status = entry.status
-            try:
-                web.check_caller(api.token, bottle.request.get_header)
-                value = handler(**parameters, **given.read())
-                text = b"" if entry.reply is None else json.dumps(value)
-            except Refused as refused:
-                return web.reply_problem(refused)
-            except Exception as error:
-                log.exception("%s %s", entry.method, entry.path)
-                if limits.reached(error) is not None:  # others may have ended what they do when it is asked again
-                    limited = Refused(Mistake.of(error), title="a limit is reached", kind=Kind.UNAVAILABLE)
-                    return web.reply_problem(limited)
-                return web.reply_problem(
-                    Refused(
-                        Mistake(found="a fault of the agent", remedy="see its log"),
-                        title="internal error",
-                        kind=Kind.FAULT,
-                    )
-                )
-            if entry.reply is not None:
-                bottle.response.content_type = JSON
-            return text
-
-        app.route(entry.bottle_path, entry.method, answer)
-
-    for entry in routes:
-        register(entry)
+    for part in api.parts:
+        for entry in table(type(part)):
+            app.route(entry.bottle_path, entry.method, _answering(api, part, entry))
 
     def no_route(error: bottle.HTTPError) -> str:
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -504,3 +473,39 @@ def application(api: Api, routes: Iterable[Route] = ROUTES) -> bottle.Bottle:
 
     app.default_error_handler = no_route
     return app
+
+
+def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
+    """What answers a route: its method of that part, and for all of them who may ask, and how errors are told."""
+    handler: Callable[..., Any] = getattr(part, entry.handler)
+    given = _Given(entry)
+
+    def answer(**parameters: str) -> Any:
+        bottle.response.status = entry.status
+        try:
+            web.check_address()
+            caller = web.caller()
+            if entry.scope is not None:
+                admit(caller, entry.scope)
+            value = part.around(entry, lambda: handler(**parameters, **given.read()))
+            text = b"" if entry.reply is None or value is None else json.dumps(value)
+        except Refused as refused:
+            return web.reply_problem(refused)
+        except Exception as error:
+            log.exception("%s %s", entry.method, entry.path)
+            if limits.reached(error) is not None:  # others may have ended what they do when it is asked again
+                return web.reply_problem(Refused(Mistake.of(error), title="a limit is reached", kind=Kind.UNAVAILABLE))
+            fault = Mistake(found="a fault of the agent", remedy="see its log")
+            return web.reply_problem(Refused(fault, title="internal error", kind=Kind.FAULT))
+        if text:
+            bottle.response.content_type = JSON
+        return text
+
+    def audited(**parameters: str) -> Any:
+        answered = answer(**parameters)
+        where = {"location": found} if (found := bottle.response.get_header("Location")) else {}
+        what = f"{entry.method} {bottle.request.path}"
+        api.audit.note(web.who(), web.origin().address, what, bottle.response.status_code, **where)
+        return answered
+
+    return answer if entry.method == "GET" else audited

@@ -14,8 +14,9 @@ from jsonschema_rs import Draft202012Validator, ValidationErrorKind
 from coven.agent.store import Row
 from coven.base.plain import faults
 from coven.base.problem import joined
-from coven.rest.openapi import SCHEMAS, Schema, record, ref
+from coven.rest.openapi import SCHEMAS
 from coven.rest.routes import Query
+from coven.rest.schema import Schema, record, ref
 from itf.mistakes import Mistake, suggest
 
 _TYPES = {

@@ -4,65 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
 
 from coven.agent.bindings import BACKENDS
-from coven.base.reading import RESERVED_NAMES
-from coven.rest.routes import JSON, PROBLEM, Route
-
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-FLAG: Schema = {"type": "boolean"}
-NULL_TEXT: Schema = {"type": ["string", "null"]}
-NULL_COUNT: Schema = {"type": ["integer", "null"]}
-ANY: Schema = {}
-NAME: Schema = {
-    "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$",
-    "description": "a small letter, then at most 31 small letters, digits, - or _",
-}  # fmt: skip
-NEW_NAME: Schema = {
-    **NAME, "not": {"enum": sorted(RESERVED_NAMES)}, "description": f"{NAME['description']}; not a reserved word",
-}  # fmt: skip
-#: Linux: IFNAMSIZ is 16 with the NUL; no slash, no space
-INTERFACE: Schema = {
-    "type": "string", "pattern": r"^[^\s/:]{1,15}$", "not": {"enum": [".", ".."]},
-    "description": "the name of an interface",
-}  # fmt: skip
-#: keeper and number of a line
-LOG_PLACE: Schema = {
-    "type": "string", "pattern": r"^[0-9]{1,10}\.[0-9]{1,20}\.[0-9]{1,19}$",
-    "description": "`next` of an earlier answer",
-}  # fmt: skip
-TIME: Schema = {"type": "string", "format": "date-time"}
-
+from coven.agent.rights.tokens import Scope
+from coven.rest.routes import FORM, JSON, LISTING, PROBLEM, TOKEN_ENDPOINT, Route
+from coven.rest.schema import (
+    ANY,
+    COUNT,
+    FLAG,
+    INTERFACE,
+    LOG_PLACE,
+    NAME,
+    NEW_NAME,
+    NULL_COUNT,
+    NULL_TEXT,
+    TEXT,
+    TIME,
+    TOKEN_NAME,
+    Schema,
+    mapping,
+    record,
+    ref,
+    several,
+)
+from coven.rest.sol import schemas as sol
 
 #: the schema of what takes no argument: its body may be missing
 NOTHING = "Nothing"
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def record(properties: Schema, required: tuple[str, ...] | None = None, closed: bool = False) -> Schema:
-    schema: Schema = {"type": "object", "properties": properties}
-    names = list(properties) if required is None else list(required)
-    if names:
-        schema["required"] = names
-    if closed:
-        schema["additionalProperties"] = False
-    return schema
-
-
-def mapping(values: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": values}
-
-
-def several(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
 
 _ERRORS = several(ref("Mistake"))
 _CONFIG = mapping(mapping(ANY))
@@ -168,6 +136,14 @@ SCHEMAS: Schema = {
         "missed": {**FLAG, "description": "whether lines that were asked for are not here: not kept, or no room"},
         "next": LOG_PLACE,
     }),
+    "Trace": record({
+        "packets": several(record({
+            "number": COUNT, "what": {**TEXT, "description": "a summary"}, "came": TEXT, "steps": several(TEXT),
+            "end": {**TEXT, "description": "forward PORT, drop PLACE.REASON, consume"}, "why": TEXT,
+            "bytes": {**TEXT, "description": "its first ones as it came, in hex"},
+        })),
+        "lost": {**COUNT, "description": "steps of packets that were not read in time"},
+    }),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
@@ -182,7 +158,28 @@ SCHEMAS: Schema = {
             "bytes": COUNT,
         }, ("spi", "chain"), closed=True)),
     }, ("paths",), closed=True),
+    "Subscriptions": record({"subscriptions": several(record({
+        "id": TEXT, "interface": TEXT, "callback": TEXT, "created": TIME, "waiting": COUNT, "lost": COUNT,
+        "failing_since": {"anyOf": [TIME, {"type": "null"}]}, "error": NULL_TEXT,
+    }))}),
+    "CreateToken": record({
+        "name": TOKEN_NAME, "scopes": {**several({"enum": [str(each) for each in Scope]}), "minItems": 1},
+        "seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e9, "description": "that it lasts"},
+        "certificate": {**FLAG, "default": False,
+                        "description": "for who presents a client certificate of that common name"},
+    }, ("name", "scopes"), closed=True),
+    "Token": record({
+        "name": TEXT, "scopes": several(TEXT), "created": TIME, "expires": {"anyOf": [TIME, {"type": "null"}]},
+        "certificate": FLAG, "expired": FLAG,
+    }),
+    "Tokens": record({"tokens": several(ref("Token"))}),
+    "NewToken": {"allOf": [ref("Token"), record({"token": NULL_TEXT})]},
+    "AccessTokenRequest": record({
+        "grant_type": {"enum": ["client_credentials"]}, "client_id": TEXT, "client_secret": TEXT, "scope": TEXT,
+    }, ("grant_type",)),
+    "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
     "Document": {"type": "object"},
+    **sol.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {
@@ -191,18 +188,54 @@ SCHEMAS["Bind"] = {
 }  # fmt: skip
 
 
+def resolved(schema: Schema) -> Schema:
+    """The schema that references lead to."""
+    while "$ref" in schema:
+        schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+#: what any call of an ETSI interface may answer (SOL013 6.4)
+_ETSI_ERRORS = {400, 404, 406, 422, 429, 503, 504}
+_VERSION: Schema = {
+    "name": "Version", "in": "header", "schema": TEXT, "description": "of the interface; absent: the newest",
+}  # fmt: skip
+_IF_MATCH: Schema = {
+    "name": "If-Match", "in": "header", "schema": TEXT, "description": "only if its ETag is one of these",
+}  # fmt: skip
+
+
+_SECURITY: Schema = {
+    "token": {"type": "http", "scheme": "bearer"}, "basic": {"type": "http", "scheme": "basic"},
+    "oauth2": {"type": "oauth2", "flows": {"clientCredentials": {
+        "tokenUrl": TOKEN_ENDPOINT, "scopes": {str(scope): f"to {scope}" for scope in Scope}}}},
+    "certificate": {"type": "mutualTLS"},
+}  # fmt: skip
+
+
 def _operation(route: Route, authentication: bool) -> Schema:
     replies: Schema = {}
     reply: Schema = {"description": HTTPStatus(route.status).phrase}
     if route.reply:
         reply["content"] = {JSON: {"schema": ref(route.reply)}}
-    if route.status in (201, 202):
-        reply["headers"] = {"Location": {"schema": TEXT, "description": "where to look from now on"}}
+    headers = {"Location": "where to look from now on"} if route.status in (201, 202) else {}
+    if route.etsi:
+        headers |= {"Version": "that answers"}
+    if route.query == LISTING:
+        headers |= {"Link": "the next page, if there is one"}
+    elif route.etsi and (route.method == "GET" or route.conditional):
+        headers |= {"ETag": "of what is there now"}
+    if headers:
+        reply["headers"] = {name: {"schema": TEXT, "description": why} for name, why in headers.items()}
     replies[str(route.status)] = reply
     if route.again is not None:
         replies[str(route.again)] = {**reply, "description": HTTPStatus(route.again).phrase}
-    errors = {*route.errors, 403, 422, *((401,) if authentication else ()), *((404,) if route.parameters else ()),
-              *((400, 413, 415) if route.body else ()), 500, 503}  # fmt: skip
+        if route.again == HTTPStatus.ACCEPTED:  # nothing to show yet
+            replies[str(route.again)] = {"description": HTTPStatus(route.again).phrase}
+    errors = {*route.errors, 403, 422, *((400, 401, 429) if authentication else ()),
+              *((404,) if route.parameters else ()),
+              *((400, 413, 415) if route.body else ()),
+              *(_ETSI_ERRORS if route.etsi else ()), 414, 500, 503}  # fmt: skip
     for status in sorted(errors):
         content = {PROBLEM: {"schema": ref("Problem")}}
         replies[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
@@ -211,10 +244,14 @@ def _operation(route: Route, authentication: bool) -> Schema:
     parameters += [
         {"name": q.name, "in": "query", "description": q.why, "schema": q.schema} for q in route.query
     ]
+    parameters += [_VERSION] * route.etsi + [_IF_MATCH] * route.conditional
     if parameters:
         operation["parameters"] = parameters
+    if authentication:
+        scopes = [] if route.scope is None else [str(route.scope)]
+        operation["security"] = [{name: scopes} for name in _SECURITY] if scopes else []
     if route.body:
-        schema = ref(route.body) if JSON in route.media else {"type": "string", "format": "binary"}
+        schema = ref(route.body) if {JSON, FORM} & set(route.media) else {"type": "string", "format": "binary"}
         operation["requestBody"] = {
             "required": route.body != NOTHING,
             "content": {media: {"schema": schema} for media in route.media},
@@ -231,13 +268,13 @@ def document(routes: Iterable[Route], version: str, authentication: bool) -> Sch
         "info": {
             "title": "Coven Management Agent",
             "version": version,
-            "description": "VNF packages, VNFs and their lifecycle. Errors are RFC 7807 problem details.",
+            "description": "VNF packages, VNFs and their lifecycle, and ETSI's SOL002 interfaces. "
+                           "Errors are RFC 7807 problem details.",
         },
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {"schemas": SCHEMAS},
     }
     if authentication:
-        made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        made["security"] = [{"token": []}]
+        made["components"]["securitySchemes"] = _SECURITY
     return made

@@ -7,14 +7,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
+
+from coven.agent.rights.tokens import Scope
+from coven.rest.schema import TEXT
+from coven.rest.sol.versions import SERVED
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 ZIP = "application/zip"
 BYTES = "application/octet-stream"
+FORM = "application/x-www-form-urlencoded"
 PROBLEM = "application/problem+json"
+TOKEN_ENDPOINT = "/oauth2/token"
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,17 @@ class Query:
     name: str
     why: str
     schema: Mapping[str, Any]
+
+
+#: what lists of the ETSI interfaces take (SOL013 5.2, 5.3, 5.4.2)
+LISTING = (
+    Query("filter", "(OPERATOR,ATTRIBUTE,VALUE)[;...]: only those that match", TEXT),
+    Query("all_fields", "with every attribute", TEXT),
+    Query("fields", "with these complex attributes, and all that are simple or required", TEXT),
+    Query("exclude_fields", "without these complex attributes", TEXT),
+    Query("exclude_default", "without the complex attributes that are left out by default", TEXT),
+    Query("nextpage_opaque_marker", "the page that a Link header named", TEXT),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,21 @@ class Route:
     query: tuple[Query, ...] = ()
     errors: tuple[int, ...] = ()
     again: int | None = None  #: the status when it was done already
+    scope: Scope | None = None  #: that who asks must have; None: the method sees to that itself
+
+    @property
+    def interface(self) -> str:
+        """The API that it belongs to: the first part of its path."""
+        return self.path.split("/")[1]
+
+    @property
+    def etsi(self) -> bool:
+        return self.interface in SERVED
+
+    @property
+    def conditional(self) -> bool:
+        """Whether If-Match matters."""
+        return HTTPStatus.PRECONDITION_FAILED in self.errors
 
     @property
     def bottle_path(self) -> str:
@@ -63,8 +97,9 @@ def route(
     query: tuple[Query, ...] = (),
     errors: tuple[int, ...] = (),
     again: int | None = None,
+    scope: Scope | None = Scope.OPERATE,
 ) -> Callable[[F], F]:
-    """Say of a method which route it answers.
+    """Say of a method which route it answers. `scope`: for GET reading is enough, unless it is another.
 
     It is called with the path's parameters; with `query`, where it has some: their values by name, defaults included;
     with `body`: the JSON object, or the file of another media type; and where `judged`, with `mistakes`: what the
@@ -72,8 +107,9 @@ def route(
     """
 
     def enter(function: F) -> F:
+        needs = Scope.READ if method == "GET" and scope == Scope.OPERATE else scope
         function.__dict__["route"] = Route(
-            method, path, function.__name__, summary, status, reply, body, media, judged, query, errors, again
+            method, path, function.__name__, summary, status, reply, body, media, judged, query, errors, again, needs
         )
         return function
 

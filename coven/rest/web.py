@@ -1,23 +1,26 @@
-"""Requests and replies of the REST API: bodies, queries, problem details, and who may ask at all."""
+"""Requests and replies of the REST API: bodies, queries, problem details, where they come from."""
 
 from __future__ import annotations
 
-import hmac
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import bottle
 
+from coven.agent.rights.tokens import NOBODY, Caller
 from coven.agent.store import Row
 from coven.base.problem import STATUS, problem
 from coven.package.zips import MAX_ARCHIVE
-from coven.rest.routes import JSON, PROBLEM
+from coven.rest.gate import UNKNOWN, Origin
+from coven.rest.routes import JSON, PROBLEM, TOKEN_ENDPOINT
 from itf.mistakes import Kind, Mistake, Refused
 
-CHALLENGE = ("WWW-Authenticate", 'Bearer realm="coven"')
+CHALLENGES = tuple(("WWW-Authenticate", f'{scheme} realm="coven"') for scheme in ("Bearer", "Basic"))
+ORIGIN, VERDICT = "coven.origin", "coven.verdict"  #: in a request's WSGI environment: what the server says of it
 UPLOADS = "/v1/packages"
+MAX_ADDRESS = 8192  #: characters of a path and its query
 MAX_JSON = 1 << 20  #: bytes of a request's JSON body
 
 
@@ -32,6 +35,13 @@ def body(media: Sequence[str]) -> Any:
     return bottle.request.environ["wsgi.input"]
 
 
+def check_address() -> None:
+    """Raises Refused for an address that is longer than anybody needs."""
+    if (length := len(bottle.request.path) + len(bottle.request.query_string)) > MAX_ADDRESS:
+        mistake = Mistake(file="request", found=f"an address of {length} characters", expected=f"at most {MAX_ADDRESS}")
+        raise Refused(mistake, title="address too long", kind=Kind.TOO_LONG)
+
+
 def check_length(path: str, length: int) -> None:
     """Whether a body of so many bytes is taken there. Raises Refused."""
     most = MAX_ARCHIVE if path == UPLOADS else MAX_JSON
@@ -42,7 +52,7 @@ def check_length(path: str, length: int) -> None:
         )  # fmt: skip
 
 
-def json_body() -> Row:
+def json_body(media: Sequence[str] = (JSON,)) -> Row:
     """The JSON object in the body. Raises Refused for what is none."""
 
     def refused(found: str, line: int | None = None, column: int | None = None) -> Refused:
@@ -59,7 +69,7 @@ def json_body() -> Row:
         return record
 
     check_length("", bottle.request.content_length)
-    data = body((JSON,)).read(MAX_JSON + 1)
+    data = body(media).read(MAX_JSON + 1)
     if len(data) > MAX_JSON:
         raise Refused(
             Mistake(file="request", found=f"more than {MAX_JSON} bytes", expected="a smaller request"),
@@ -90,37 +100,40 @@ def reply_problem(refused: Refused) -> str:
     status = STATUS[refused.kind]
     bottle.response.status = int(status)
     if refused.kind == Kind.UNAUTHENTICATED:
-        bottle.response.set_header(*CHALLENGE)
-    elif refused.kind == Kind.UNAVAILABLE:
-        bottle.response.set_header("Retry-After", "1")
+        for challenge in CHALLENGES:
+            bottle.response.add_header(*challenge)
+    elif refused.kind in (Kind.UNAVAILABLE, Kind.TOO_MANY):
+        bottle.response.set_header("Retry-After", str(refused.retry or 1))
     bottle.response.content_type = PROBLEM
-    return json.dumps(problem(status, refused.title, refused.mistakes, instance=bottle.request.path))
+    told = problem(status, refused.title, refused.mistakes, instance=bottle.request.path)
+    if bottle.request.path == TOKEN_ENDPOINT:  # RFC 6749, 5.2
+        told["error"] = "invalid_client" if status == HTTPStatus.UNAUTHORIZED else refused.title
+    return json.dumps(told)
 
 
-def check_caller(token: str | None, header: Callable[[str], str | None]) -> None:
-    """Who may ask, by the headers of a request. Raises Refused."""
-    origin, host = header("Origin"), header("Host") or ""
-    # a web page that the user visits could ask a loopback agent in the user's name
-    if origin and urlsplit(origin).netloc != host:
-        raise Refused(
-            Mistake(field="Origin", found=origin[:100], expected="no other origin"),
-            title="forbidden",
-            kind=Kind.FORBIDDEN,
-        )
-    if token is None:
-        name = urlsplit(f"//{host}").hostname or ""
-        if name not in ("localhost", "::1") and not name.startswith("127."):
-            raise Refused(
-                Mistake(field="Host", found=host[:100], expected="localhost"), title="forbidden", kind=Kind.FORBIDDEN
-            )
-        return
-    scheme, _, given = (header("Authorization") or "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-        raise Refused(
-            Mistake(
-                field="Authorization", found="no valid token" if given else "no token", expected="Bearer TOKEN",
-                remedy="the token is in the file `token` of the agent's state folder"
-            ),
-            title="unauthorized",
-            kind=Kind.UNAUTHENTICATED,
-        )
+def origin() -> Origin:
+    """Where the request comes from, as the server says."""
+    found: Origin = bottle.request.environ.get(ORIGIN, UNKNOWN)
+    return found
+
+
+def caller() -> Caller:
+    """Who asks, as the server has judged. Raises Refused where it has refused."""
+    verdict: Caller | Refused = bottle.request.environ[VERDICT]
+    if isinstance(verdict, Refused):
+        raise verdict
+    return verdict
+
+
+def known_as(caller: Caller) -> None:
+    """Who the request turned out to be from."""
+    bottle.request.environ[VERDICT] = caller
+
+
+def who() -> str:
+    verdict = bottle.request.environ[VERDICT]
+    return verdict.name if isinstance(verdict, Caller) else NOBODY.name
+
+
+def located(path: str) -> None:
+    bottle.response.set_header("Location", path)

@@ -13,7 +13,7 @@ from typing import Any
 from coven.base.problem import Misuse
 from coven.base.report import report
 from coven.base.terminal import width
-from coven.keeper.hosts.process import State
+from coven.keeper.hosts.state import State
 from coven.keeper.life.status import not_accounted
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan

@@ -24,9 +24,14 @@ from typing import Any
 
 import waitress.server
 
-from coven.agent.keepers import COMMAND, Keepers
+from coven.agent.keepers.processes import COMMAND, Keepers
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
+from coven.agent.notifying.deliveries import Deliveries
+from coven.agent.notifying.outbox import Outbox
+from coven.agent.notifying.targets import Targets
+from coven.agent.rights.audit import Audit
+from coven.agent.rights.tokens import NOBODY, Caller, Tokens
 from coven.agent.store import Store
 from coven.base.control_addresses import Address
 from coven.base.places import Places, is_loopback
@@ -35,6 +40,9 @@ from coven.keeper.recovery import Left, recover
 from coven.package.zips import MAX_ARCHIVE
 from coven.rest import web
 from coven.rest.api import Api, application
+from coven.rest.gate import UNKNOWN, Gate, Header, Origin
+from coven.rest.routes import TOKEN_ENDPOINT
+from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.serve import tls
 from coven.serve.spool import MOST, SILENT_SECONDS, patient
 from itf import limits
@@ -106,6 +114,14 @@ def notify(state: str) -> None:
         sock.sendall(state.encode())
 
 
+def _origin(connection: socket.socket) -> Origin:
+    """Where a connection comes from that was accepted without TLS."""
+    try:
+        return Origin(str(connection.getpeername()[0]))
+    except OSError:  # it has gone already
+        return UNKNOWN
+
+
 def token(places: Places) -> str:
     """The bearer token, made at the first start, in a file that only its owner can read."""
     file = places.token
@@ -169,8 +185,10 @@ class Options:
     control: Mapping[str, Address] = field(default_factory=dict)  #: by VNF: Click's ControlSocket over TCP
     keeper: Sequence[str] = COMMAND
     recover: Callable[[Path], Left] = recover
-    tls: tuple[str, str] | None = None  #: files of the certificate and its key
+    tls: tls.Files | None = None
     packages: Policy | None = None  #: what is wanted of packages
+    manner: Manner = AS_USUAL  #: of the ETSI interfaces
+    targets: Targets = field(default_factory=Targets)  #: of notifications
 
 
 class Agent:
@@ -184,7 +202,8 @@ class Agent:
                 ),
                 title="no authentication",
             )
-        self.identity = tls.identity(*options.tls) if options.tls else None
+        self._files = options.tls
+        self.identity = tls.identity(options.tls) if options.tls else None
         self.places = Places.find(options.state).make()
         self._lock = lock(self.places)
         secure = self.identity is not None
@@ -207,7 +226,11 @@ class Agent:
             ) from None
         self.keepers = Keepers(options.keeper)
         self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
-        self.api = Api(self.lifecycle, self.library, secret)
+        self.gate = Gate(None if secret is None else Tokens(self.store, secret))
+        self.audit = Audit(self.places.state)
+        self.lifecycle.control.note = lambda where, what, code: self.audit.note("control socket", where, what, code)
+        deliveries = Deliveries(Outbox(self.store), options.targets)
+        self.api = Api(self.lifecycle, self.library, self.gate, self.audit, deliveries, options.manner)
         self._server: Any = waitress.server.create_server(
             application(self.api), sockets=[self._front.inside if self._front else self.socket],
             threads=THREADS, ident="coven",
@@ -215,13 +238,13 @@ class Agent:
             channel_timeout=SILENT_SECONDS, cleanup_interval=2, connection_limit=2 * MOST,
             clear_untrusted_proxy_headers=True,
         )  # fmt: skip
-        self._server.channel_class = patient(lambda header, path, length: self._judge(secret, header, path, length))
+        self._server.channel_class = patient(self._judge, self._front.origin if self._front else _origin)
 
-    @staticmethod
-    def _judge(secret: str | None, header: Callable[[str], str | None], path: str, length: int) -> None:
+    def _judge(self, header: Header, path: str, length: int, origin: Origin) -> Caller:
         """Before a body is taken in: who sends it, and how much. Raises Refused."""
-        web.check_caller(secret, header)
+        caller = NOBODY if path == TOKEN_ENDPOINT else self.gate.caller(header, origin)
         web.check_length(path, length)
+        return caller
 
     @property
     def url(self) -> str:
@@ -231,15 +254,36 @@ class Agent:
         scheme = "https" if self._front else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
-    def serve(self, ready: Callable[[str], None]) -> None:
-        self.lifecycle.resume()
+    def _publish(self) -> None:
+        """Say in the runtime folder where we are."""
         address = {"url": self.url, "pid": os.getpid(), "token": str(self.places.token)}
-        if self._front and self.identity:
+        if self.identity:
             address["certificate"] = self.identity.fingerprint
-            self._front.start()
         part = self.places.address.with_suffix(".new")
         part.write_text(json.dumps(address) + "\n")
         part.rename(self.places.address)
+
+    def read_certificates(self) -> None:
+        """Read them again, from a signal handler: connections go on as they are, new ones get the new ones. Files that
+        cannot be used change nothing."""
+        if self._files is None or self._front is None:
+            log.info("no TLS: nothing is read again")
+            return
+        try:
+            self.identity = tls.identity(self._files)
+        except Refused as refused:
+            log.error("the certificates stay as they are: %s", refused)
+            return
+        self._front.context = self.identity.context
+        self._publish()
+        log.info("certificates read: %s", self.identity.warning or self.identity.fingerprint)
+
+    def serve(self, ready: Callable[[str], None]) -> None:
+        self.lifecycle.resume()
+        if self._front:
+            self._front.start()
+        self.api.start()
+        self._publish()
         notify(f"READY=1\nSTATUS=serving {self.url}")
         ready(self.url)
         try:
@@ -258,8 +302,10 @@ class Agent:
         self._server.close()
         if self._front:
             self._front.close()
+        self.api.close()
         self.lifecycle.close()
         self.keepers.close()
+        self.audit.close()
         self.store.close()
         os.close(self._lock)
 
@@ -274,8 +320,12 @@ def serve(options: Options) -> int:
     def end(number: int, frame: object) -> None:
         agent.stop()
 
+    def read_again(number: int, frame: object) -> None:
+        agent.read_certificates()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    signal.signal(signal.SIGHUP, read_again)
 
     def ready(url: str) -> None:
         if agent.identity and agent.identity.warning:

@@ -14,21 +14,25 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from errno import EACCES
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
+from coven.agent.rights.tokens import Caller
 from coven.base.problem import STATUS, problem
 from coven.package.zips import NO_SPACE, READ_ONLY
+from coven.rest.gate import Header, Origin
 from coven.rest.routes import PROBLEM
-from coven.rest.web import CHALLENGE
+from coven.rest.web import CHALLENGES, ORIGIN, VERDICT
 from itf.mistakes import Mistake, Refused
 
 MOST = 200  #: connections; one more, and the longest silent one goes
@@ -87,9 +91,18 @@ class NoRequest:
         return STATUS[self.refused.kind].phrase
 
 
+#: who sends a request with these headers (a function of their names), at that path, of that length, from there. Raises
+#: Refused where it is not taken
+Judge = Callable[[Header, str, int, Origin], Caller]
+
+
 class Parser(HTTPRequestParser):
-    #: whether a request with these headers is taken, by a function of their names, of that length, at that path
-    judge: Callable[[Callable[[str], str | None], str, int], None] = staticmethod(lambda header, path, length: None)
+    judge: Judge
+    verdict: Caller | Refused | None = None  #: what was judged
+
+    def __init__(self, adj: Any, origin: Origin):
+        super().__init__(adj)
+        self._origin = origin
 
     def parse_header(self, header: bytes) -> None:
         super().parse_header(header)
@@ -102,8 +115,12 @@ class Parser(HTTPRequestParser):
         if self.body_rcv is not None:
             self.body_rcv.buf = Spool(self.adj.inbuf_overflow)
         try:
-            self.judge(lambda name: self.headers.get(name.upper().replace("-", "_")), self.path, self.content_length)
+            length = self.content_length
+            self.verdict = self.judge(
+                lambda name: self.headers.get(name.upper().replace("-", "_")), self.path, length, self._origin
+            )
         except Refused as refused:
+            self.verdict = refused
             if self.headers.get("EXPECT", "").lower() == "100-continue":
                 self.expect_continue = False
                 self.error = NoRequest(refused)
@@ -123,24 +140,50 @@ class Unreadable(ErrorTask):
         body = json.dumps(problem(error.code, error.reason, mistakes)).encode()
         self.status = f"{error.code} {error.reason}"
         if error.code == HTTPStatus.UNAUTHORIZED:
-            self.response_headers.append(CHALLENGE)
+            self.response_headers += CHALLENGES
         self.response_headers.append(("Content-Type", PROBLEM))
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
 
 
+#: headers as their specifications and some clients write them; waitress would write Etag
+SPELT = (b"ETag", b"WWW-Authenticate")
+
+
+class Task(WSGITask):
+    """What the application gets and gives."""
+
+    def build_response_header(self) -> bytes:
+        header: bytes = super().build_response_header()
+        for name in SPELT:
+            capitalized = b"-".join(part.capitalize() for part in name.split(b"-"))
+            header = header.replace(b"\r\n%s: " % capitalized, b"\r\n%s: " % name)
+        return header
+
+    def get_environment(self) -> dict[str, Any]:
+        environment: dict[str, Any] = super().get_environment()
+        environment[ORIGIN], environment[VERDICT] = self.channel.origin, self.request.verdict
+        if self.channel.origin.secure:
+            environment["wsgi.url_scheme"] = "https"
+        return environment
+
+
 class Channel(HTTPChannel):
+    task_class = Task
     error_task_class = Unreadable
     parser_class = Parser
     _heard = 0.0
     _asked = False  #: a whole request has come
+    place: Callable[[socket.socket], Origin]  #: where a connection comes from
 
-    def __init__(self, server: Any, *args: Any, **kwargs: Any):
+    def __init__(self, server: Any, sock: socket.socket, *args: Any, **kwargs: Any):
         channels = [each for each in server.active_channels.values() if isinstance(each, Channel)]
         if len(channels) >= MOST:
             min(channels, key=Channel.patience).handle_close()
-        super().__init__(server, *args, **kwargs)
+        self.origin = self.place(sock)
+        self.parser_class = partial(self.parser_class, origin=self.origin)  # type: ignore[assignment]
+        super().__init__(server, sock, *args, **kwargs)
 
     def patience(self) -> tuple[bool, bool, float]:
         """The least goes first: those with a request under way last, those whose headers are not even there first."""
@@ -180,7 +223,7 @@ class Channel(HTTPChannel):
         self.will_close = True
 
 
-def patient(judge: Callable[[Callable[[str], str | None], str, int], None]) -> type[Channel]:
+def patient(judge: Judge, place: Callable[[socket.socket], Origin]) -> type[Channel]:
     """The channels of a server whose requests are judged by `judge` as soon as their headers are there."""
     parser = type("Judging", (Parser,), {"judge": staticmethod(judge)})
-    return type("Patient", (Channel,), {"parser_class": parser})
+    return type("Patient", (Channel,), {"parser_class": parser, "place": staticmethod(place)})

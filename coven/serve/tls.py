@@ -16,9 +16,11 @@ import os
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coven.base.problem import problem
+from coven.rest.gate import UNKNOWN, Origin
 from coven.rest.routes import PROBLEM
 from itf.mistakes import Mistake, Refused
 
@@ -30,6 +32,7 @@ HANDSHAKE_SECONDS = 10.0  #: from the connection to the end of TLS's handshake
 STALLED_SECONDS = 60.0  #: for a client to take what it asked for
 LINGER_SECONDS = 5.0  #: for a connection to end in an orderly way
 CHUNK = 1 << 16
+CERTIFICATE, CLIENTS = "--tls-cert", "--tls-client-ca"
 _HANDSHAKE_RECORD = 0x16  #: the first byte of a TLS connection (RFC 8446, 5.1)
 _EXPIRED, _NOT_YET = 10, 9  #: X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
 
@@ -43,10 +46,21 @@ class Identity:
     warning: str | None  #: why clients will refuse it, if it can be told
 
 
-def identity(certificate: str, key: str) -> Identity:
-    """Raises Refused with what is wrong about the two files."""
+@dataclass(frozen=True)
+class Files:
+    """In PEM. `clients`: the CA of certificates that clients may present; None: they are not asked for one."""
+
+    certificate: str
+    key: str
+    clients: str | None = None
+
+
+def identity(files: Files) -> Identity:
+    """Raises Refused with what is wrong about the files."""
+    certificate, key = files.certificate, files.key
     mistakes = []
-    for option, file in (("--tls-cert", certificate), ("--tls-key", key)):
+    options = [(CERTIFICATE, certificate), ("--tls-key", key)]
+    for option, file in [*options, *([(CLIENTS, files.clients)] if files.clients else [])]:
         try:
             with open(file, "rb") as stream:
                 mode = os.fstat(stream.fileno()).st_mode
@@ -57,9 +71,9 @@ def identity(certificate: str, key: str) -> Identity:
         if option == "--tls-key" and mode & 0o007:
             mistakes.append(_wrong(file, option, f"mode {mode & 0o777:o}", "a key that others cannot read",
                                    f"chmod o-rwx {file}"))  # fmt: skip
-        wanted = b"CERTIFICATE" if option == "--tls-cert" else b"PRIVATE KEY"
+        wanted = b"PRIVATE KEY" if option == "--tls-key" else b"CERTIFICATE"
         if b"-----BEGIN " not in text or wanted + b"-----" not in text:
-            what = "a certificate" if option == "--tls-cert" else "a private key"
+            what = "a private key" if option == "--tls-key" else "a certificate"
             mistakes.append(_wrong(file, option, f"no {wanted.decode()} block", f"{what} in PEM",
                                    "from DER: openssl x509|pkey -inform der -in FILE -out FILE.pem"))  # fmt: skip
         elif option == "--tls-key" and b"ENCRYPTED" in text:
@@ -77,8 +91,15 @@ def identity(certificate: str, key: str) -> Identity:
             mistake = _wrong(key, "--tls-key", "the key of another certificate", f"the key of {certificate}")
         else:
             what = error.reason or str(error)
-            mistake = _wrong(certificate, "--tls-cert", f"{what}, with {key}", "a certificate and its key in PEM")
+            mistake = _wrong(certificate, CERTIFICATE, f"{what}, with {key}", "a certificate and its key in PEM")
         raise Refused(mistake, title="no TLS") from None
+    if files.clients:
+        try:
+            context.load_verify_locations(files.clients)
+        except ssl.SSLError as error:
+            mistake = _wrong(files.clients, CLIENTS, error.reason or str(error), "certificates in PEM")
+            raise Refused(mistake, title="no TLS") from None
+        context.verify_mode = ssl.CERT_OPTIONAL
     der, failure = _shake_hands(context, certificate)
     return Identity(context, hashlib.sha256(der).hexdigest(), failure)
 
@@ -144,6 +165,11 @@ class Front:
         self._thread = threading.Thread(target=self._run, name="tls", daemon=True)
         self._main: asyncio.Task[None] | None = None
         self._clients: dict[asyncio.Task[None], Client] = {}
+        self._origins: dict[bytes, Origin] = {}  #: by the name of our end of a connection to the server inside
+
+    def origin(self, inside: socket.socket) -> Origin:
+        """Where a connection comes from that was handed to the server inside."""
+        return self._origins.get(inside.getpeername(), UNKNOWN)
 
     def start(self) -> None:
         self._main = self._loop.create_task(self._accept())
@@ -220,7 +246,8 @@ class Front:
             return
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
         try:
-            with await self._connected() as own:
+            with self._named(Origin(client.address, _common_name(transport), secure=True)) as own:
+                await self._loop.sock_connect(own, self._target)
                 await self._relay(reader, writer, own, client)
         except OSError as error:
             log.warning("a connection could not be handed on: %s", error)
@@ -264,15 +291,18 @@ class Front:
         with contextlib.suppress(OSError):
             own.shutdown(socket.SHUT_WR)
 
-    async def _connected(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        try:
-            await self._loop.sock_connect(sock, self._target)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+    @contextlib.contextmanager
+    def _named(self, origin: Origin) -> Iterator[socket.socket]:
+        """A socket for a connection to the server inside, which learns its origin by its name."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as own:
+            own.setblocking(False)
+            own.bind("")  # a name of the kernel's choice
+            name = own.getsockname()
+            self._origins[name] = origin
+            try:
+                yield own
+            finally:
+                del self._origins[name]
 
     async def _speaks_tls(self, sock: socket.socket) -> bool:
         """Whether the connection begins as TLS does; one that does not is told so, in plain HTTP."""
@@ -291,6 +321,13 @@ class Front:
         head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: {PROBLEM}\r\nContent-Length: {len(body)}\r\n"
         await self._loop.sock_sendall(sock, f"{head}Connection: close\r\n\r\n".encode() + body)
         return False
+
+
+def _common_name(transport: asyncio.BaseTransport) -> str | None:
+    """Of the client's certificate, which was verified."""
+    certificate = transport.get_extra_info("peercert") or {}
+    names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    return names[0] if len(names) == 1 else None
 
 
 async def _received(loop: asyncio.AbstractEventLoop, own: socket.socket) -> bytes:

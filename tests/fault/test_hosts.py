@@ -181,15 +181,15 @@ def test_requests_that_are_none(flaky: KeeperRig) -> None:
 def test_configuration_is_refused_or_changed_live(flaky: KeeperRig) -> None:
     for wrong, said in (({"limit": -1}, "negative"), ({"limit": "x"}, "limit"), ({"limt": 1}, "limit")):
         with pytest.raises(Refused, match=said):
-            flaky.call("configure", vnfc="flaky", config=wrong)
+            flaky.call("configure", configs={"flaky": wrong})
         assert flaky.call("request", vnfc="flaky", name="limit", args=[])["value"] == 3
-    flaky.call("configure", vnfc="flaky", config={"limit": 5})
+    flaky.call("configure", configs={"flaky": {"limit": 5}})
     assert flaky.call("request", vnfc="flaky", name="limit", args=[])["value"] == 5
     restarts = flaky.vnfc("flaky")["restarts"]
     os.kill(flaky.vnfc("flaky")["pid"], signal.SIGKILL)
     wait_for(lambda: (now := flaky.vnfc("flaky"))["state"] == "running" and now["restarts"] > restarts)
     assert flaky.call("request", vnfc="flaky", name="limit", args=[])["value"] == 5, "kept over a restart"
-    flaky.call("configure", vnfc="flaky", config={"limit": 3})
+    flaky.call("configure", configs={"flaky": {"limit": 3}})
 
 
 def test_stop_and_start_again(flaky: KeeperRig) -> None:

@@ -25,8 +25,10 @@ FAKE = ROOT / "tests" / "rigs" / "fake_keeper.py"
 OVER = ("COMPLETED", "FAILED", "ROLLED_BACK")
 
 _SERVE = """
-import sys, pathlib, resource
+import ipaddress, json, sys, pathlib, resource
+from coven.agent.notifying.targets import Targets
 from coven.keeper.journal import Left
+from coven.rest.sol.exchange import Manner
 from coven.serve.server import Options, serve
 if sys.argv[3] != "0":
     import signal
@@ -37,7 +39,8 @@ def recover(directory):
     with recovered.open("a") as file:
         file.write(directory.name + chr(10))
     return Left()
-options = Options(sys.argv[1], "127.0.0.1", 0, sys.argv[4] == "auth")
+options = Options(sys.argv[1], "127.0.0.1", 0, sys.argv[4] == "auth", manner=Manner(*json.loads(sys.argv[5])),
+                  targets=Targets(tuple(map(ipaddress.ip_network, json.loads(sys.argv[6])))))
 if sys.argv[2]:
     options.keeper, options.recover = [sys.executable, sys.argv[2]], recover
 sys.exit(serve(options))
@@ -70,6 +73,10 @@ class Agent:
         self.fake = fake
         self.file_limit = file_limit
         self.authenticate = authenticate
+        self.vnf: str | None = None  #: `coven serve --vnf`
+        self.notify: list[str] = []  #: `coven serve --notify`
+        self.strict = False  #: `coven serve --strict-versions`
+        self.headers: dict[str, str] = {}  #: of the last answer
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> Agent:
@@ -82,6 +89,8 @@ class Agent:
                 str(FAKE) if self.fake else "",
                 str(self.file_limit),
                 "auth" if self.authenticate else "none",
+                json.dumps([self.vnf, self.strict]),
+                json.dumps(self.notify),
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -127,9 +136,11 @@ class Agent:
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
                 text = response.read()
+                self.headers = dict(response.headers.items())
                 return declared(method, path, response.status), json.loads(text) if text else None
         except urllib.error.HTTPError as error:
             text = error.read()
+            self.headers = dict(error.headers.items())
             assert error.headers["Content-Type"] == "application/problem+json", text
             return declared(method, path, error.code), json.loads(text)
 

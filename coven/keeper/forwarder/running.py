@@ -111,6 +111,12 @@ class RunningForwarder:
         self._trace = trace, bell
         self._send_trace()
 
+    def trace_off(self) -> None:
+        """Write no more of it."""
+        self._trace = None
+        self.process.send(C.MESSAGE_TRACE)
+        self.kick()
+
     def _send_trace(self) -> None:
         if self._trace is not None:
             trace, bell = self._trace

@@ -13,7 +13,6 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol
 
@@ -28,12 +27,13 @@ from coven.keeper.hosts.says import (
     metrics,
     with_output,
 )
+from coven.keeper.hosts.state import TRANSITIONS, State
 from coven.keeper.hosts.talk import Talk
 from coven.keeper.journal import Journal
 from coven.keeper.logs import Logs, printable
 from coven.keeper.loop import Loop, Timer
 from coven.package.descriptor import Vnfc
-from itf.mistakes import Mistake
+from itf.mistakes import Mistake, Refused
 from itf.segment import REASONS, C, Hop, Pool, ffi
 
 INIT_SECONDS = 10.0  #: init and configure may take this long
@@ -46,25 +46,6 @@ GENERATIONS = 1000  #: between a version and its successor
 GONE_SECONDS = 0.5  #: after its end, how long the rest of its tree may take to let go of the control socket
 
 DIED, HUNG = (next(n for n, r in REASONS.items() if r.name == name) for name in ("died", "hung"))
-
-
-class State(StrEnum):
-    """Of a VNFC's process, as status shows it."""
-
-    STOPPED = "stopped"
-    STARTING = "starting"  #: its process runs, and has not said that it is ready
-    RUNNING = "running"
-    DOWN = "down"  #: it ended, and is started again after a back-off
-    FAILED = "failed"  #: its first start failed, or it ended with on_failure: stop; only a start brings it back
-
-
-TRANSITIONS = {
-    State.STOPPED: {State.STARTING},
-    State.STARTING: {State.RUNNING, State.DOWN, State.STOPPED, State.FAILED},
-    State.RUNNING: {State.DOWN, State.STOPPED},
-    State.DOWN: {State.STARTING, State.STOPPED, State.FAILED},
-    State.FAILED: {State.STARTING},
-}
 
 
 class Launched(Protocol):
@@ -194,6 +175,16 @@ class HostProcess:
         self.loop.on_exit(process.pid, self._guarded(self._process_ended))
         if not self.plan.debug:
             self._set_timer(INIT_SECONDS, self._init_late)
+
+    def begin(self) -> list[Mistake]:
+        """`start`; what kept it from starting at all."""
+        try:
+            self.start()
+        except Refused as refused:
+            return refused.mistakes
+        except OSError as problem:
+            return [Mistake.of(problem, field=f"vnfcs.{self.name}")]
+        return []
 
     def _make_hop(self) -> None:
         before, bell = self.hop, self.bell

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from agents.summary import summary
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.forwarder.wiring import HopState
-from coven.keeper.hosts.process import HostPlan, HostProcess, State
+from coven.keeper.hosts.process import HostPlan, HostProcess
+from coven.keeper.hosts.state import State
 from coven.keeper.hosts.swap import Answer, Retired, Swap
 from coven.keeper.hosts.watchdog import Watchdog
 from coven.keeper.journal import Journal
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
-from itf.mistakes import Mistake, Refused
+from itf.mistakes import Mistake
 from itf.segment import C
 
 END_SECONDS = 10.0  #: hosts that were told to end are killed long before
@@ -57,12 +58,7 @@ class RunningHosts(Mapping[str, HostProcess]):
         """Start all of them; returns when each is ready, or has said why it is not."""
         self._hosts = {name: self.make(plan) for name, plan in plans.items()}
         for host in self.values():
-            try:
-                host.start()
-            except Refused as refused:
-                self._mistakes += refused.mistakes
-            except OSError as problem:
-                self._mistakes.append(Mistake.of(problem, field=f"vnfcs.{host.name}"))
+            self._mistakes += host.begin()
         self.loop.run_until(lambda: all(host.state != State.STARTING for host in self.values()))
         mistakes, self._mistakes = self._mistakes, []
         return mistakes
@@ -78,10 +74,8 @@ class RunningHosts(Mapping[str, HostProcess]):
                 self.restart(host)
 
     def restart(self, host: HostProcess) -> None:
-        try:
-            host.start()
-        except (OSError, Refused) as problem:
-            self.logs.say(host.name, f"cannot be started: {problem}")
+        for mistake in host.begin():
+            self.logs.say(host.name, f"cannot be started: {mistake}")
 
     def let_go(self, host: HostProcess, then: Callable[[], None] = lambda: None) -> None:
         """End a process that is no hop's any more and, once it has ended, let go of its hop object."""

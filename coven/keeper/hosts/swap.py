@@ -15,9 +15,10 @@ from typing import Protocol
 
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.forwarder.wiring import HopState
-from coven.keeper.hosts.process import HostPlan, HostProcess, State
+from coven.keeper.hosts.process import HostPlan, HostProcess
+from coven.keeper.hosts.state import State
 from coven.keeper.loop import Loop, Timer
-from itf.mistakes import Mistake, Refused
+from itf.mistakes import Mistake
 from itf.segment import REASONS, C
 
 FINISH_SECONDS = 3.0  #: how long a version that was swapped out may hold packets
@@ -120,12 +121,8 @@ class Swap:
             self._become(Phase.READY)
             self.ready([])
             return
-        try:
-            self.new.start()
-        except Refused as refused:
-            self._fail(refused.mistakes)
-        except OSError as problem:
-            self._fail([Mistake.of(problem, field=f"vnfcs.{self.name}")])
+        if mistakes := self.new.begin():
+            self._fail(mistakes)
 
     def host_ready(self, host: HostProcess) -> None:
         if host is not self.new or self.phase != Phase.STARTING:  # given up: it had said so before it was told

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from coven.keeper.hosts.process import DIED, INIT_SECONDS, HostProcess, State
+from coven.keeper.hosts.process import DIED, INIT_SECONDS, HostProcess
+from coven.keeper.hosts.state import State
 from coven.keeper.loop import Loop
 from itf.segment import C, Forwarder
 

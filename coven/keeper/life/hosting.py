@@ -83,14 +83,17 @@ def instantiate(
 
 
 def not_offered(descriptor: Descriptor, requests: Mapping[str, list[dict[str, Any]]]) -> list[Mistake]:
-    """Indicators that the descriptor, and so the VNFD, promises and no VNFC has among its `requests`."""
+    """Indicators and coordination actions that the descriptor promises and no VNFC has among its `requests`."""
     mistakes = []
-    for number, (indicator, line) in enumerate(zip(descriptor.indicators, descriptor.indicator_lines, strict=True)):
-        name, _, request = indicator.partition(".")
+    indicators = zip(descriptor.indicators, descriptor.indicator_lines, strict=True)
+    promised = [(f"indicators[{number}]", *each) for number, each in enumerate(indicators)]
+    promised += [(f"coordination[{number}]", *each) for number, each in enumerate(descriptor.coordination.items())]
+    for field, text, line in promised:
+        name, _, request = text.partition(".")
         offered = [each["name"] for each in requests[name]]
         if request not in offered:
             mistakes.append(
-                Mistake(file=descriptor.file, line=line, field=f"indicators[{number}]", found=indicator,
+                Mistake(file=descriptor.file, line=line, field=field, found=text,
                         expected=f"an agent request that {name} offers", remedy=suggest(request, offered))
             )  # fmt: skip
     return mistakes

@@ -11,8 +11,9 @@ from typing import Any
 
 from coven.keeper.hosts.build import Ready
 from coven.keeper.hosts.placement import Placement
-from coven.keeper.hosts.process import WROTE_LINES, HostProcess, State
+from coven.keeper.hosts.process import WROTE_LINES, HostProcess
 from coven.keeper.hosts.says import with_output
+from coven.keeper.hosts.state import State
 from coven.keeper.journal import Journal
 from coven.keeper.life import hosting
 from coven.keeper.logs import Logs
@@ -74,7 +75,7 @@ class Trial:
                 given = hosting.host(plan, vnfc, self.confinement, self, ready[vnfc.name], configs[vnfc.name])
                 given.capture = True
                 hosts.append(HostProcess(given, pool, self.loop, self.journal, self.logs, self))
-                self._start(hosts[-1])
+                self._mistakes += hosts[-1].begin()
             self.loop.run_until(lambda: all(host.state != State.STARTING for host in hosts))
         finally:
             for host in hosts:
@@ -92,14 +93,6 @@ class Trial:
             return False
         self._tried.add(key)
         return True
-
-    def _start(self, host: HostProcess) -> None:
-        try:
-            host.start()
-        except Refused as refused:
-            self._mistakes += refused.mistakes
-        except OSError as problem:
-            self._mistakes.append(Mistake.of(problem, field=f"vnfcs.{host.name}"))
 
     # of hosts
 

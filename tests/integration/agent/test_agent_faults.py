@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from coven.agent import keeper_watch
-from coven.agent.keeper_line import LINE, Lines
-from coven.agent.keeper_watch import KeeperWatch
+from coven.agent.keepers import watch as keeper_watch
+from coven.agent.keepers.line import LINE, Lines
+from coven.agent.keepers.watch import KeeperWatch
 from coven.keeper.client import Keeper
 from coven.package.zips import full_disk
 from itf.mistakes import Kind, Refused
@@ -125,7 +125,7 @@ def test_an_agent_that_comes_takes_over_what_the_keeper_says(agent: Agent) -> No
     agent.kill()
     keeper(agent).call("stop")
     config = keeper(agent).call("list")["config"]["a"]
-    keeper(agent).call("configure", vnfc="a", config={**config, "limit": 9})
+    keeper(agent).call("configure", configs={"a": {**config, "limit": 9}})
     agent.start()
     assert states(agent) == ("INSTANTIATED", "STOPPED")
     assert agent.ask("GET", "/v1/vnfs/fw/config")[1]["a"]["limit"] == 9

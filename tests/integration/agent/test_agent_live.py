@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coven.agent.keepers import PLAN
+from coven.agent.keepers.processes import PLAN
 from tests.rigs.appliance import PACKAGE, Appliance
 from tests.rigs.keeper import wait_for
 from tests.rigs.packages import package

@@ -120,6 +120,9 @@ def test_handlers_of_a_deployed_vnf(appliance: Appliance) -> None:
     for each in (one, two):  # both at once, without waiting for answers
         each.send("READ passed.count\r\n" * 50)
     assert {each.answer(True)[1] for each in (one, two) for _ in range(50)} == {"3"}
+    lines = map(json.loads, (appliance.state / "audit.log").read_text().splitlines())
+    changes = [(each["from"], each["what"], each["result"]) for each in lines if each["who"] == "control socket"]
+    assert changes[:2] == [("unix", "REQUEST other.sum of fw", 200), ("unix", "REQUEST other.sum of fw", 520)]
     assert run(appliance, OVER_TCP) == "3 [\"200 Write handler 'sw.switch' OK\"]"
 
     # clients that misbehave trouble nobody else

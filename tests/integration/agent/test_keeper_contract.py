@@ -155,10 +155,20 @@ def test_a_request_that_takes_too_long(asked: Asked) -> None:
 
 
 def test_configuration(asked: Asked) -> None:
-    assert without(asked.call("configure", vnfc="a", config={"mode": "x", "limit": 7})) == {}
-    told = asked.refused("configure", vnfc="a", config={"mode": "refuse-configure", "limit": 9})
+    assert without(asked.call("configure", configs={"a": {"mode": "x", "limit": 7}})) == {}
+    told = asked.refused("configure", configs={"a": {"mode": "refuse-configure", "limit": 9}})
     assert told.kind == Kind.INVALID and "not that" in str(told)
-    assert without(asked.call("configure", vnfc="a", config={"mode": "", "limit": 5})) == {}
+    assert without(asked.call("configure", configs={"a": {"mode": "", "limit": 5}})) == {}
+
+
+def test_a_configuration_of_several_is_taken_by_all_or_by_none(asked: Asked) -> None:
+    before = asked.call("list")["config"]
+    wanted = {"a": {"mode": "x", "limit": 1}, "b": {"mode": "refuse-configure"}}
+    assert "not that" in str(asked.refused("configure", configs=wanted))
+    assert asked.call("list")["config"] == before
+    assert without(asked.call("configure", configs={**wanted, "b": {"mode": "y"}})) == {}
+    assert asked.call("list")["config"] == {**wanted, "b": {"mode": "y"}}
+    assert without(asked.call("configure", configs=before)) == {}
 
 
 def test_logs(asked: Asked) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coven.agent.control_listeners import CLIENTS, SOCKET, Listener, tcp_socket, unix_socket
+from coven.agent.control.listeners import CLIENTS, SOCKET, Listener, tcp_socket, unix_socket
 from coven.base.control_addresses import Address, read_address
 from coven.keeper.client import Unreachable
 from itf.mistakes import Kind, Mistake, Refused
@@ -58,8 +58,14 @@ def vnf(tmp_path: Path) -> Iterator[Vnf]:
 
 
 @pytest.fixture
-def client(vnf: Vnf, tmp_path: Path) -> Iterator[Client]:
-    listener = Listener(vnf, unix_socket(tmp_path))
+def noted() -> list[tuple[str, int]]:
+    """What was said to change, with the codes of the answers."""
+    return []
+
+
+@pytest.fixture
+def client(vnf: Vnf, tmp_path: Path, noted: list[tuple[str, int]]) -> Iterator[Client]:
+    listener = Listener(vnf, unix_socket(tmp_path), note=lambda what, code: noted.append((what, code)))
     made = Client(str(tmp_path / SOCKET))
     yield made
     made.close()
@@ -145,6 +151,16 @@ def test_garbage_and_huge_lines(client: Client, tmp_path: Path) -> None:
     again.socket.shutdown(socket.SHUT_WR)
     assert again.answer(True)[1] == "2" and again.answer(True)[1] == "0" and again.line() == ""
     again.close()
+
+
+def test_changes_are_told(client: Client, noted: list[tuple[str, int]]) -> None:
+    client.say("READ c.count")
+    client.say("CHECKWRITE s.switch")
+    assert noted == []
+    client.say("WRITE s.switch 1")
+    client.say("WRITE c.count 1")
+    client.say("WRITE s.switch secret")
+    assert noted == [("WRITE s.switch", 200), ("WRITE c.count", 530), ("WRITE s.switch", 520)]
 
 
 def test_only_reading_over_loopback(vnf: Vnf) -> None:

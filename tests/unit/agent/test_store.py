@@ -39,11 +39,15 @@ _PATHS = "    paths JSON NOT NULL DEFAULT 'null', -- null: the descriptor's\n"
 _LATENCY = "    latency TEXT NOT NULL DEFAULT 'normal',\n"
 VERSION_2 = VERSION_1.replace(_CONFIG, _CONFIG + _PATHS)
 VERSION_3 = VERSION_2.replace(_PATHS, _PATHS + _LATENCY)
-WRITTEN = {1: VERSION_1, 2: VERSION_2, 3: VERSION_3}
+_CREATED = "    created TEXT NOT NULL);\nCREATE TABLE vnfs"
+_CSAR = "    created TEXT NOT NULL,\n    csar JSON NOT NULL DEFAULT 'null');\nCREATE TABLE vnfs"
+VERSION_4 = VERSION_3.replace(_CREATED, _CSAR)
+WRITTEN = {1: VERSION_1, 2: VERSION_2, 3: VERSION_3, 4: VERSION_4}
 
 #: An agent's memory with a VNF that runs, one that could not, and an operation that its death interrupted.
 _ROWS = """
-INSERT INTO packages VALUES ('p:1', 'p', '1', 'tests', 'a package', 'id', 'ab', 7, '/packages/p', 'then');
+INSERT INTO packages (id, name, version, provider, description, vnfd_id, sha256, size, folder, created)
+    VALUES ('p:1', 'p', '1', 'tests', 'a package', 'id', 'ab', 7, '/packages/p', 'then');
 INSERT INTO vnfs (name, instance, package, instantiation_state, operational_state, ports, config, created) VALUES
     ('fw', 'i-1', 'p:1', 'INSTANTIATED', 'STARTED', '{"in": {"interface": "eth1"}}', '{"a": {"k": [1]}}', 'then');
 INSERT INTO vnfs (name, instance, package, errors, created) VALUES
@@ -75,7 +79,7 @@ def columns(file: Path) -> Columns:
 
 def test_every_older_version_is_known_here() -> None:
     assert set(range(1, VERSION)) <= set(WRITTEN)
-    assert VERSION_1 != VERSION_2 != VERSION_3
+    assert VERSION_1 != VERSION_2 != VERSION_3 != VERSION_4
 
 
 @pytest.mark.parametrize("version", range(1, VERSION))
@@ -93,6 +97,11 @@ def test_an_older_version_is_brought_up(tmp_path: Path, version: int) -> None:
         assert package is not None and (package["size"], package["folder"]) == (7, "/packages/p")
         assert [(each["id"], each["target"]) for each in store.unfinished("fw")] == [("o-1", "STOPPED")]
         store.close()
+    kept = sqlite3.connect(tmp_path / f"agent.db.{version}")
+    assert kept.execute("PRAGMA user_version").fetchone() == (version,)
+    assert kept.execute("SELECT name FROM vnfs ORDER BY name").fetchall() == [("fw",), ("other",)]
+    kept.close()
+    assert (tmp_path / f"agent.db.{version}").stat().st_mode & 0o777 == 0o600
     Store(tmp_path / "fresh.db").close()
     assert columns(file) == columns(tmp_path / "fresh.db"), "as if this version had made it"
     store = Store(file)

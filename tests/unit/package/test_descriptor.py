@@ -155,6 +155,7 @@ paths:
   - {spi: 42, si: 255, chain: web, context: "000102030405060708090a0b0c0d0e0f"}
   - {spi: 43, chain: rest}
 indicators: [b.hits]
+coordination: [b.drain, a.ready]
 """,
     )
     first = d.classifier[0]
@@ -162,6 +163,7 @@ indicators: [b.hits]
     assert [rule.then for rule in d.classifier[1:]] == [Bypass(None), Bypass("out"), Drop()]
     assert d.paths[0].context == bytes(range(16)) and d.paths[1].si is None
     assert list(d.chains) == ["web", "rest"] and d.indicators == ["b.hits"]
+    assert list(d.coordination) == ["b.drain", "a.ready"]
 
 
 def test_every_mistake_at_once_in_order(folder: Path) -> None:

@@ -5,26 +5,36 @@ from __future__ import annotations
 import errno
 import io
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 
+from coven.agent.rights.tokens import ANYONE
 from coven.rest.api import application
-from coven.rest.routes import Route
+from coven.rest.routes import Route, route
+from coven.rest.web import VERDICT
 
-ROUTE = Route("GET", "/v1/thing", "thing", "a thing", 200, "Any")
+
+class Part:
+    def __init__(self, problem: BaseException):
+        self.problem = problem
+
+    @route("GET", "/v1/thing", "a thing", reply="Any")
+    def thing(self) -> None:
+        raise self.problem
+
+    def around(self, entry: Route, call: Callable[[], Any]) -> Any:
+        return call()
 
 
 def ask(problem: BaseException) -> tuple[str, dict[str, str], dict[str, Any]]:
-    def thing() -> None:
-        raise problem
-
     told: list[Any] = []
-    environ: dict[str, Any] = {"PATH_INFO": ROUTE.path, "HTTP_HOST": "localhost", "wsgi.errors": io.StringIO()}
+    environ: dict[str, Any] = {"PATH_INFO": "/v1/thing", VERDICT: ANYONE, "wsgi.errors": io.StringIO()}
     setup_testing_defaults(environ)
-    answer = application(SimpleNamespace(token=None, thing=thing), [ROUTE])  # type: ignore[arg-type]
+    answer = application(SimpleNamespace(parts=(Part(problem),)))  # type: ignore[arg-type]
     said = b"".join(answer(environ, lambda *words: told.extend(words)))
     return told[0], dict(told[1]), json.loads(said)
 

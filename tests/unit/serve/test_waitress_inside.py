@@ -29,6 +29,7 @@ INSIDE = {
     server.BaseWSGIServer: "82ab2f37dc852df3",
     task.Task: "407d67e516390fb5",
     task.ErrorTask: "50756541cbe4e25b",
+    task.WSGITask: "9d14cf12c73aa868",
 }
 
 

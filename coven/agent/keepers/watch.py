@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from coven.agent.keeper_line import QUICK_SECONDS, Lines
+from coven.agent.keepers.line import QUICK_SECONDS, Lines
 from coven.keeper.client import Keeper, Unreachable
 from itf.mistakes import Refused
 

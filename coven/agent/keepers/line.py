@@ -15,7 +15,8 @@ from itf.mistakes import Kind, Mistake, Refused
 QUICK_SECONDS = 1.5  #: for what a keeper answers by itself
 LINE_SECONDS = 0.1  #: for a place among those that wait on a keeper
 LINE = 4  #: callers that may wait on one keeper: the agent has 16 threads for all
-SECONDS = {"configure": CALL_SECONDS, "paths": CALL_SECONDS, "request": REQUEST_SECONDS}
+CONFIGURE_SECONDS = 25.0  #: it may take VNFCs 10 s, and as long to take it back
+SECONDS = {"configure": CONFIGURE_SECONDS, "paths": CALL_SECONDS, "request": REQUEST_SECONDS}
 
 
 def unavailable(found: str, remedy: str = "try again in a moment", title: str = "not now") -> Refused:

@@ -1,6 +1,6 @@
 """Click's ControlSocket protocol, for tools that speak it: READ, WRITE, CHECKREAD and their kin become agent requests.
 
-Here is what clients say and are answered; who may connect, and where, is in `control_listeners.py`. Handlers are those
+Here is what clients say and are answered; who may connect, and where, is in `listeners.py`. Handlers are those
 of the VNF's Click VNFC by their Click names (`counter.count`, `list`); `VNFC/element.handler` where there are several,
 and `VNFC.REQUEST` reads a request of a VNFC in any language.
 
@@ -10,7 +10,8 @@ Protocol: ControlSocket(n) of Click, version 1.3.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from coven.base.yaml12 import read as read_yaml
@@ -42,6 +43,8 @@ HELP = (
 
 #: asks the keeper: ask("request", vnfc=.., name=.., args=[..]); raises Refused, or Unreachable
 Ask = Callable[..., dict[str, Any]]
+#: hears of a change, without its contents, and of the code that answers it
+Note = Callable[[str, int], None]
 
 
 class Failed(Exception):
@@ -55,8 +58,18 @@ class Failed(Exception):
 class Handlers:
     """The handlers of one VNF, by the names that clients use."""
 
-    def __init__(self, ask: Ask):
-        self._ask = ask
+    def __init__(self, ask: Ask, note: Note = lambda what, code: None):
+        """`note`: told of whatever may change something."""
+        self._ask, self._note = ask, note
+
+    @contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Failed as failed:
+            self._note(what, failed.code)
+            raise
+        self._note(what, OK)
 
     def _call(self, vnfc: str, name: str, *args: Any) -> Any:
         if len(json.dumps(args)) > MOST_ARGUMENTS:
@@ -126,16 +139,18 @@ class Handlers:
         vnfc, name, can = self._find(handler)
         if can == "ask":
             request = next(each for each in self._offered()[vnfc] if each["name"] == name)
-            return _plain(self._call(vnfc, name, *_arguments(value, request.get("args", []))))
+            with self._noted(f"REQUEST {handler}"):
+                return _plain(self._call(vnfc, name, *_arguments(value, request.get("args", []))))
         if "r" not in can:
             raise Failed(PERMISSION, f"Handler '{handler}' write-only")
         return str(self._call(vnfc, ANY, name, value, "read"))
 
     def write(self, handler: str, value: str) -> str:
-        vnfc, name, can = self._find(handler)
-        if "w" not in can:
-            raise Failed(PERMISSION, f"Handler '{handler}' read-only")
-        return str(self._call(vnfc, ANY, name, value, "write") or "")
+        with self._noted(f"WRITE {handler}"):
+            vnfc, name, can = self._find(handler)
+            if "w" not in can:
+                raise Failed(PERMISSION, f"Handler '{handler}' read-only")
+            return str(self._call(vnfc, ANY, name, value, "write") or "")
 
 
 def _reaches_all(request: dict[str, Any]) -> bool:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coven.agent.keeper_line import QUICK_SECONDS, Lines, frozen, unavailable
-from coven.agent.keeper_watch import HUNG_SECONDS, LOOK_SECONDS
+from coven.agent.keepers.line import QUICK_SECONDS, Lines, frozen, unavailable
+from coven.agent.keepers.watch import HUNG_SECONDS, LOOK_SECONDS
 from coven.agent.store import Row, Store, conflict, missing
 from coven.base.places import Places
 from coven.keeper.client import Keeper, Unreachable
@@ -112,27 +112,29 @@ class KeeperTalk:
     # changes while it runs
 
     def configure(self, name: str, wanted: Row, replace: bool) -> dict[str, Row]:
+        """Change the configuration as `reconfigure` does: by what is stated, on the present one or on the default."""
+        descriptor = self.descriptor(self.vnf(name)["package"])
+        return self.reconfigure(name, lambda before: descriptor.configured(wanted, None if replace else before))
+
+    def reconfigure(self, name: str, change: Callable[[dict[str, Row]], dict[str, Row]]) -> dict[str, Row]:
         """Change the configuration, live if it runs: all or, when a VNFC refuses or it cannot be written down, nothing.
-        Returns it."""
+        `change` makes the new one out of the present one, between which nobody else changes it. Returns it."""
         with self._config_locks[name]:
             vnf = self.vnf(name)
             if self.store.unfinished(name):
                 raise conflict(f"{name} has an operation going on", "wait until it is over")
-            descriptor = self.descriptor(vnf["package"])
-            before = vnf["config"] or descriptor.config
-            after = descriptor.configured(wanted, None if replace else before)
+            before = vnf["config"] or self.descriptor(vnf["package"]).config
+            after = change(before)
             changed = [vnfc for vnfc in after if after[vnfc] != before.get(vnfc)]
-            done: list[str] = []
+            live = vnf["instantiation_state"] == "INSTANTIATED" and bool(changed)
+            if live:
+                self.ask(name, "configure", configs={vnfc: after[vnfc] for vnfc in changed})
 
             def back() -> None:
-                for vnfc in done:
-                    self.ask(name, "configure", vnfc=vnfc, config=before[vnfc])
+                if live:
+                    self.ask(name, "configure", configs={vnfc: before[vnfc] for vnfc in changed})
 
             with self._or_back(name, back):
-                if vnf["instantiation_state"] == "INSTANTIATED":
-                    for vnfc in changed:
-                        self.ask(name, "configure", vnfc=vnfc, config=after[vnfc])
-                        done.append(vnfc)
                 self.store.set_vnf(name, config=after)
             return after
 

@@ -1,5 +1,5 @@
 """Where clients of Click's ControlSocket protocol connect to: a Unix socket for each instantiated VNF, in its runtime
-folder, and loopback TCP for those that the operator names (`control_config.py`). `control_socket.py` is what they say.
+folder, and loopback TCP for those that the operator names (`control_config.py`). `talk.py` is what they say.
 
 The agent has them, in threads of their own: they end with the agent, and the next one opens them again.
 """
@@ -11,10 +11,10 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from coven.agent.control_socket import Ask, Conversation, Handlers
+from coven.agent.control.talk import Ask, Conversation, Handlers, Note
 from coven.base.control_addresses import Address
 from coven.keeper.client import Keeper
 from itf import limits
@@ -31,8 +31,10 @@ TRY_AGAIN_SECONDS = 1.0  #: after an accept that failed for want of descriptors
 class Listener:
     """Takes clients on one socket, each in a thread, until `close`, which ends them all."""
 
-    def __init__(self, ask: Ask, listening: socket.socket, read_only: bool = False):
-        self._handlers = Handlers(ask)
+    def __init__(
+        self, ask: Ask, listening: socket.socket, read_only: bool = False, note: Note = lambda what, code: None
+    ):
+        self._handlers = Handlers(ask, note)
         self._socket, self._read_only = listening, read_only
         self._clients: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -126,6 +128,7 @@ class ControlSockets:
         self._run, self._tcp = run, tcp
         self._open: dict[str, dict[str, Listener]] = {}  #: by VNF, by what clients connect to
         self._lock = threading.Lock()
+        self.note: Callable[[str, str, int], None] = lambda where, what, code: None  #: hears of changes by a socket
 
     def open(self, vnf: str) -> None:
         """Open those of a VNF that are not open yet. Raises Refused with all that could not be."""
@@ -136,13 +139,14 @@ class ControlSockets:
             listeners = self._open.setdefault(vnf, {})
             if (where := str(folder / SOCKET)) not in listeners:
                 try:
-                    listeners[where] = Listener(ask, unix_socket(folder))
+                    listeners[where] = Listener(ask, unix_socket(folder), note=self._by("unix", vnf))
                 except OSError as problem:
                     mistakes.append(Mistake.of(problem, file=where, expected="a socket that can be made"))
             address = self._tcp.get(vnf)
             if address is not None and (where := str(address)) not in listeners:
                 try:
-                    listeners[where] = Listener(ask, tcp_socket(address), address.read_only)
+                    note = self._by(str(address), vnf)
+                    listeners[where] = Listener(ask, tcp_socket(address), address.read_only, note)
                 except OSError as problem:
                     found = f"{address}: {limits.words(problem)}"
                     remedy = f"`ss -ltnp 'sport = :{address.port}'` says what listens there: end it, or choose another"
@@ -150,6 +154,9 @@ class ControlSockets:
                     mistakes.append(Mistake(field=field, found=found, expected="a free address", remedy=remedy))
         if mistakes:
             raise Refused(mistakes, title="control socket not opened")
+
+    def _by(self, where: str, vnf: str) -> Note:
+        return lambda what, code: self.note(where, f"{what} of {vnf}", code)
 
     def close(self, vnf: str) -> None:
         """Close those of a VNF, and end the conversations there."""

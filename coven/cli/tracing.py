@@ -1,0 +1,50 @@
+"""`coven trace`: what becomes of the packets that pass a running VNF now."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from urllib.parse import quote
+
+from coven.cli.client import Client, find
+from itf.mistakes import Mistake
+
+ROUND_SECONDS = 5.0  #: that the agent is asked to wait at once
+MOST = 1000  #: packets of one answer
+
+
+def trace(given: argparse.Namespace) -> int:
+    """Until so many packets have been told of, or the time is over, or Ctrl-C."""
+    client = Client(find(given.state, given.agent), given.ca)
+    name = client.only_vnf(given.vnf)
+    path = f"/v1/vnfs/{quote(name)}/trace"
+    left, end = given.count, None if given.seconds is None else time.monotonic() + given.seconds
+    lost = 0
+    while left > 0 and (end is None or time.monotonic() < end):
+        wait = ROUND_SECONDS if end is None else max(0.1, min(ROUND_SECONDS, end - time.monotonic()))
+        answer = client.get(path, count=min(left, MOST), wait=round(wait, 2), filter=given.filter)
+        for packet in answer["packets"]:
+            print(json.dumps(packet) if given.json else line(packet), flush=True)
+        left -= len(answer["packets"])
+        lost += answer["lost"]
+    if lost:
+        found = f"{lost} steps of packets are missing"
+        print(f"coven: {Mistake(found=found, remedy='packets are faster than they can be told: --filter')}",
+              file=sys.stderr)  # fmt: skip
+    return 0
+
+
+def line(packet: dict[str, object]) -> str:
+    """As `coven run --explain` says it."""
+    steps, end = [str(step) for step in packet["steps"]], str(packet["end"])  # type: ignore[attr-defined]
+    how, _, where = end.partition(" ")
+    if how == "forward":
+        told = f"{', '.join(steps) or 'bypass'} -> {where}"
+    elif how == "consume":
+        told = ", ".join(steps)
+    else:
+        told = ", ".join([*steps, end])
+    why = f" ({packet['why']})" if packet["why"] else ""
+    return f"{packet['number']:>5}  {packet['what']}  {packet['came']}: {told}{why}"

@@ -1,0 +1,132 @@
+"""Who asks, and whether they may: by a token, a name and a token (BASIC), or a client certificate (SOL013 8.3)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from coven.agent.rights.attempts import Attempts
+from coven.agent.rights.tokens import ANYONE, Caller, Scope, Tokens, digest
+from itf.mistakes import Kind, Mistake, Refused
+
+Header = Callable[[str], str | None]
+
+SCHEMES = "Bearer TOKEN, or Basic NAME:TOKEN in base64"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a request comes from."""
+
+    address: str
+    certificate: str | None = None  #: the common name in a client certificate that was verified
+    secure: bool = False  #: it came by TLS
+
+
+UNKNOWN = Origin("unknown")
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What somebody presents; `name` None: a token alone."""
+
+    secret: str
+    name: str | None = None
+
+    @property
+    def digest(self) -> str:
+        return digest(f"{self.name or ''}\0{self.secret}")
+
+
+class Gate:
+    """`tokens` None: nobody is asked (the server allows that on loopback only)."""
+
+    def __init__(self, tokens: Tokens | None):
+        self.tokens = tokens
+        self._attempts = Attempts()
+
+    def caller(self, header: Header, origin: Origin) -> Caller:
+        """Who asks, by the headers of a request; to be called once for each.
+
+        Raises Refused: 400 for what is no credential, 401 for a wrong one, 403 for a page of another origin, 429 after
+        too many wrong ones."""
+        _check_origin(header)
+        if self.tokens is None:
+            _check_host(header)
+            return ANYONE
+        credential = presented(header)
+        if credential is None:
+            known = self.tokens.by_certificate(origin.certificate) if origin.certificate is not None else None
+            if known is None:
+                raise unauthenticated("no token")
+            return known
+        return self.holder(credential, origin)
+
+    def holder(self, credential: Credential, origin: Origin) -> Caller:
+        """Whose credential this is. Raises Refused with 401 or 429."""
+        assert self.tokens is not None
+        wait = self._attempts.wait(origin.address, credential.digest)
+        if wait is not None:
+            mistake = Mistake(field="Authorization", found="too many wrong tokens from your address",
+                              remedy=f"wait {wait:.0f} s")  # fmt: skip
+            raise Refused(mistake, title="too many attempts", kind=Kind.TOO_MANY, retry=int(wait) + 1)
+        known = self.tokens.by_secret(credential.secret, credential.name)
+        if known is None:
+            self._attempts.failed(origin.address)
+            raise unauthenticated("no valid token")
+        self._attempts.succeeded(credential.digest)
+        return known
+
+
+def admit(caller: Caller, scope: Scope) -> None:
+    """Raises Refused with 403."""
+    if not caller.may(scope):
+        scopes = ", ".join(sorted(caller.scopes))
+        mistake = Mistake(field="Authorization", found=f"{caller.name} has the scopes {scopes}", expected=scope)
+        raise Refused(mistake, title="not permitted", kind=Kind.FORBIDDEN)
+
+
+def unauthenticated(found: str) -> Refused:
+    remedy = "the token is in the file `token` of the agent's state folder; others: coven token create"
+    mistake = Mistake(field="Authorization", found=found, expected=SCHEMES, remedy=remedy)
+    return Refused(mistake, title="unauthorized", kind=Kind.UNAUTHENTICATED)
+
+
+def presented(header: Header) -> Credential | None:
+    """The credential in a request's headers. Raises Refused with 400 for what has not the form of one."""
+    text = header("Authorization")
+    if not text:
+        token = header("X-Auth-Token")  # what clients of OpenStack send
+        return None if token is None else Credential(token.strip())
+    scheme, _, rest = text.partition(" ")
+    rest = rest.strip()
+    if scheme.lower() == "bearer" and rest:
+        return Credential(rest)
+    if scheme.lower() == "basic":
+        try:
+            name, colon, secret = base64.b64decode(rest, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeError, ValueError):
+            name = colon = secret = ""
+        if colon:
+            return Credential(secret, name)
+    mistake = Mistake(field="Authorization", found="something else", expected=SCHEMES)
+    raise Refused(mistake, title="malformed credential", kind=Kind.UNREADABLE)
+
+
+def _check_origin(header: Header) -> None:
+    # a web page that the user visits could ask a loopback agent in the user's name
+    origin, host = header("Origin"), header("Host") or ""
+    if origin and urlsplit(origin).netloc != host:
+        mistake = Mistake(field="Origin", found=origin[:100], expected="no other origin")
+        raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
+
+
+def _check_host(header: Header) -> None:
+    host = header("Host") or ""
+    name = urlsplit(f"//{host}").hostname or ""
+    if name not in ("localhost", "::1") and not name.startswith("127."):
+        mistake = Mistake(field="Host", found=host[:100], expected="localhost")
+        raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)

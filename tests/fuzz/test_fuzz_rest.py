@@ -1,0 +1,67 @@
+"""Schemathesis over the whole OpenAPI document: no answer but such as it describes, none with 5xx but what is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from coven.rest.api import ROUTES
+from coven.rest.openapi import document
+from tests.integration.agent.test_agent import PORTS, package
+from tests.rigs.agent import Agent
+
+CHECKS = [content_type_conformance, response_headers_conformance, response_schema_conformance, status_code_conformance]
+UNAVAILABLE = 503, 504
+ENDING = ("POST /v1/vnfs/{name}/terminate", "DELETE /v1/vnfs/{name}")  #: after which the others would find nothing
+OPERATIONS = {f"{route.method} {route.path}": route for route in ROUTES}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    agent = Agent(Path(tmp_path_factory.mktemp("fuzz")) / "state")
+    agent.vnf = "fw"
+    agent.start()
+    try:
+        assert agent.ask("POST", "/v1/packages", data=package())[0] == 201
+        assert agent.ask("POST", "/v1/vnfs", {"name": "fw", "package": "fw"})[0] == 201
+        assert agent.operate("fw", "instantiate", {"ports": PORTS, "start": True})["state"] == "COMPLETED"
+        yield agent
+    finally:
+        agent.clean()
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation(served: Agent, name: str, long_run: bool) -> None:
+    schema = schemathesis.openapi.from_dict(document(ROUTES, "", True))
+    route = OPERATIONS[name]
+    operation = schema[route.path][route.method]
+    there = {"vnfInstanceId": served.ask("GET", "/v1/vnfs/fw")[1]["id"], "interface": "vnfind", "major": "v1",
+             "indicatorId": "received"}  # fmt: skip
+    if name not in ENDING:
+        there["name"] = "fw"
+
+    @settings(max_examples=200 if long_run else 12, suppress_health_check=list(HealthCheck), database=None)
+    @given(operation.as_strategy(), st.booleans())
+    def tried(case: schemathesis.Case, real: bool) -> None:
+        headers = {"Authorization": f"Bearer {served.token}"}
+        if real:  # what there is; else mostly nothing is there
+            case.path_parameters = {**case.path_parameters, **{
+                key: value for key, value in there.items() if key in case.path_parameters}}  # fmt: skip
+            headers["Version"] = "1.1.0"
+        response = case.call(base_url=served.url, headers=headers)
+        checks = CHECKS if response.status_code in UNAVAILABLE else [not_a_server_error, *CHECKS]
+        case.validate_response(response, checks=checks)
+
+    tried()

@@ -1,0 +1,94 @@
+"""Tokens, attempts and the audit log, by themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from coven.agent.rights import attempts, audit, tokens
+from coven.agent.rights.tokens import ROOT, Scope, Tokens
+from coven.agent.store import Store
+from itf.mistakes import Refused
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Tokens:
+    return Tokens(Store(tmp_path / "agent.db"), "the root's")
+
+
+def test_what_scopes_contain() -> None:
+    may = {scope: {each for each in Scope if tokens.Caller("x", frozenset({scope})).may(each)} for scope in Scope}
+    assert may[Scope.READ] == {Scope.READ} and may[Scope.ADMIN] == set(Scope)
+    for scope in (Scope.OPERATE, Scope.ONBOARD, Scope.CAPTURE):
+        assert may[scope] == {scope, Scope.READ}
+    assert not any(tokens.NOBODY.may(each) for each in Scope) and all(tokens.ANYONE.may(each) for each in Scope)
+
+
+def test_whose_a_token_is(known: Tokens) -> None:
+    row, secret = known.create("a", {Scope.READ}, None, False)
+    assert secret is not None and len(secret) > 40 and (row["certificate"], row["expired"]) == (False, False)
+    certificate, none = known.create("vnfm", {Scope.OPERATE}, None, True)
+    assert none is None and certificate["certificate"]
+    assert known.by_secret("the root's") == ROOT and known.by_secret("the root's", "admin") == ROOT
+    assert known.by_secret("the root's", "a") is None and known.by_secret("x") is None
+    found = known.by_secret(secret)
+    assert found == known.by_secret(secret, "a") == tokens.Caller("a", frozenset({Scope.READ}))
+    assert known.by_secret(secret, "b") is None and known.by_secret("", "vnfm") is None
+    assert known.by_certificate("vnfm") == tokens.Caller("vnfm", frozenset({Scope.OPERATE}))
+    assert known.by_certificate("a") is None, "it has a token"
+    for name in ("a", "vnfm", "admin"):
+        with pytest.raises(Refused):
+            known.create(name, {Scope.READ}, None, False)
+
+
+def test_access_tokens_end(known: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, secret = known.create("a", {Scope.OPERATE}, None, False)
+    caller = known.by_secret(str(secret))
+    assert caller is not None
+    access = known.access(caller, {Scope.READ})
+    assert known.by_secret(access) == tokens.Caller("a", frozenset({Scope.READ}))
+    assert known.by_secret(access, "a") is None, "it is no password"
+    later = tokens.time.monotonic() + tokens.ACCESS_SECONDS + 1
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: later)
+    assert known.by_secret(access) is None
+    monkeypatch.setattr(tokens, "MOST_ACCESS", 2)
+    several = [known.access(caller, {Scope.READ}) for _ in range(3)]
+    assert [known.by_secret(each) is not None for each in several] == [False, True, True]
+    known.revoke("a")
+    assert known.by_secret(several[-1]) is None
+
+
+def test_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(attempts.time, "monotonic", lambda: now)
+    tried = attempts.Attempts()
+    tried.succeeded("good")
+    for _ in range(attempts.MOST - 1):
+        tried.failed("192.0.2.1")
+    assert tried.wait("192.0.2.1", "x") is None
+    tried.failed("192.0.2.1")
+    assert tried.wait("192.0.2.1", "x") == attempts.WINDOW and tried.wait("192.0.2.2", "x") is None
+    assert tried.wait("192.0.2.1", "good") is None, "known"
+    now += attempts.WINDOW
+    assert tried.wait("192.0.2.1", "x") is None
+    monkeypatch.setattr(attempts, "ADDRESSES", 2)
+    for address in "abc":
+        for _ in range(attempts.MOST):
+            tried.failed(address)
+    assert [tried.wait(each, "x") is not None for each in "abc"] == [False, True, True], "the oldest are forgotten"
+
+
+def test_the_audit_log_is_added_to_and_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "BYTES", 1000)
+    (tmp_path / audit.FILE).write_text("what was there\n")
+    made = audit.Audit(tmp_path)
+    for number in range(30):
+        made.note("me", "here", f"POST /{number}", 201)
+    made.close()
+    files = sorted(tmp_path.iterdir(), key=lambda file: int(file.suffix[1:].replace("log", "0")), reverse=True)
+    text = "".join(file.read_text() for file in files)
+    assert len(files) > 2 and text.startswith("what was there\n")
+    assert [json.loads(line)["what"] for line in text.splitlines()[1:]] == [f"POST /{number}" for number in range(30)]
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files[1:]), "those that it made"
