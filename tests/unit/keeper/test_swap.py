@@ -18,7 +18,7 @@ class Hosts:
         self.left: list[Any] = []
 
     def make(self, plan: Any) -> Any:
-        made = SimpleNamespace(name="f", number=plan.vnfc.number, reasons={1: ("other", "")}, start=lambda: None,
+        made = SimpleNamespace(name="f", number=plan.vnfc.number, reasons={1: ("other", "")}, begin=lambda: [],
                                plan=plan)  # fmt: skip
         self.made.append(made)
         return made
