@@ -29,6 +29,7 @@ from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
+from coven.rest.metrics import MetricsApi
 from coven.rest.openapi import NOTHING, document
 from coven.rest.paths import ServicePathsApi
 from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
@@ -61,7 +62,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(ServicePathsApi, TokensApi, TracesApi):
+class Api(MetricsApi, ServicePathsApi, TokensApi, TracesApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -488,7 +489,10 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
             if entry.scope is not None:
                 admit(caller, entry.scope)
             value = part.around(entry, lambda: handler(**parameters, **given.read()))
-            text = b"" if entry.reply is None or value is None else json.dumps(value)
+            if entry.reply is None or value is None:
+                text = ""
+            else:
+                text = json.dumps(value) if entry.produces == JSON else value
         except Refused as refused:
             return web.reply_problem(refused)
         except Exception as error:
@@ -498,7 +502,7 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
             fault = Mistake(found="a fault of the agent", remedy="see its log")
             return web.reply_problem(Refused(fault, title="internal error", kind=Kind.FAULT))
         if text:
-            bottle.response.content_type = JSON
+            bottle.response.content_type = entry.produces
         return text
 
     def audited(**parameters: str) -> Any:

@@ -178,7 +178,7 @@ SCHEMAS: Schema = {
         "grant_type": {"enum": ["client_credentials"]}, "client_id": TEXT, "client_secret": TEXT, "scope": TEXT,
     }, ("grant_type",)),
     "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
-    "Document": {"type": "object"},
+    "Document": {"type": "object"}, "Metrics": TEXT,
     **sol.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
@@ -217,7 +217,7 @@ def _operation(route: Route, authentication: bool) -> Schema:
     replies: Schema = {}
     reply: Schema = {"description": HTTPStatus(route.status).phrase}
     if route.reply:
-        reply["content"] = {JSON: {"schema": ref(route.reply)}}
+        reply["content"] = {route.produces: {"schema": ref(route.reply)}}
     headers = {"Location": "where to look from now on"} if route.status in (201, 202) else {}
     if route.etsi:
         headers |= {"Version": "that answers"}

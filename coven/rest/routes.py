@@ -59,6 +59,7 @@ class Route:
     query: tuple[Query, ...] = ()
     errors: tuple[int, ...] = ()
     again: int | None = None  #: the status when it was done already
+    produces: str = JSON  #: the media type of its content
     scope: Scope | None = None  #: that who asks must have; None: the method sees to that itself
 
     @property
@@ -97,6 +98,7 @@ def route(
     query: tuple[Query, ...] = (),
     errors: tuple[int, ...] = (),
     again: int | None = None,
+    produces: str = JSON,
     scope: Scope | None = Scope.OPERATE,
 ) -> Callable[[F], F]:
     """Say of a method which route it answers. `scope`: for GET reading is enough, unless it is another.
@@ -109,7 +111,8 @@ def route(
     def enter(function: F) -> F:
         needs = Scope.READ if method == "GET" and scope == Scope.OPERATE else scope
         function.__dict__["route"] = Route(
-            method, path, function.__name__, summary, status, reply, body, media, judged, query, errors, again, needs
+            method, path, function.__name__, summary, status, reply, body, media, judged, query, errors, again,
+            produces, needs
         )
         return function
 

@@ -449,7 +449,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
 #: What docs/api.md and clients rely on, method by method; who adds a route adds it here.
 OFFERED = {
-    "/v1/openapi.json": "GET", "/v1/agent": "GET",
+    "/v1/openapi.json": "GET", "/v1/agent": "GET", "/metrics": "GET",
     "/v1/packages": "GET POST", "/v1/packages/{id}": "GET DELETE",
     "/v1/vnfs": "GET POST", "/v1/vnfs/{name}": "GET DELETE",
     "/v1/vnfs/{name}/instantiate": "POST", "/v1/vnfs/{name}/start": "POST", "/v1/vnfs/{name}/stop": "POST",
