@@ -101,6 +101,10 @@ class Lifecycle(Operations):
         """Begin to put another version of its package in its place: {package, ports?, config?}, where `ports` binds
         those that are new. What is configured stays where the new version takes it; `left_out` in the operation's
         request names the rest. Raises Refused when anything is wrong or it is not the time."""
+        with self._config_locks[name]:  # what is being configured is so, or is refused
+            return self._begin_upgrade(name, request, wrong)
+
+    def _begin_upgrade(self, name: str, request: Row, wrong: Sequence[Mistake]) -> Row:
         vnf = self.vnf(name)
         old, new = self.descriptor(vnf["package"]), self.descriptor(request["package"])
         mistakes = unavailable(new)

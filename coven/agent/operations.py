@@ -193,6 +193,8 @@ class Operations(KeeperTalk):
         name = operation["vnf"]
         vnf = self.vnf(name)
         wanted = self._plan(vnf, vnf["package"], {**request, "paths": vnf["paths"]}, operation["operation"] == "HEAL")
+        for build in wanted.build.parent.glob(f"{wanted.build.name}.*"):  # of versions between; none runs any more
+            shutil.rmtree(build, ignore_errors=True)
         wanted.build.mkdir(parents=True, exist_ok=True)
         directory = self.directory(name)
         self.recover_directory(directory)

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from coven.keeper.hosts import where
@@ -77,6 +78,7 @@ class HostPlan:
     capture: bool = False
     seed: int = 0
     debug: bool = False
+    build: Path | None = None  #: where all of its version was built
 
 
 class Observer(Protocol):
@@ -116,6 +118,9 @@ class HostProcess:
         self.reasons: dict[int, tuple[str, str]] = {}  #: declared: number -> name, explanation
         self.past = Past()
         self.follows: Hop | None = None  #: until it is ready: the hop object of the process that it takes over from
+        self.predecessor: HostProcess | None = None  #: until that has ended: what it counts counts for this one
+        self.runs_from: Path | None = None  #: where its process was built
+        self._came_up = False  #: one of its processes was ready, once
         self.wanted = False
         self.on_gone: Callable[[], None] = lambda: None  #: it has ended, and that was wanted
         self.mistakes: list[Mistake] = []
@@ -164,6 +169,7 @@ class HostProcess:
             theirs.close()
         process = self._launched.process
         self.journal.process(process.pid, f"vnfc {self.name}")
+        self.runs_from = self.plan.build
         self._become(State.STARTING)
         self._exited, self._lost_as, self._why, self.mistakes = False, DIED, "", []
         self._asked_at = time.time()
@@ -279,7 +285,7 @@ class HostProcess:
         if self._talk is not None:
             self._talk.close()
         launched.close()
-        first = self.state == State.STARTING and (self.generation == 1 or self.follows is not None)
+        first = self.state == State.STARTING and not self._came_up
         if not self.wanted:
             self._become(State.STOPPED)
             self.on_gone()
@@ -440,7 +446,7 @@ class HostProcess:
         self._become(State.RUNNING)
         self._ready_at = time.monotonic()
         self.reasons = declared_reasons(self.head)
-        self.follows = None
+        self.follows, self._came_up = None, True
         self.observer.host_ready(self)
 
     def _send(self, message: dict[str, Any]) -> bool:
@@ -460,10 +466,11 @@ class HostProcess:
     def take_over(self, old: HostProcess) -> None:
         """Be a later generation of `old`, with its state. To be called before `start`."""
         # old may be started again meanwhile, a few times: the back-off sees to that
-        self.generation, self.follows, self.restarts = old.generation + GENERATIONS, old.hop, old.restarts
+        self.generation, self.follows = old.generation + GENERATIONS, old.hop
 
     def inherit(self, old: HostProcess) -> None:
         """Count on from what `old`, which is closed, had counted."""
+        self.predecessor = None
         for name, value in old.past.metrics.items():
             self.past.metrics[name] = self.past.metrics.get(name, 0) + value
         self.past.exceptions += old.past.exceptions

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.forwarder.wiring import HopState
-from coven.keeper.hosts.process import HostPlan, HostProcess
+from coven.keeper.hosts.process import GENERATIONS, HostPlan, HostProcess
 from coven.keeper.hosts.state import State
 from coven.keeper.loop import Loop, Timer
 from itf.mistakes import Mistake
@@ -51,6 +51,7 @@ class Retired:
 
     name: str
     number: int
+    generation: int  #: the last one
     reasons: Reasons  #: declared: number -> name, explanation
     outputs: tuple[str, ...]
 
@@ -113,8 +114,14 @@ class Swap:
     def _make(self, plan: HostPlan) -> None:
         self.new = self.hosts.make(plan)
         self.new.observer = self
-        if self.old is not None and self.old.number == plan.vnfc.number:
-            self.new.take_over(self.old)
+        if self.old is not None:
+            self.new.restarts = self.old.restarts
+            if self.old.number == plan.vnfc.number:
+                self.new.take_over(self.old)
+                return
+        for hop in self.hosts.retired:
+            if hop.number == plan.vnfc.number:
+                self.new.generation = hop.generation + GENERATIONS
 
     def start(self) -> None:
         if self.new is None:
@@ -187,13 +194,13 @@ class Swap:
             else:
                 old.stop()
             if not stays:
-                hosts.retired.append(Retired(old.name, old.number, old.reasons, old.plan.vnfc.outputs))
+                hosts.retired.append(Retired(old.name, old.number, old.generation, old.reasons, old.plan.vnfc.outputs))
                 wiring.leaving[old.number] = old.name, HopState(C.HOP_DOWN, old.generation, SHUTDOWN, previous)
         if new is None:
             hosts.drop(self.name)
             return
         hosts.retired[:] = [each for each in hosts.retired if each.number != new.number]
-        new.observer = hosts
+        new.observer, new.predecessor = hosts, old
         hosts.put(new)
         wiring.hops[new.name] = HopState(C.HOP_UP, new.generation, SHUTDOWN, previous if stays else 0)
         hosts.send(new)

@@ -189,6 +189,7 @@ def host(
         capture=plan.capture,
         seed=plan.seed + vnfc.number if plan.seed is not None else secrets.randbits(32),
         debug=debug,
+        build=plan.build,
     )
 
 

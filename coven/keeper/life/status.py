@@ -96,12 +96,25 @@ def _port(
 
 
 def metrics(host: HostProcess) -> dict[str, Any]:
-    """What the VNFC declared, by name; counters go on counting over its restarts."""
-    found: dict[str, Any] = dict(host.past.metrics)
+    """What the VNFC declared, by name; counters go on counting over its restarts and versions."""
+    found: dict[str, Any] = _counters(host)
     if host.hop is not None:
-        for kind, name, value in declared_metrics(host.hop):
-            found[name] = value + found.get(name, 0) if kind == C.METRIC_COUNTER else value
+        found.update((name, value) for kind, name, value in declared_metrics(host.hop) if kind != C.METRIC_COUNTER)
     return found
+
+
+def _counters(host: HostProcess) -> dict[str, int]:
+    found = _counters(host.predecessor) if host.predecessor is not None else {}
+    declared = declared_metrics(host.hop) if host.hop is not None else ()
+    now = [(name, value) for kind, name, value in declared if kind == C.METRIC_COUNTER]
+    for name, value in [*host.past.metrics.items(), *now]:
+        found[name] = found.get(name, 0) + value
+    return found
+
+
+def _exceptions(host: HostProcess) -> int:
+    before = _exceptions(host.predecessor) if host.predecessor is not None else 0
+    return before + host.past.exceptions + (int(host.head.exceptions) if host.hop is not None else 0)
 
 
 def document(
@@ -185,7 +198,7 @@ def _vnfc(host: HostProcess) -> dict[str, Any]:
         "memory_limit": host.plan.memory_limit,
         "metrics": metrics(host),
         "held": int(head.held) if head is not None else 0,
-        "exceptions": host.past.exceptions + (int(head.exceptions) if head is not None else 0),
+        "exceptions": _exceptions(host),
         "log_lines_suppressed": host.logs.suppressed(host.name)
         + (int(head.log_lines_suppressed) if head is not None else 0),
     }

@@ -14,9 +14,11 @@ name keep their numbers, so their figures go on; a hop that is no more is kept i
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from enum import Enum, auto
+from pathlib import Path
 
 from coven.keeper.forwarder.wiring import PortState, Wiring
 from coven.keeper.hosts.build import Ready
@@ -88,10 +90,6 @@ class Upgrade:
         if self.vnf.capture:
             raise Refused(Mistake(found="a VNF over captures", expected="one with interfaces"))
         new = load(self.plan.package / self.plan.descriptor)
-        build = self.vnf.plan.build
-        # what runs goes on to need what was built for it
-        self.plan = replace(self.plan, build=build.with_name(f"{build.name.removesuffix('.next')}"
-                            f"{'' if build.name.endswith('.next') else '.next'}"))  # fmt: skip
         self.vnf.upgrading = self
         self._when_settled(new)
 
@@ -103,11 +101,23 @@ class Upgrade:
             self.vnf.loop.later(AGAIN_SECONDS, lambda: self._when_settled(new))
             return
         try:
+            self.plan = replace(self.plan, build=self._fresh())
             self._number(new)
         except Refused as refused:
             self._end(refused.mistakes)
             return
         self.vnf.loop.work(self._check, self._checked)
+
+    def _fresh(self) -> Path:
+        """A folder to build in, beside those that processes run from: NAME.2, NAME.3, ...; others are removed."""
+        build = self.vnf.plan.build
+        name = build.name.partition(".")[0]
+        used = {build, *(host.runs_from for host in self.vnf.hosts.values())}
+        for folder in [build.with_name(name), *build.parent.glob(f"{name}.*")]:
+            if folder not in used:
+                shutil.rmtree(folder, ignore_errors=True)
+        beside = (build.with_name(f"{name}.{number}") for number in itertools.count(2))
+        return next(folder for folder in beside if not folder.exists())
 
     def _tell(self, mistakes: list[Mistake]) -> None:
         """The answer, once: one that waits for its turn may be given up, and then refused it."""
@@ -342,6 +352,7 @@ class Upgrade:
             swap.abandon()
         for name in self._added:
             vnf.ports.retire(name)
+            vnf.ports.forget_unused(name)
         vnf.plan, vnf.descriptor = self.before
         vnf.forwarder.wiring.describe(vnf.descriptor)
         if self._added:

@@ -143,6 +143,12 @@ class RunningPorts(Mapping[str, OpenPort]):
         self.facts.pop(name, None)
         self.states.pop(name, None)
 
+    def forget_unused(self, name: str) -> None:
+        """A retired port that no packet came to or left by: its number is free."""
+        place, number = self.vnf.forwarder.segment.head.live.place, self.retired[name]
+        if not place[C.PLACE_ARRIVING + number].received and not place[C.PLACE_LEAVING + number].received:
+            del self.retired[name]
+
     def _open_or_wait(self, name: str, missing: bool) -> list[Mistake]:
         interface = self.vnf.plan.ports[name].interface
         mistakes = self._open(name)

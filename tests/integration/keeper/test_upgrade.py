@@ -198,6 +198,8 @@ def test_ports_come_and_go(tmp_path: Path) -> None:
                     "chain: {in: [a -> out], more: [a -> out], out: [a -> in]}\n", a_c=forwards)  # fmt: skip
     with KeeperRig(tmp_path / "keeper", two) as rig:
         rig.lab.appliance.run("ip", "link", "add", "more", "type", "veth", "peer", "name", "beyond")
+        for link in ("more", "beyond"):  # a neighbour solicitation before the chain is there would be a drop: no_route
+            rig.lab.appliance.run("sysctl", "-qw", f"net.ipv6.conf.{link}.disable_ipv6=1")
         rig.lab.appliance.run("ip", "link", "set", "beyond", "up")
         rig.call("start")
         rig.wait_ping()

@@ -31,9 +31,9 @@ def test_ready_after_it_was_given_up() -> None:
     for reasons in ({1: ("other", "")}, {1: ("renamed", "")}):
         hosts: Any = Hosts()
         said: list[Any] = []
-        old: Any = SimpleNamespace(name="f", number=3, reasons=reasons)
+        old: Any = SimpleNamespace(name="f", number=3, reasons=reasons, restarts=0)
         plan: Any = SimpleNamespace(vnfc=SimpleNamespace(name="f", number=4))
-        hosts.retired.append(SimpleNamespace(number=4, reasons=reasons))
+        hosts.retired.append(SimpleNamespace(number=4, generation=1, reasons=reasons))
         swap = Swap(hosts, old, plan, said.append, [5])
         swap.start()
         swap.abandon()
