@@ -31,9 +31,10 @@ from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.metrics import MetricsApi
 from coven.rest.openapi import NOTHING, document
+from coven.rest.operations import MAX_WAIT, SECONDS, OperationsApi
 from coven.rest.paths import ServicePathsApi
 from coven.rest.routes import BYTES, JSON, PROBLEM, ZIP, Query, Route, route, table
-from coven.rest.schema import LOG_PLACE, NAME, TEXT
+from coven.rest.schema import LOG_PLACE, NAME
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
@@ -43,15 +44,10 @@ from itf.mistakes import Kind, Mistake, Refused, suggest
 
 log = logging.getLogger("coven.agent")
 
-MAX_WAIT = 20.0  #: seconds that a client may wait for an operation in one request
-WAITERS = 8  #: requests that may wait at once for an operation: they hold a thread each
-FOLLOWERS = 4  #: and for log lines; others are answered at once
+FOLLOWERS = 4  #: requests that may wait at once for log lines, a thread each; others are answered at once
 LOOK_SECONDS = 1.0  #: a keeper is asked to hold an answer back so long at once: the agent may have to end
 
-_SECONDS: Row = {"type": "number", "minimum": 0, "maximum": MAX_WAIT, "default": 0}
-_WAIT = Query("wait", f"answer when it is over, or after so many seconds (at most {MAX_WAIT:g})", _SECONDS)
-_PROGRESS = Query("progress", "with wait: answer also when its progress is another than this", TEXT)
-_FOLLOW = Query("wait", "with after: answer when there are such lines, or after so many seconds", _SECONDS)
+_FOLLOW = Query("wait", "with after: answer when there are such lines, or after so many seconds", SECONDS)
 _BEGIN: Row = {"status": 202, "reply": "Operation", "errors": (409, 503, 507)}
 
 
@@ -62,7 +58,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(MetricsApi, ServicePathsApi, TokensApi, TracesApi):
+class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -71,13 +67,12 @@ class Api(MetricsApi, ServicePathsApi, TokensApi, TracesApi):
     ):  # fmt: skip
         self.lifecycle = lifecycle
         self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
+        super().__init__(lifecycle.store)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
-        self.store = lifecycle.store
         self.library = library
         self.gate = gate
         self.audit = audit
         self.deliveries = deliveries
-        self._waiters = threading.BoundedSemaphore(WAITERS)
         self._followers = threading.BoundedSemaphore(FOLLOWERS)
 
     def around(self, entry: Route, call: Callable[[], Any]) -> Any:
@@ -350,51 +345,6 @@ class Api(MetricsApi, ServicePathsApi, TokensApi, TracesApi):
         if vnfc not in descriptor.vnfcs:
             raise missing(f"VNFC {vnfc} in {name}", suggest(vnfc, descriptor.vnfcs))
 
-    # operations
-
-    @route(
-        "GET",
-        "/v1/operations",
-        "The operations, the newest first",
-        reply="Operations",
-        query=(Query("vnf", "of this VNF only", NAME),),
-    )
-    def list_operations(self, query: Row) -> Row:
-        rows = self.store.operations(query.get("vnf"))
-        return {"operations": [_shown_operation(row) for row in rows]}
-
-    @route(
-        "GET",
-        "/v1/operations/{id}",
-        "One operation",
-        reply="Operation",
-        query=(_WAIT, _PROGRESS),
-        errors=(503,),
-    )
-    def get_operation(self, id: str, query: Row) -> Row:
-        row = self.store.operation(id)
-        if row is not None and query["wait"]:
-            row = self._wait(id, query["wait"], query.get("progress"))
-        if row is None:
-            raise missing(f"operation {id}")
-        return _shown_operation(row)
-
-    def _wait(self, operation: str, seconds: float, progress: str | None = None) -> Row | None:
-        if not self._waiters.acquire(blocking=False):
-            raise Refused(
-                Mistake(field="wait", found=f"{WAITERS} others that wait", remedy="try again in a second"),
-                title="too many wait",
-                kind=Kind.UNAVAILABLE,
-            )
-        try:
-            return self.store.await_end(operation, seconds, progress)
-        finally:
-            self._waiters.release()
-
-    def _began(self, operation: Row) -> Row:
-        web.located(f"/v1/operations/{operation['id']}")
-        return _shown_operation(operation)
-
     def _shown(self, vnf: Row) -> Row:
         package = self.store.package(vnf["package"])
         running = self.store.unfinished(vnf["name"])
@@ -410,11 +360,6 @@ class Api(MetricsApi, ServicePathsApi, TokensApi, TracesApi):
 
 def _shown_package(row: Row) -> Row:
     return {key: value for key, value in row.items() if key != "folder"}
-
-
-def _shown_operation(row: Row) -> Row:
-    shown = {key: value for key, value in row.items() if key not in ("request", "instance")}
-    return {**shown, "left_out": row["request"].get("left_out", [])}
 
 
 def _answer(answer: Row) -> Row:
