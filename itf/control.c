@@ -105,9 +105,10 @@ static bool stage_start(struct forwarder *fw, struct stage *s, struct pending *p
 {
 	char why[sizeof((struct forwarder_message *)0)->text] = "its descriptors have not come";
 	unsigned count = p->count;
-	p->count = 0; /* the stage owns them now, whatever comes of it */
-	if (count == 0 || p->generation != generation ||
-	    s->ops->open(s, p->fds, count, why, sizeof why) < 0) {
+	bool came = count != 0 && p->generation == generation;
+	if (came)
+		p->count = 0; /* the stage owns them now, whatever comes of it; others are a later wiring's */
+	if (!came || s->ops->open(s, p->fds, count, why, sizeof why) < 0) {
 		control_say(fw, MESSAGE_ERROR, s->id, generation, why);
 		return false;
 	}
