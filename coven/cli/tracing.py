@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from typing import Any
 from urllib.parse import quote
 
 from coven.cli.client import Client, find
@@ -36,15 +37,10 @@ def trace(given: argparse.Namespace) -> int:
     return 0
 
 
-def line(packet: dict[str, object]) -> str:
+def line(packet: dict[str, Any]) -> str:
     """As `coven run --explain` says it."""
-    steps, end = [str(step) for step in packet["steps"]], str(packet["end"])  # type: ignore[attr-defined]
-    how, _, where = end.partition(" ")
-    if how == "forward":
-        told = f"{', '.join(steps) or 'bypass'} -> {where}"
-    elif how == "consume":
-        told = ", ".join(steps)
-    else:
-        told = ", ".join([*steps, end])
+    from agents.explain import course  # it reads segment.h, which other commands need not wait for
+
+    told = course(packet["came"], packet["steps"], packet["end"])
     why = f" ({packet['why']})" if packet["why"] else ""
     return f"{packet['number']:>5}  {packet['what']}  {packet['came']}: {told}{why}"
