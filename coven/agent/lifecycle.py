@@ -27,6 +27,7 @@ from coven.keeper.client import Keeper, Unreachable
 from coven.keeper.forwarder.service_paths import ServicePaths
 from coven.keeper.recovery import Left
 from coven.package.languages import unavailable
+from coven.package.model import Descriptor
 from coven.package.versions import carried
 from itf.mistakes import Mistake, Refused
 
@@ -79,11 +80,7 @@ class Lifecycle(Operations):
         descriptor = self.descriptor(vnf["package"])
         mistakes = unavailable(descriptor)
         ports = read_ports(descriptor, request.get("ports", {}), mistakes)
-        config = vnf["config"] or descriptor.config
-        try:
-            config = descriptor.configured(request.get("config", {}), config)
-        except Refused as refused:
-            mistakes += refused.mistakes
+        config = _configured(descriptor, request, vnf["config"] or descriptor.config, mistakes)
         if wrong or mistakes:
             raise Refused(joined(wrong, mistakes), title="instantiation refused")
         request = {"start": False, "latency": "normal", **request, "ports": ports, "config": config}
@@ -114,10 +111,7 @@ class Lifecycle(Operations):
         instantiated = vnf["instantiation_state"] == "INSTANTIATED"
         ports = stay(new, vnf["ports"], request.get("ports", {}), mistakes) if instantiated else {}
         config, left_out = carried(old, vnf["config"] or old.config, new)
-        try:
-            config = new.configured(request.get("config", {}), config)
-        except Refused as refused:
-            mistakes += refused.mistakes
+        config = _configured(new, request, config, mistakes)
         if wrong or mistakes:
             raise Refused(joined(wrong, mistakes), title="upgrade refused")
         if request["package"] == vnf["package"]:
@@ -146,7 +140,7 @@ class Lifecycle(Operations):
         stuck = unborn = False
         if kind == "terminate":
             unborn = self._cut_short(name)
-        if kind != "terminate" and (stood := self.stands(name)) is not None and self._instantiated(name):
+        elif (stood := self.stands(name)) is not None and self._instantiated(name):
             said = self.ask(name, "ping")
             self.agree(name, said.get("state"), stood)
             stuck = kind == "start" and said.get("forwarder") == "failed"
@@ -284,3 +278,12 @@ class Lifecycle(Operations):
         if start:
             keeper.call("start", missing=operation["operation"] == "HEAL")
         self._is_up(vnf["name"], request, start)
+
+
+def _configured(descriptor: Descriptor, request: Row, present: Row, mistakes: list[Mistake]) -> Row:
+    """The configuration that a request makes of the present one; what is wrong with it goes to `mistakes`."""
+    try:
+        return descriptor.configured(request.get("config", {}), present)
+    except Refused as refused:
+        mistakes += refused.mistakes
+        return present
