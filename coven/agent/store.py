@@ -117,6 +117,11 @@ def _row(row: sqlite3.Row) -> Row:
     return {key: json.loads(row[key]) if key in _JSON else row[key] for key in row.keys()}  # noqa: SIM118 - a Row iterates over its values
 
 
+def _coded(row: Row) -> list[Any]:
+    """The values of a row's columns, as they are kept."""
+    return [json.dumps(value) if key in _JSON else value for key, value in row.items()]
+
+
 class Store:
     """One connection, one lock. Every method is one transaction; a failed one changes nothing."""
 
@@ -210,14 +215,16 @@ class Store:
         with self._lock, self._told(writing=False):
             return [_row(row) for row in self._db.execute(sql, values)]
 
+    def insert(self, table: str, row: Row) -> None:
+        """A new row, by its columns. Raises Refused."""
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+        with self.transaction() as db:
+            db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", _coded(row))
+
     # packages
 
     def add_package(self, row: Row) -> None:
-        with self.transaction() as db:
-            columns = ", ".join(row)
-            marks = ", ".join("?" * len(row))
-            coded = tuple(json.dumps(v) if key in _JSON else v for key, v in row.items())
-            db.execute(f"INSERT INTO packages ({columns}) VALUES ({marks})", coded)
+        self.insert("packages", row)
 
     def packages(self) -> list[Row]:
         return self.rows("SELECT * FROM packages ORDER BY name, created")
@@ -262,9 +269,8 @@ class Store:
 
     def set_vnf(self, name: str, **values: Any) -> None:
         assignments = ", ".join(f"{key} = ?" for key in values)
-        coded = [json.dumps(v) if key in _JSON else v for key, v in values.items()]
         with self.transaction() as db:
-            db.execute(f"UPDATE vnfs SET {assignments} WHERE name = ?", (*coded, name))
+            db.execute(f"UPDATE vnfs SET {assignments} WHERE name = ?", (*_coded(values), name))
 
     def remove_vnf(self, name: str) -> None:
         with self.transaction() as db:
@@ -276,11 +282,7 @@ class Store:
         return self.rows("SELECT * FROM tokens ORDER BY name")
 
     def add_token(self, row: Row) -> None:
-        with self.transaction() as db:
-            db.execute(
-                "INSERT INTO tokens (name, digest, scopes, created, expires) VALUES (?, ?, ?, ?, ?)",
-                (row["name"], row["digest"], json.dumps(row["scopes"]), row["created"], row["expires"]),
-            )
+        self.insert("tokens", row)
 
     def remove_token(self, name: str) -> None:
         with self.transaction() as db:
@@ -344,9 +346,8 @@ class Store:
     def set_operation(self, identity: str, **values: Any) -> None:
         values["changed"] = now()
         assignments = ", ".join(f"{key} = ?" for key in values)
-        coded = [json.dumps(v) if key in _JSON else v for key, v in values.items()]
         with self.transaction() as db:
-            db.execute(f"UPDATE operations SET {assignments} WHERE id = ?", (*coded, identity))
+            db.execute(f"UPDATE operations SET {assignments} WHERE id = ?", (*_coded(values), identity))
         with self.changed:
             self.changed.notify_all()
 

@@ -5,7 +5,6 @@ A notification stays until its subscriber has taken it, over any end of the agen
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -28,11 +27,7 @@ class Outbox:
         with self.store.transaction() as db:
             if db.execute("SELECT count(*) FROM subscriptions").fetchone()[0] >= MOST_SUBSCRIPTIONS:
                 raise conflict(f"{MOST_SUBSCRIPTIONS} subscriptions", "delete one first", "too many subscriptions")
-            db.execute(
-                "INSERT INTO subscriptions (id, interface, callback, filter, authentication, root, created, lost)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [json.dumps(value) if isinstance(value, dict) else value for value in row.values()],
-            )
+            self.store.insert("subscriptions", row)
         return row
 
     def subscriptions(self, interface: str | None = None) -> list[Row]:
@@ -59,10 +54,7 @@ class Outbox:
         told = list(told)
         with self.store.transaction() as db:
             for subscription, notification in told:
-                db.execute(
-                    "INSERT INTO outbox (subscription, notification) VALUES (?, ?)",
-                    (subscription["id"], json.dumps(notification)),
-                )
+                self.store.insert("outbox", {"subscription": subscription["id"], "notification": notification})
             for identity in {subscription["id"] for subscription, _ in told}:
                 lost = db.execute(
                     "DELETE FROM outbox WHERE number IN (SELECT number FROM outbox WHERE subscription = ?"

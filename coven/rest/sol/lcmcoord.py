@@ -73,12 +73,10 @@ class Coordinations:
         """Ask for the first time. Raises Refused with 503 where it is to be tried again later."""
         identity, at = str(uuid.uuid4()), time.time()
         state, value, wait = self._asked(vnf["name"], body["coordinationActionName"], args)
+        row = {"id": identity, "vnf": vnf["name"], "request": body, "args": args, "state": state, "value": value,
+               "due": at + wait, "begun": at}  # fmt: skip
         with self._store.transaction() as db:
-            db.execute(
-                "INSERT INTO coordinations (id, vnf, request, args, state, value, due, begun)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (identity, vnf["name"], json.dumps(body), json.dumps(args), state, json.dumps(value), at + wait, at),
-            )
+            self._store.insert("coordinations", row)
             db.execute(
                 "DELETE FROM coordinations WHERE id IN (SELECT id FROM coordinations WHERE state != 'IN_PROGRESS'"
                 " ORDER BY begun DESC LIMIT -1 OFFSET ?)", (KEPT,),
