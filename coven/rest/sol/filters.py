@@ -110,8 +110,12 @@ def _expression(text: str, start: int) -> tuple[Expression | str, int]:
     closed = text[at : at + 1] == ")" and text[at + 1 : at + 2] in ("", ";")
     if not closed or len(fields) < 3 or not all(fields[:2]):
         return text[start : start + 60], at
-    path = tuple(name.replace("~1", "/").replace("~0", "~") for name in fields[1].split("/"))
-    return Expression(fields[0], path, tuple(fields[2:])), at + 1
+    return Expression(fields[0], path_of(fields[1]), tuple(fields[2:])), at + 1
+
+
+def path_of(text: str) -> tuple[str, ...]:
+    """The names of attributes on a path, from the outermost (SOL013 5.2)."""
+    return tuple(name.replace("~1", "/").replace("~0", "~") for name in text.split("/"))
 
 
 def unknown(

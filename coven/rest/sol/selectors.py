@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coven.rest.schema import Schema
-from coven.rest.sol.filters import unknown
+from coven.rest.sol.filters import path_of, unknown
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
 FLAGS = ("all_fields", "exclude_default")
@@ -95,7 +95,7 @@ def read(query: Mapping[str, str], schema: Schema, resolved: Resolved) -> Select
     paths: set[Path] = set()
     for name in given & set(LISTS):
         for text in query[name].split(","):
-            path = tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/"))
+            path = path_of(text)
             if (wrong := unknown(path, schema, resolved)) is not None:
                 mistakes.append(Mistake(field=name, found=f"no attribute {wrong[0][:60]}", remedy=suggest(*wrong)))
             paths.add(path)
