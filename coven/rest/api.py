@@ -67,7 +67,8 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
     ):  # fmt: skip
         self.lifecycle = lifecycle
         self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
-        super().__init__(lifecycle.store)
+        OperationsApi.__init__(self, lifecycle.store)
+        TracesApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.library = library
         self.gate = gate

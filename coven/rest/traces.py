@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 
+from coven.agent.keepers.line import unavailable
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.rights.tokens import Scope
 from coven.agent.store import Row
 from coven.rest.routes import Query, route
 from coven.rest.schema import TEXT
-from itf.mistakes import Kind, Mistake, Refused
 
 TRACERS = 4  #: may wait at once
-_tracers = threading.BoundedSemaphore(TRACERS)
 
 
 class TracesApi:
     lifecycle: Lifecycle
+
+    def __init__(self) -> None:
+        self._tracers = threading.BoundedSemaphore(TRACERS)
 
     @route(
         "GET",
@@ -32,11 +34,10 @@ class TracesApi:
         ),
     )  # fmt: skip
     def get_trace(self, name: str, query: Row) -> Row:
-        if not _tracers.acquire(blocking=False):
-            raise Refused(Mistake(found=f"{TRACERS} others that trace", remedy="try again in a moment"),
-                          title="too many trace", kind=Kind.UNAVAILABLE)  # fmt: skip
+        if not self._tracers.acquire(blocking=False):
+            raise unavailable(f"{TRACERS} others that trace", title="too many trace")
         try:
             answer = self.lifecycle.ask(name, "trace", **query)
         finally:
-            _tracers.release()
+            self._tracers.release()
         return {"packets": answer["packets"], "lost": answer["lost"]}
