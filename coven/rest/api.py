@@ -264,7 +264,8 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
     @route("GET", "/v1/vnfs/{name}/config", "The configuration of its VNFCs", reply="Config")
     def get_config(self, name: str) -> Row:
         vnf = self.lifecycle.vnf(name)
-        return self._masked(vnf, vnf["config"])
+        descriptor = self.lifecycle.descriptor(vnf["package"])
+        return Masks(descriptor).over(vnf["config"] or descriptor.config)
 
     @route(
         "PUT",
@@ -293,7 +294,8 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
     def _configured(self, name: str, body: Row, mistakes: list[Mistake], replace: bool) -> Row:
         vnf = self.lifecycle.vnf(name)
         descriptor = self.lifecycle.descriptor(vnf["package"])
-        wanted = Masks(descriptor).taken_off(body, vnf["config"] or descriptor.config)
+        masks = Masks(descriptor)
+        wanted = masks.taken_off(body, vnf["config"] or descriptor.config)
         if mistakes:
             told = [dataclasses.replace(each, field=f"config.{each.field}") for each in mistakes]
             try:
@@ -301,11 +303,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
             except Refused as refused:
                 told = joined(told, refused.mistakes)
             raise Refused(told, title="configuration refused")
-        return self._masked(vnf, self.lifecycle.configure(name, wanted, replace))
-
-    def _masked(self, vnf: Row, config: Row) -> Row:
-        descriptor = self.lifecycle.descriptor(vnf["package"])
-        return Masks(descriptor).over(config or descriptor.config)
+        return masks.over(self.lifecycle.configure(name, wanted, replace))
 
     # agent requests
 
