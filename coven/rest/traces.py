@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from coven.agent.lifecycle import Lifecycle
-from coven.agent.rights.tokens import Scope
+from coven.agent.rights.callers import Scope
 from coven.agent.store import Row
 from coven.rest.routes import Query, route
 from coven.rest.schema import TEXT
