@@ -3,6 +3,7 @@ told when the agent is this machine's."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections.abc import Callable
@@ -190,3 +191,8 @@ class Client:
         remedy = "say which" if names else "deploy one: coven deploy PACKAGE --in IF --out IF"
         mistake = Mistake(field="VNF", found=found, expected="one", remedy=remedy)
         raise Refused(mistake, title="which VNF?", kind=Kind.ABSENT)
+
+
+def agent_of(given: argparse.Namespace) -> Client:
+    """The agent that a command's options mean. Raises Refused."""
+    return Client(find(given.state, given.agent), given.ca)
