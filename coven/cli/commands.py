@@ -17,7 +17,6 @@ from urllib.parse import quote
 from coven.base import tables
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
-from coven.base.terminal import progress
 from coven.base.yaml12 import read, show
 from coven.cli import author, deploying, logs, packing, tracing
 from coven.cli.client import agent_of
@@ -183,7 +182,7 @@ def _request(given: Arguments, start: bool) -> dict[str, Any]:
 
 def deploy(given: Arguments) -> int:
     client = agent_of(given)
-    name = deploying.deploy(client, given, _request(given, start=True), progress)
+    name = deploying.deploy(client, given, _request(given, start=True))
     vnf = client.get(f"/v1/vnfs/{quote(name)}")
     if given.json:
         _print_json(vnf)
@@ -193,7 +192,7 @@ def deploy(given: Arguments) -> int:
 
 
 def upgrade(given: Arguments) -> int:
-    package = deploying.upgrade(agent_of(given), given, _request(given, start=False), progress)
+    package = deploying.upgrade(agent_of(given), given, _request(given, start=False))
     print(f"{given.vnf} is {package} now")
     return 0
 
@@ -218,7 +217,7 @@ def delete(given: Arguments) -> int:
 def instantiate(given: Arguments) -> int:
     client = agent_of(given)
     name = client.only_vnf(given.vnf)
-    client.operate(name, "instantiate", _request(given, given.start), progress)
+    client.operate(name, "instantiate", _request(given, given.start))
     print(f"{name} is INSTANTIATED, {'STARTED' if given.start else 'STOPPED'}")
     return 0
 
@@ -227,7 +226,7 @@ def _operate(kind: str, now: str) -> Callable[[Arguments], int]:
     def command(given: Arguments) -> int:
         client = agent_of(given)
         name = client.only_vnf(given.vnf)
-        client.operate(name, kind, None, progress)
+        client.operate(name, kind)
         print(f"{name} is {now}")
         return 0
 
