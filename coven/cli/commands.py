@@ -76,7 +76,7 @@ def token(given: Arguments) -> int:
     """Grant, list or revoke tokens."""
     client = agent_of(given)
     if given.action == "list":
-        rows = client.ask("GET", "/v1/tokens")["tokens"]
+        rows = client.get("/v1/tokens")["tokens"]
         if given.json:
             _print_json(rows)
         else:

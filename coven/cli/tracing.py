@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from typing import Any
 from urllib.parse import quote
 
 from coven.cli.client import agent_of
@@ -36,9 +37,9 @@ def trace(given: argparse.Namespace) -> int:
     return 0
 
 
-def line(packet: dict[str, object]) -> str:
+def line(packet: dict[str, Any]) -> str:
     """As `coven run --explain` says it."""
-    steps, end = [str(step) for step in packet["steps"]], str(packet["end"])  # type: ignore[attr-defined]
+    steps, end = packet["steps"], packet["end"]
     how, _, where = end.partition(" ")
     if how == "forward":
         told = f"{', '.join(steps) or 'bypass'} -> {where}"
