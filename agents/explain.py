@@ -60,6 +60,15 @@ class Fate:
         return {**{key: getattr(self, key) for key in shown}, "steps": list(self.steps), "bytes": self.data.hex()}
 
 
+def course(came: str, steps: Sequence[str], end: str) -> str:
+    """A packet's way in words: what each VNFC said, and its end (as in Fate)."""
+    how, _, where = end.partition(" ")
+    if how == "forward":
+        made = came.startswith(("made by ", "copied by "))
+        return f"{', '.join(steps) or ('' if made else 'bypass')} -> {where}".strip()
+    return ", ".join(steps if how == "consume" else [*steps, end])
+
+
 class Explainer:
     """Feed it records in their order; each packet becomes a line when it ends.
 
@@ -74,8 +83,7 @@ class Explainer:
         *, width: int | None = None, patient: bool = True, ended: Callable[[int, str], None] = lambda number, end: None,
         fates: Callable[[Fate], None] | None = None,
     ):  # fmt: skip
-        self.ports = ports
-        self.vnfcs, self.outputs = list(vnfcs), list(vnfcs.values())
+        self.name(ports, list(vnfcs), list(vnfcs.values()))
         self.reasons = reasons
         self.platform = platform
         self.arp_dropped: dict[str, int] = {}  #: by VNFC
@@ -87,6 +95,10 @@ class Explainer:
         self._fates = fates
         self._now = 0
         self._ended: list[tuple[int, str]] = []  #: a heap: lines that wait for packets before them
+
+    def name(self, ports: Sequence[str], vnfcs: Sequence[str], outputs: Sequence[Sequence[str]]) -> None:
+        """Names by number, from now on; of each VNFC also its outputs'."""
+        self.ports, self.vnfcs, self.outputs = ports, vnfcs, outputs
 
     def feed(self, records: Iterable[Any]) -> list[str]:
         """`records`: struct trace_record."""
@@ -111,8 +123,9 @@ class Explainer:
     def finish(self) -> list[str]:
         """The packet that left last, and those that never ended (held when the trace did)."""
         self._end_left()
-        for number in list(self._ways):
-            self._end(number, ["still there"])
+        for number, way in self._ways.items():
+            heappush(self._ended, (number, self._line(number, way, "still there", "")))
+        self._ways.clear()
         return self._in_order(0)
 
     def hints(self) -> list[str]:
@@ -134,24 +147,24 @@ class Explainer:
             way = self._ways[number] = _Way("?" if not record.snap_len else self._what(record), "?")
             way.began = record.time_ns
             if record.event == C.TRACE_DROPPED and record.snap_len:
-                way.came = self._place(record.place)
+                way.came = self.place(record.place)
         if record.event == C.TRACE_VERDICT:
             self._verdict(record, way)
             return
         if record.event == C.TRACE_LEAVING:
-            way.leaving, self._left = self._place(record.place), number
+            way.leaving, self._left = self.place(record.place), number
             return
         name, why = self.reasons(record.place, record.arg)
         if C.PLACE_HOP <= record.place < C.PLACE_CLASSIFIER and record.arg >= C.REASON_DECLARED and way.arp:
-            vnfc = self._place(record.place)
+            vnfc = self.place(record.place)
             self.arp_dropped[vnfc] = self.arp_dropped.get(vnfc, 0) + 1
         self._left = None
-        self._end(number, [*way.steps, f"drop {name}"], f"drop {name}", f" ({why})" if why else "")
+        self._end(number, f"drop {name}", why)
 
     def _begin(self, record: Any) -> None:
         if len(self._ways) >= PENDING:
             del self._ways[next(iter(self._ways))]
-        place = self._place(record.place)
+        place = self.place(record.place)
         if record.event == C.TRACE_MADE:
             came = f"{'copied' if record.arg & C.FRAME_CLONED else 'made'} by {place}"
         else:
@@ -163,12 +176,12 @@ class Explainer:
         self._ways[record.packet] = way
 
     def _verdict(self, record: Any, way: _Way) -> None:
-        name, kept = self._place(record.place), record.time_ns - way.since
+        name, kept = self.place(record.place), record.time_ns - way.since
         way.since = record.time_ns
         held = f" after {kept / 1e9:.3g} s" if kept >= HELD_NS else ""
         if record.verdict == C.VERDICT_CONSUME:
             way.steps.append(f"{name} consume{held}")
-            self._end(record.packet, way.steps, "consume")
+            self._end(record.packet, "consume")
             return
         # what it made it also sent: nothing is said twice
         if way.steps or way.came not in (f"made by {name}", f"copied by {name}"):
@@ -187,19 +200,16 @@ class Explainer:
         way = self._ways.get(number) if number is not None else None
         if number is None or way is None:
             return
-        made = way.came.startswith(("made by ", "copied by "))
-        steps = ", ".join(way.steps) or ("" if made else "bypass")
-        self._end(number, [f"{steps} -> {way.leaving}".strip()], f"forward {way.leaving}")
+        self._end(number, f"forward {way.leaving}")
 
-    def _end(self, number: int, steps: Sequence[str], end: str | None = None, why: str = "") -> None:
+    def _end(self, number: int, end: str, why: str = "") -> None:
         way = self._ways.pop(number)
-        if end is not None:
-            self._told_end(number, end)
-        if end is not None and self._fates is not None and way.what != "?":
-            said = [step for step in way.steps if step]
-            why = why.strip().removeprefix("(").removesuffix(")")
-            self._fates(Fate(number, way.what, way.came, tuple(said), end, why, self._now, way.data, way.link))
-        heappush(self._ended, (number, self._line(number, way, ", ".join(steps), why)))
+        self._told_end(number, end)
+        if self._fates is not None and way.what != "?":
+            fate = Fate(number, way.what, way.came, tuple(way.steps), end, why, self._now, way.data, way.link)
+            self._fates(fate)
+        told = course(way.came, way.steps, end)
+        heappush(self._ended, (number, self._line(number, way, told, f" ({why})" if why else "")))
 
     def _line(self, number: int, way: _Way, end: str, why: str) -> str:
         path, what = f"{way.came}: {end}", way.what
@@ -216,7 +226,7 @@ class Explainer:
     def _what(self, record: Any) -> str:
         return summary(bytes(ffi.buffer(record.snap, record.snap_len)), record.link, record.len)
 
-    def _place(self, place: int) -> str:
+    def place(self, place: int) -> str:
         if place < C.PLACE_HOP:
             return _nth(self.ports, place % C.SEG_PORTS)
         if place < C.PLACE_CLASSIFIER:

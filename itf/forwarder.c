@@ -20,6 +20,12 @@ enum {
 static const uint64_t SECOND_NS = 1000000000;
 static const uint64_t CROWDED_NS = 250000; /* few VNFCs take that long for a packet; others do */
 
+/* Nothing is taken in: the VNF stops, or another wiring waits for what is on its way. */
+static bool shut(const struct forwarder *fw)
+{
+	return fw->fabric.draining || fw->wait_until != 0;
+}
+
 /* Would a packet from this port only join a queue that is long enough already? */
 static bool held_back(struct forwarder *fw, unsigned port)
 {
@@ -64,8 +70,7 @@ static unsigned live_turn(struct forwarder *fw, bool *waiting)
 			continue;
 		bool hold = held_back(fw, n);
 		*waiting = *waiting || hold;
-		bool shut = hold || fabric->draining || fw->wait_until != 0;
-		unsigned brought = s->ops->poll(s, shut ? 0 : PORT_BUDGET);
+		unsigned brought = s->ops->poll(s, hold || shut(fw) ? 0 : PORT_BUDGET);
 		fabric->pressed = fabric->pressed || brought == PORT_BUDGET;
 		moved += brought;
 	}
@@ -83,8 +88,7 @@ static bool arm(struct forwarder *fw)
 			continue;
 		s->ops->arm(s, &stage_ready);
 		/* a port that waits for a hop, or for the end, has no say */
-		bool shut = fw->fabric.draining || fw->fabric.capture || fw->wait_until != 0;
-		if (id < STAGE_HOP && (shut || held_back(fw, id)))
+		if (id < STAGE_HOP && (shut(fw) || fw->fabric.capture || held_back(fw, id)))
 			continue;
 		ready = ready || stage_ready;
 	}
@@ -98,8 +102,8 @@ static int timeout_ms(struct forwarder *fw, bool waiting)
 		return 1;
 	if (fw->dirty)
 		until = fw->publish_at;
-	if (fw->swapping & ~fw->swapped && until > now + 20000000)
-		until = now + 20000000; /* then its packets have waited long enough */
+	if (fw->swapping & ~fw->swapped && until > now + STALL_NS)
+		until = now + STALL_NS; /* then its packets have waited long enough */
 	bool draining = fw->fabric.draining && fw->fabric.header->state != FORWARDER_DONE;
 	if ((draining || fw->wait_until != 0) && until > now + 1000000)
 		until = now + 1000000;
@@ -119,7 +123,7 @@ static int timeout_ms(struct forwarder *fw, bool waiting)
 static void sleep_until_work(struct forwarder *fw, bool waiting)
 {
 	struct epoll_event events[SEG_PORTS];
-	bool hops_only = waiting || fw->fabric.capture || fw->fabric.draining || fw->wait_until != 0;
+	bool hops_only = waiting || fw->fabric.capture || shut(fw);
 	if (!arm(fw)) {
 		fw->fabric.header->loops_idle++;
 		int n = epoll_wait(hops_only ? fw->sleep_hops : fw->sleep_all, events, SEG_PORTS,
@@ -220,8 +224,8 @@ static void run(struct forwarder *fw)
 	struct fabric *fabric = &fw->fabric;
 	uint64_t end_by = UINT64_MAX;
 	for (;;) {
-		bool late = rewired(fabric) && control_must_wait(fw);
-		if (!late && rewired(fabric))
+		bool news = rewired(fabric), late = news && control_must_wait(fw);
+		if (news && !late)
 			control_take_up(fw);
 		unsigned moved = 0;
 		bool waiting = false, more = true;

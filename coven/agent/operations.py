@@ -202,7 +202,7 @@ class Operations(KeeperTalk):
         def progress(text: str) -> None:
             self._tell(operation, progress=text)
 
-        keeper = self.keepers.start(directory, wanted.as_record(), progress)
+        keeper = self.keepers.start(directory, wanted, progress)
         self.listener.follow(directory)
         if operation["operation"] == "INSTANTIATE":
             self.control.open(name)

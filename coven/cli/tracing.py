@@ -23,13 +23,15 @@ def trace(given: argparse.Namespace) -> int:
     path = f"/v1/vnfs/{quote(name)}/trace"
     left, end = given.count, None if given.seconds is None else time.monotonic() + given.seconds
     lost = 0
-    while left > 0 and (end is None or time.monotonic() < end):
+    while True:  # once at least: whether that can be counted to, the agent says
         wait = ROUND_SECONDS if end is None else max(0.1, min(ROUND_SECONDS, end - time.monotonic()))
         answer = client.get(path, count=min(left, MOST), wait=round(wait, 2), filter=given.filter)
         for packet in answer["packets"]:
             print(json.dumps(packet) if given.json else line(packet), flush=True)
         left -= len(answer["packets"])
         lost += answer["lost"]
+        if left <= 0 or (end is not None and time.monotonic() >= end):
+            break
     if lost:
         found = f"{lost} steps of packets are missing"
         print(f"coven: {Mistake(found=found, remedy='packets are faster than they can be told: --filter')}",
@@ -39,13 +41,8 @@ def trace(given: argparse.Namespace) -> int:
 
 def line(packet: dict[str, Any]) -> str:
     """As `coven run --explain` says it."""
-    steps, end = packet["steps"], packet["end"]
-    how, _, where = end.partition(" ")
-    if how == "forward":
-        told = f"{', '.join(steps) or 'bypass'} -> {where}"
-    elif how == "consume":
-        told = ", ".join(steps)
-    else:
-        told = ", ".join([*steps, end])
+    from agents.explain import course  # it reads segment.h, which other commands need not wait for
+
+    told = course(packet["came"], packet["steps"], packet["end"])
     why = f" ({packet['why']})" if packet["why"] else ""
     return f"{packet['number']:>5}  {packet['what']}  {packet['came']}: {told}{why}"

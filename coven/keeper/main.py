@@ -258,11 +258,7 @@ class Keeper:
                     self.vnf.plan.write(self.directory / PLAN)
             reply(refusal(mistakes) if mistakes else {"ok": True})
 
-        try:
-            plan = Plan.from_record(request["plan"])
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise Refused(Mistake(field="plan", found=f"{type(problem).__name__}: {problem}")) from None
-        Upgrade(self.vnf, plan, answer).begin()
+        Upgrade(self.vnf, Plan.judged(request.get("plan")), answer).begin()
 
     def _ping(self, request: dict[str, Any], reply: Reply) -> None:
         vnf = self.vnf

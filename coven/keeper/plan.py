@@ -58,12 +58,19 @@ class Plan:
     def read(cls, path: Path) -> Plan:
         """Raises Refused for what is no plan (the agent writes them: this is for hands)."""
         try:
-            record = json.loads(path.read_text())
-            return cls.from_record(record)
+            return cls.judged(json.loads(path.read_text()), str(path))
         except OSError as problem:
-            raise _wrong(path, limits.words(problem)) from None
+            raise _wrong(limits.words(problem), str(path)) from None
+        except ValueError as problem:
+            raise _wrong(f"{type(problem).__name__}: {problem}", str(path)) from None
+
+    @classmethod
+    def judged(cls, record: Any, file: str | None = None) -> Plan:
+        """What somebody says is a plan. Raises Refused for what is none."""
+        try:
+            return cls.from_record(record)
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            raise _wrong(path, f"{type(problem).__name__}: {problem}") from None
+            raise _wrong(f"{type(problem).__name__}: {problem}", file) from None
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Plan:
@@ -104,6 +111,7 @@ class Plan:
         return {**asdict(self), "package": str(self.package), "build": str(self.build)}
 
 
-def _wrong(path: Path, found: str) -> Refused:
-    return Refused(Mistake(file=str(path), found=found, expected="a plan as docs/architecture.md describes it"),
+def _wrong(found: str, file: str | None) -> Refused:
+    expected = "a plan as docs/architecture.md describes it"
+    return Refused(Mistake(file=file, field="plan", found=found, expected=expected),
                    title="wrong plan")  # fmt: skip

@@ -124,7 +124,7 @@ def run_captures(
     )
     with Foreground(plan, Loop(), builds=builds) as run:
         ends: dict[int, str] = {}
-        explanation = Explanation(run.vnf, run.loop, say, width(), ends.__setitem__) if say is not None else None
+        explanation = Explanation(run.vnf, say, width(), ends.__setitem__) if say is not None else None
         if explanation is not None:
             run.after(explanation.close)
         run.forward(lambda: False)

@@ -80,7 +80,7 @@ def _explained(run: Foreground, arguments: argparse.Namespace) -> Iterator[None]
     stream = sys.stderr if arguments.piped or arguments.json == Path("-") else sys.stdout
     lines: list[str] = []
     say = (lambda line: print(line, file=stream, flush=True)) if wanted else lines.append
-    explanation = Explanation(run.vnf, run.loop, say, width(stream))
+    explanation = Explanation(run.vnf, say, width(stream))
     try:
         yield
         explanation.finish()

@@ -16,15 +16,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from coven.base.folder_lock import hold
 from coven.keeper.client import END_SECONDS, Keeper, kind_of, mistakes_of
+from coven.keeper.plan import PLAN, Plan
 from itf.mistakes import Kind, Mistake, Refused
 
 log = logging.getLogger("coven.agent")
 
-PLAN = "plan.json"
 LOG = "keeper.log"
 
 INSTANTIATE_SECONDS = 300.0  #: building, opening, init of every VNFC (10 s each) included
@@ -102,7 +101,7 @@ class Keepers:
             if ours:
                 threading.Thread(target=os.waitpid, args=(pid, 0), daemon=True).start()
 
-    def start(self, directory: Path, plan: dict[str, Any], progress: Callable[[str], None]) -> Keeper:
+    def start(self, directory: Path, plan: Plan, progress: Callable[[str], None]) -> Keeper:
         """Start a keeper and return when its VNF is instantiated. Raises Refused; then its process is gone.
 
         What it changed on interfaces is the caller's to undo (`recover`), unless it did so itself.
@@ -113,8 +112,8 @@ class Keepers:
         finally:
             os.close(held)
 
-    def _start(self, directory: Path, plan: dict[str, Any], progress: Callable[[str], None]) -> Keeper:
-        (directory / PLAN).write_text(json.dumps(plan, indent=1))
+    def _start(self, directory: Path, plan: Plan, progress: Callable[[str], None]) -> Keeper:
+        plan.write(directory / PLAN)
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         log = os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)

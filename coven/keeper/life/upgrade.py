@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 
@@ -27,8 +27,10 @@ from coven.keeper.hosts.swap import Swap
 from coven.keeper.life import hosting
 from coven.keeper.life.turns import Answer
 from coven.keeper.life.vnf import Vnf
+from coven.keeper.logs import PLATFORM
 from coven.keeper.plan import Plan
 from coven.package.descriptor import Descriptor, load
+from coven.package.settings import Config
 from coven.package.versions import changed
 from itf.mistakes import Kind, Mistake, Refused
 from itf.segment import C
@@ -57,6 +59,15 @@ TRANSITIONS = {
 _versions = itertools.count(2)  #: they tell the memory groups of two versions apart
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What is known of the new version before anything is touched."""
+
+    ready: dict[str, Ready]
+    differ: set[str]  #: VNFCs that both versions have, and that are not the same
+    configs: dict[str, Config]
+
+
 class Upgrade:
     """`plan` is the whole plan of the new version; ports of the same name must be bound as they are. `answer` gets the
     mistakes: with any, the VNF is what it was."""
@@ -70,7 +81,6 @@ class Upgrade:
         self.descriptor: Descriptor
         self.wiring: Wiring
         self._confinement = hosting.confine()
-        self._configs = self.before[1].config
         self._added: list[str] = []  #: ports
         self._removed: list[str] = []
         self._swaps: list[Swap] = []
@@ -144,7 +154,7 @@ class Upgrade:
             if hop.name in new.vnfcs and hop.outputs == new.vnfcs[hop.name].outputs and self._free(hop.number):
                 kept.setdefault(hop.name, hop.number)
         free = [number for number in range(C.SEG_HOPS) if number not in used]
-        vnfcs = {**_numbers(new.vnfcs, kept, free, "vnfcs", mistakes)}
+        vnfcs = _numbers(new.vnfcs, kept, free, "vnfcs", mistakes)
         if mistakes:
             raise Refused(mistakes, title="upgrade refused")
         self.descriptor = new.numbered(numbers, vnfcs)
@@ -166,37 +176,30 @@ class Upgrade:
 
     # checking, in a thread
 
-    def _check(self) -> tuple[list[Mistake], dict[str, Ready], Wiring | None, set[str]]:
+    def _check(self) -> Checked:
+        """Raises Refused with every mistake."""
         old, new = self.before[1], self.descriptor
         removed = {name: port for name, port in old.ports.items() if name not in new.ports}
         # ports that are no more stay wired, without a chain, until they are closed
         union = replace(new, ports={**new.ports, **removed})
         mistakes, ready, wiring = hosting.check(self.plan, new, self._confinement, wired=union)
-        differ = changed(old, new)
-        self._configs = new.configured(self.plan.config) if not mistakes else {}
-        return mistakes, ready, wiring, differ
-
-    def _checked(
-        self, result: tuple[list[Mistake], dict[str, Ready], Wiring | None, set[str]] | None,
-        problem: BaseException | None,
-    ) -> None:  # fmt: skip
-        if self.step == Step.OVER:
-            return
-        if result is None:
-            mistakes = problem.mistakes if isinstance(problem, Refused) else [Mistake(found=f"a fault: {problem}")]
-            self._end(mistakes)
-            return
-        mistakes, ready, wiring, differ = result
         mistakes += self._rebound()
         if mistakes or wiring is None:
-            self._end(mistakes)
-            return
+            raise Refused(mistakes, title="upgrade refused")
         self.wiring = wiring
+        return Checked(ready, changed(old, new), new.configured(self.plan.config))
+
+    def _checked(self, checked: Checked | None, problem: BaseException | None) -> None:
+        if self.step == Step.OVER:
+            return
+        if checked is None:
+            self._end(problem.mistakes if isinstance(problem, Refused) else [Mistake(found=f"a fault: {problem}")])
+            return
 
         def begin(done: Answer) -> None:
             self._done = done
             if self.step == Step.CHECKING:
-                self._open(ready, differ)
+                self._open(checked)
             else:
                 done([Mistake(found="the upgrade was given up")])
 
@@ -213,7 +216,7 @@ class Upgrade:
 
     # ports that are new
 
-    def _open(self, ready: Mapping[str, Ready], differ: set[str]) -> None:
+    def _open(self, checked: Checked) -> None:
         self._become(Step.OPENING)
         vnf, old, new = self.vnf, self.before[1], self.descriptor
         self._added = [name for name in new.ports if name not in old.ports]
@@ -235,7 +238,7 @@ class Upgrade:
             if errors:
                 self._undo(vnf.forwarder.stage_mistakes(errors))
             else:
-                self._start(ready, differ)
+                self._start(checked)
 
         if self._added and vnf.forwarding:
             for name in self._added:
@@ -246,23 +249,25 @@ class Upgrade:
 
     # VNFCs
 
-    def _start(self, ready: Mapping[str, Ready], differ: set[str]) -> None:
+    def _start(self, checked: Checked) -> None:
         self._become(Step.STARTING)
         vnf, old, new = self.vnf, self.before[1], self.descriptor
         version = f"{next(_versions)}."
         told = {name: facts for name, facts in vnf.port_messages().items() if name in new.ports}
         plans = {
             name: replace(
-                hosting.host(self.plan, vnfc, self._confinement, vnf, ready[name], self._configs[name], version),
+                hosting.host(
+                    self.plan, vnfc, self._confinement, vnf, checked.ready[name], checked.configs[name], version
+                ),
                 ports=told,
             )
             for name, vnfc in new.vnfcs.items()
         }
         for name, plan in plans.items():
-            for warning in ready[name].warnings:
+            for warning in checked.ready[name].warnings:
                 vnf.logs.say(name, warning.as_warning())
             host = vnf.hosts.get(name)
-            if host is not None and name not in differ and host.config == plan.config:
+            if host is not None and name not in checked.differ and host.config == plan.config:
                 self._kept[name] = plan
             else:
                 self._swaps.append(Swap(vnf.hosts, host, plan, self._ready, self._others(name)))
@@ -313,7 +318,7 @@ class Upgrade:
         self._become(Step.CLOSING)
         vnf = self.vnf
         for mistake in vnf.forwarder.stage_mistakes(errors):
-            vnf.logs.say("keeper", str(mistake))
+            vnf.logs.say(PLATFORM, str(mistake))
         for swap in self._swaps:
             swap.committed()
         for name in self._removed:
@@ -329,16 +334,13 @@ class Upgrade:
 
     # endings
 
-    def abandon(self) -> bool:
-        """The VNF ends. False: it is too late for that."""
-        if self.step in (Step.COMMITTING, Step.CLOSING):
-            return False
+    def abandon(self) -> None:
+        """The VNF ends, or shall: unless it is committed, it is given up."""
         mistakes = [Mistake(found="the VNF ends")]
         if self.step == Step.CHECKING:
             self._end(mistakes)
-        elif self.step != Step.OVER:
+        elif self.step in (Step.OPENING, Step.STARTING):
             self._undo(mistakes)
-        return True
 
     def _late(self, done: Answer) -> None:
         """Something hangs, most likely the forwarder. What is committed is so, whenever that is taken up."""

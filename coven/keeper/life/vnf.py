@@ -57,7 +57,7 @@ TRANSITIONS = {
 class Abandonable(Protocol):
     """What is going on and can be given up; see `coven.keeper.life.upgrade`."""
 
-    def abandon(self) -> bool: ...
+    def abandon(self) -> None: ...
 
 
 class Vnf:

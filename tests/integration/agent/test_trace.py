@@ -89,6 +89,9 @@ def test_nothing_passes(appliance: Appliance, tmp_path: Path) -> None:
     assert appliance.coven("deploy", str(package(tmp_path / "one", "1", "in -> a -> out")), "--in", "in0",
                            "--out", "out0")[0] == 0  # fmt: skip
     assert appliance.coven("trace", "--seconds", "0.5", "--filter", "udp") == (0, "")
+    for count in ("-5", "0"):
+        status, said = appliance.coven("trace", "--count", count)
+        assert status == 1 and f"count: found {count}" in said, said
     assert appliance.coven("terminate", "fw")[0] == 0
     status, said = appliance.coven("trace", "fw", "--seconds", "0.5")
     assert status == 1 and "NOT_INSTANTIATED" in said

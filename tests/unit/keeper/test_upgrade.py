@@ -10,7 +10,7 @@ import pytest
 
 from coven.keeper.life import hosting
 from coven.keeper.life.turns import Turns
-from coven.keeper.life.upgrade import Upgrade
+from coven.keeper.life.upgrade import Checked, Step, Upgrade
 from coven.keeper.plan import Plan
 from coven.package.descriptor import load
 from coven.package.scaffold import new
@@ -42,10 +42,11 @@ def test_given_up_while_it_waits_for_its_turn(tmp_path: Path, monkeypatch: pytes
     upgrade = Upgrade(vnf, plan, said.append)
     upgrade.begin()
     upgrade.descriptor = vnf.descriptor
-    upgrade._checked(([], {}, SimpleNamespace(), set()), None)  # type: ignore[arg-type]
+    upgrade._checked(Checked({}, set(), {}), None)
     assert said == []
     if refused:
         turns.refuse_waiting(ENDS)
-    assert upgrade.abandon() and vnf.upgrading is None
+    upgrade.abandon()
+    assert upgrade.step == Step.OVER and vnf.upgrading is None
     began[0]([])
     assert said == [[ENDS]]
