@@ -3,9 +3,9 @@ told when the agent is this machine's."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from coven.agent.store import UNFINISHED
 from coven.base.places import SYSTEM_RUN, SYSTEM_STATE, Places, is_loopback
 from coven.base.problem import Misuse, from_problem
+from coven.base.terminal import progress
 from coven.rest.routes import JSON, ZIP
 from itf.mistakes import Kind, Mistake, Refused
 
@@ -163,8 +164,8 @@ class Client:
     def push(self, data: bytes) -> Any:
         return self.ask("POST", "/v1/packages", data=data)
 
-    def operate(self, name: str, kind: str, body: Any, progress: Callable[[str], None]) -> Any:
-        """Begin an operation and wait until it is over. Raises Refused unless it COMPLETED."""
+    def operate(self, name: str, kind: str, body: Any = None) -> Any:
+        """Begin an operation, show how it goes on, and wait until it is over. Raises Refused unless it COMPLETED."""
         operation = self.ask("POST", f"/v1/vnfs/{quote(name)}/{kind}", body)
         shown = ""
         while operation["state"] in UNFINISHED:
@@ -190,3 +191,8 @@ class Client:
         remedy = "say which" if names else "deploy one: coven deploy PACKAGE --in IF --out IF"
         mistake = Mistake(field="VNF", found=found, expected="one", remedy=remedy)
         raise Refused(mistake, title="which VNF?", kind=Kind.ABSENT)
+
+
+def agent_of(given: argparse.Namespace) -> Client:
+    """The agent that a command's options mean. Raises Refused."""
+    return Client(find(given.state, given.agent), given.ca)

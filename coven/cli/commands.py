@@ -17,19 +17,14 @@ from urllib.parse import quote
 from coven.base import tables
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
-from coven.base.terminal import progress
 from coven.base.yaml12 import read, show
 from coven.cli import author, deploying, logs, packing, tracing
-from coven.cli.client import Client, find
+from coven.cli.client import agent_of
 from itf.mistakes import Mistake, Refused, suggest
 
 Arguments = argparse.Namespace
 UNACCOUNTED = 3
 CLEAR = "\033[H\033[2J"  #: a terminal's screen
-
-
-def _client(given: Arguments) -> Client:
-    return Client(find(given.state, given.agent), given.ca)
 
 
 def _print_json(value: Any) -> None:
@@ -79,9 +74,9 @@ def serve(given: Arguments) -> int:
 
 def token(given: Arguments) -> int:
     """Grant, list or revoke tokens."""
-    client = _client(given)
+    client = agent_of(given)
     if given.action == "list":
-        rows = client.ask("GET", "/v1/tokens")["tokens"]
+        rows = client.get("/v1/tokens")["tokens"]
         if given.json:
             _print_json(rows)
         else:
@@ -146,7 +141,7 @@ def clean(given: Arguments) -> int:
 def push(given: Arguments) -> int:
     from coven.package.archive import pack as packed
 
-    row = _client(given).push(packed(given.package))
+    row = agent_of(given).push(packed(given.package))
     if given.json:
         _print_json(row)
     else:
@@ -186,8 +181,8 @@ def _request(given: Arguments, start: bool) -> dict[str, Any]:
 
 
 def deploy(given: Arguments) -> int:
-    client = _client(given)
-    name = deploying.deploy(client, given, _request(given, start=True), progress)
+    client = agent_of(given)
+    name = deploying.deploy(client, given, _request(given, start=True))
     vnf = client.get(f"/v1/vnfs/{quote(name)}")
     if given.json:
         _print_json(vnf)
@@ -197,13 +192,13 @@ def deploy(given: Arguments) -> int:
 
 
 def upgrade(given: Arguments) -> int:
-    package = deploying.upgrade(_client(given), given, _request(given, start=False), progress)
+    package = deploying.upgrade(agent_of(given), given, _request(given, start=False))
     print(f"{given.vnf} is {package} now")
     return 0
 
 
 def delete(given: Arguments) -> int:
-    client = _client(given)
+    client = agent_of(given)
     if given.package and given.vnf:
         raise Misuse(Mistake(found="a VNF and --package", expected="one of them"))
     if given.package:
@@ -220,18 +215,18 @@ def delete(given: Arguments) -> int:
 
 
 def instantiate(given: Arguments) -> int:
-    client = _client(given)
+    client = agent_of(given)
     name = client.only_vnf(given.vnf)
-    client.operate(name, "instantiate", _request(given, given.start), progress)
+    client.operate(name, "instantiate", _request(given, given.start))
     print(f"{name} is INSTANTIATED, {'STARTED' if given.start else 'STOPPED'}")
     return 0
 
 
 def _operate(kind: str, now: str) -> Callable[[Arguments], int]:
     def command(given: Arguments) -> int:
-        client = _client(given)
+        client = agent_of(given)
         name = client.only_vnf(given.vnf)
-        client.operate(name, kind, None, progress)
+        client.operate(name, kind)
         print(f"{name} is {now}")
         return 0
 
@@ -239,7 +234,7 @@ def _operate(kind: str, now: str) -> Callable[[Arguments], int]:
 
 
 def listing(given: Arguments) -> int:
-    client = _client(given)
+    client = agent_of(given)
     vnfs, packages = client.get("/v1/vnfs")["vnfs"], client.get("/v1/packages")["packages"]
     if given.json:
         _print_json({"vnfs": vnfs, "packages": packages})
@@ -281,7 +276,7 @@ def stats(given: Arguments) -> int:
 
 
 def _figures(given: Arguments, ports: bool) -> int:
-    client = _client(given)
+    client = agent_of(given)
     vnf = client.get(f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}")
     shown = ("name", "package", "instantiation_state", "operational_state", "control_sockets")
     states = {key: vnf[key] for key in shown}
@@ -320,7 +315,7 @@ def _figures(given: Arguments, ports: bool) -> int:
 def config(given: Arguments) -> int:
     from coven.package.settings import parse_settings
 
-    client = _client(given)
+    client = agent_of(given)
     names = [word for word in given.words if "=" not in word]
     if len(names) > 1:
         raise Misuse(Mistake(found=" ".join(names), expected="one VNF", remedy="a change is VNFC.KEY=VALUE"))
@@ -341,7 +336,7 @@ def config(given: Arguments) -> int:
 
 
 def ask(given: Arguments) -> int:
-    client = _client(given)
+    client = agent_of(given)
     path = f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}/requests"
     offered = client.get(path)
     if given.vnfc is not None and given.vnfc not in offered:

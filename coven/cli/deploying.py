@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,10 +11,8 @@ from urllib.parse import quote
 from coven.cli.client import WAIT, Client
 from itf.mistakes import Kind, Mistake, Refused
 
-Progress = Callable[[str], None]
 
-
-def deploy(client: Client, given: argparse.Namespace, request: dict[str, Any], progress: Progress) -> str:
+def deploy(client: Client, given: argparse.Namespace, request: dict[str, Any]) -> str:
     """Push, create, instantiate, start; what was made for it is removed again when it fails. The VNF's name."""
     from coven.package.archive import pack as packed
 
@@ -24,23 +21,23 @@ def deploy(client: Client, given: argparse.Namespace, request: dict[str, Any], p
     package = client.push(data)
     name = given.name or package["name"]
     if given.upgrade and any(vnf["name"] == name for vnf in client.get("/v1/vnfs")["vnfs"]):
-        _upgrade(client, name, package["id"], request, known, progress)
+        _upgrade(client, name, package["id"], request, known)
         return str(name)
     made = False
     try:
         client.ask("POST", "/v1/vnfs", {"name": name, "package": package["id"]})
         made = True
-        client.operate(name, "instantiate", request, progress)
+        client.operate(name, "instantiate", request)
     except (Refused, KeyboardInterrupt) as error:
         if made and isinstance(error, KeyboardInterrupt):
             print("\ncoven: undone as soon as the operation is over; Ctrl-C again leaves it", file=sys.stderr)
-            _end(client, name, progress)
+            _end(client, name)
         _undo(client, name if made else None, package["id"] if package["id"] not in known else None)
         raise error
     return str(name)
 
 
-def upgrade(client: Client, given: argparse.Namespace, request: dict[str, Any], progress: Progress) -> str:
+def upgrade(client: Client, given: argparse.Namespace, request: dict[str, Any]) -> str:
     """Put another version of its package in the place of the one that a VNF is: one that the agent has, or one to be
     pushed, which is removed again when it fails. The version."""
     from coven.package.archive import pack as packed
@@ -56,16 +53,14 @@ def upgrade(client: Client, given: argparse.Namespace, request: dict[str, Any], 
         )  # fmt: skip
     else:
         identity = client.push(packed(given.package))["id"]
-    _upgrade(client, given.vnf, identity, request, known, progress)
+    _upgrade(client, given.vnf, identity, request, known)
     return str(identity)
 
 
-def _upgrade(
-    client: Client, vnf: str, package: str, request: dict[str, Any], known: set[str], progress: Progress
-) -> None:
+def _upgrade(client: Client, vnf: str, package: str, request: dict[str, Any], known: set[str]) -> None:
     body = {"package": package, "ports": request["ports"], "config": request["config"]}
     try:
-        operation = client.operate(vnf, "upgrade", body, progress)
+        operation = client.operate(vnf, "upgrade", body)
     except Refused:
         if package not in known:
             _undo(client, None, package)
@@ -74,13 +69,13 @@ def _upgrade(
         print(f"coven: not carried over: {Mistake.from_dict(left)}", file=sys.stderr)
 
 
-def _end(client: Client, vnf: str, progress: Progress) -> None:
+def _end(client: Client, vnf: str) -> None:
     """Let what goes on come to its end, and the VNF with it."""
     path = f"/v1/vnfs/{quote(vnf)}"
     while (operation := client.get(path)["operation"]) is not None:
         client.get(f"/v1/operations/{operation}", wait=WAIT)
     if client.get(path)["instantiation_state"] == "INSTANTIATED":
-        client.operate(vnf, "terminate", None, progress)
+        client.operate(vnf, "terminate")
 
 
 def _undo(client: Client, vnf: str | None, package: str | None) -> None:

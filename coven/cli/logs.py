@@ -9,7 +9,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-from coven.cli.client import WAIT, Client, again, find
+from coven.cli.client import WAIT, Client, again, agent_of
 from itf.mistakes import Kind, Refused
 
 PAUSE = 1.0  #: seconds between two questions that had no news in them
@@ -17,7 +17,7 @@ MOST = 10_000  #: lines of one answer
 
 
 def logs(given: argparse.Namespace) -> int:
-    client = Client(find(given.state, given.agent), given.ca)
+    client = agent_of(given)
     name = client.only_vnf(given.vnf)
     path = f"/v1/vnfs/{quote(name)}/logs"
     answer = client.get(path, vnfc=given.vnfc, lines=given.lines)

@@ -15,10 +15,10 @@ from itf.mistakes import Mistake, Refused
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status."""
-    from coven.cli import commands
-
     words = sys.argv[1:] if arguments is None else arguments
     given = parser(words[:1]).parse_args(words)
+    from coven.cli import commands  # not for --help, nor for what is mistyped
+
     command: Callable[[argparse.Namespace], int] = commands.COMMANDS[given.command]
     try:
         status = command(given)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from coven.agent.rights.callers import Scope
 from coven.base.seconds import lasting, seconds
 from coven.base.version import VERSION
 from coven.keeper.plan import LIVE_BACKENDS
@@ -166,7 +167,7 @@ def _token_commands(p: Parser) -> None:
     create = actions.add_parser("create", help="grant scopes to a name", parents=[p.address])
     create.add_argument("--name", required=True, help="who it is for")
     create.add_argument(
-        "--scope", action="append", required=True, choices=("read", "operate", "onboard", "capture", "admin"),
+        "--scope", action="append", required=True, choices=[*map(str, Scope)],
         help="may be said several times; all but read contain read, admin contains all",
     )  # fmt: skip
     create.add_argument("--expires", type=lasting, metavar="TIME", help="after so many seconds, or 12h, 30d (never)")

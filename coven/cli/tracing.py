@@ -9,7 +9,7 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-from coven.cli.client import Client, find
+from coven.cli.client import agent_of
 from itf.mistakes import Mistake
 
 ROUND_SECONDS = 5.0  #: that the agent is asked to wait at once
@@ -18,7 +18,7 @@ MOST = 1000  #: packets of one answer
 
 def trace(given: argparse.Namespace) -> int:
     """Until so many packets have been told of, or the time is over, or Ctrl-C."""
-    client = Client(find(given.state, given.agent), given.ca)
+    client = agent_of(given)
     name = client.only_vnf(given.vnf)
     path = f"/v1/vnfs/{quote(name)}/trace"
     left, end = given.count, None if given.seconds is None else time.monotonic() + given.seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +20,18 @@ BESIDE_ENDS = (".yaml", ".md", ".mf", ".cert")
 Digests = dict[str, bytes]  #: by path in the package
 
 
-def digests(folder: Path) -> Digests:
-    """Raises OSError."""
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).digest() for file in files}
+def digests(folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> Digests:
+    """Of the files that are wanted, by their paths: no other is read. Raises OSError."""
+    files = {str(file.relative_to(folder)): file for file in folder.rglob("*")}
+    return {
+        name: hashlib.sha256(file.read_bytes()).digest()
+        for name, file in files.items() if wanted(name) and file.is_file()
+    }  # fmt: skip
+
+
+def differing(old: Digests, new: Digests) -> set[str]:
+    """The files that are not the same in both."""
+    return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
 
 
 def concerned(descriptor: Descriptor, names: set[str]) -> set[str]:
@@ -41,10 +49,8 @@ def changed(old: Descriptor, new: Descriptor) -> set[str]:
     both = old.vnfcs.keys() & new.vnfcs.keys()
     if old.ports.keys() != new.ports.keys():
         return both
-    before, after = _seen(old), _seen(new)
-    names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     stated = {name for name in both if _stated(old.vnfcs[name]) != _stated(new.vnfcs[name])}
-    return (concerned(new, names) | stated) & both
+    return (concerned(new, differing(_seen(old), _seen(new))) | stated) & both
 
 
 def _seen(descriptor: Descriptor) -> Digests:
@@ -52,12 +58,12 @@ def _seen(descriptor: Descriptor) -> Digests:
     sources = {source for vnfc in descriptor.vnfcs.values() for source in vnfc.sources}
     schemas = {vnfc.schema_file for vnfc in descriptor.vnfcs.values()}
 
-    def beside(name: str) -> bool:
+    def seen(name: str) -> bool:
         top, _, inner = name.partition("/")
-        return top in BESIDE or name in schemas or (not inner and top.endswith(BESIDE_ENDS))
+        beside = top in BESIDE or name in schemas or (not inner and top.endswith(BESIDE_ENDS))
+        return name in sources or not beside
 
-    found = digests(descriptor.folder)
-    return {name: digest for name, digest in found.items() if name in sources or not beside(name)}
+    return digests(descriptor.folder, seen)
 
 
 def _stated(vnfc: Vnfc) -> Vnfc:

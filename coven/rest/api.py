@@ -20,7 +20,7 @@ from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.rights.audit import Audit
-from coven.agent.rights.tokens import Scope
+from coven.agent.rights.callers import Scope
 from coven.agent.store import Row, missing
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION

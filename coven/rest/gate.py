@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from coven.agent.rights.attempts import Attempts
-from coven.agent.rights.tokens import ANYONE, Caller, Scope, Tokens, digest
+from coven.agent.rights.callers import ANYONE, Caller, Scope
+from coven.agent.rights.tokens import Tokens, digest
 from itf.mistakes import Kind, Mistake, Refused
 
 Header = Callable[[str], str | None]

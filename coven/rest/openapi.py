@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from coven.agent.bindings import BACKENDS
-from coven.agent.rights.tokens import Scope
+from coven.agent.rights.callers import Scope
 from coven.rest.routes import FORM, JSON, LISTING, PROBLEM, TOKEN_ENDPOINT, Route
 from coven.rest.schema import (
     ANY,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from coven.agent.rights.tokens import Scope
+from coven.agent.rights.callers import Scope
 from coven.rest.schema import TEXT
 from coven.rest.sol.versions import SERVED
 

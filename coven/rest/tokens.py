@@ -7,7 +7,8 @@ from urllib.parse import parse_qs
 
 import bottle
 
-from coven.agent.rights.tokens import ACCESS_SECONDS, Scope
+from coven.agent.rights.callers import Scope
+from coven.agent.rights.tokens import ACCESS_SECONDS
 from coven.agent.store import Row, conflict
 from coven.rest import web
 from coven.rest.gate import Credential, Gate, presented

@@ -6,7 +6,7 @@ import threading
 
 from coven.agent.keepers.line import unavailable
 from coven.agent.lifecycle import Lifecycle
-from coven.agent.rights.tokens import Scope
+from coven.agent.rights.callers import Scope
 from coven.agent.store import Row
 from coven.rest.routes import Query, route
 from coven.rest.schema import TEXT

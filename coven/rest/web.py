@@ -9,7 +9,7 @@ from typing import Any
 
 import bottle
 
-from coven.agent.rights.tokens import NOBODY, Caller
+from coven.agent.rights.callers import NOBODY, Caller
 from coven.agent.store import Row
 from coven.base.problem import STATUS, problem
 from coven.package.zips import MAX_ARCHIVE

@@ -8,7 +8,6 @@ descriptor starts the VNF anew. With captures the run begins again. A version wi
 from __future__ import annotations
 
 import argparse
-import hashlib
 import shutil
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from coven.keeper.loop import Loop, Timer
 from coven.keeper.plan import Plan
 from coven.package.descriptor import Descriptor, load
 from coven.package.languages import operator_libs
-from coven.package.versions import concerned
+from coven.package.versions import Digests, concerned, differing, digests
 from coven.run.folder import make_folder
 from coven.run.foreground import Foreground
 from coven.run.once import FAILED, OK, run_once
@@ -35,8 +34,6 @@ from pps.confine.confinement import Confinement
 
 QUIET_SECONDS = 0.1  #: an editor saves in several steps
 _LEFT_OUT = ("tests", "__pycache__", "*~", "*.swp", "*.pcap", "*.pcapng", ".*")
-
-Files = dict[str, bytes]  #: digests, by path in the package
 
 
 def say(text: str) -> None:
@@ -50,17 +47,14 @@ class Package:
         self.folder = plan.package
         self.descriptor = plan.descriptor
         self.label = label
-        self.known: Files = {}  #: as of the last version, right or wrong
+        self.known: Digests = {}  #: as of the last version, right or wrong
 
     def copy(self, target: Path) -> set[str]:
         """Copy it; the files that are not what they were when it was copied last. Raises OSError."""
         shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         target.chmod(0o755)  # VNFC hosts have a uid of their own
-        files = [file for file in sorted(target.rglob("*")) if file.is_file()]
-        now = {str(f.relative_to(target)): hashlib.sha256(f.read_bytes()).digest() for f in files}
-        changed = {name for name in now.keys() | self.known.keys() if now.get(name) != self.known.get(name)}
-        self.known = now
-        return changed
+        before, self.known = self.known, digests(target)
+        return differing(before, self.known)
 
     def differs(self) -> bool:
         """Whether it is not what it was when it was copied last."""

@@ -31,7 +31,8 @@ from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.notifying.outbox import Outbox
 from coven.agent.notifying.targets import Targets
 from coven.agent.rights.audit import Audit
-from coven.agent.rights.tokens import NOBODY, Caller, Tokens
+from coven.agent.rights.callers import NOBODY, Caller
+from coven.agent.rights.tokens import Tokens
 from coven.agent.store import Store
 from coven.base.control_addresses import Address
 from coven.base.places import Places, is_loopback

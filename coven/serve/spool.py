@@ -27,7 +27,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, WSGITask
 
-from coven.agent.rights.tokens import Caller
+from coven.agent.rights.callers import Caller
 from coven.base.problem import STATUS, problem
 from coven.package.zips import NO_SPACE, READ_ONLY
 from coven.rest.gate import Header, Origin

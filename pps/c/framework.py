@@ -28,8 +28,6 @@ ASK_OPERATOR = "the operator may allow it: `libs` in /etc/coven/coven.yaml"
 
 #: g++ reads what is beside such a source as C++, too
 CPP_SUFFIXES = (".cc", ".cpp", ".cxx")
-
-
 #: what C++ refuses, and what is never meant
 C_ERRORS = ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion")
 

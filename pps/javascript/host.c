@@ -239,7 +239,6 @@ static const struct managed_vm machine = {
 	}                                                                  \
 	static napi_value js_##name##_with(napi_value *args __attribute__((unused)))
 
-/* run(fds, hooks): the whole life of a host; its exit status. */
 /* The component's thread, between two steps of the component: say where, and end. */
 static void interrupted(void *isolate, void *data)
 {
@@ -277,6 +276,7 @@ static void listen_beside(void)
 		pthread_detach(thread);
 }
 
+/* run(fds, hooks): the whole life of a host; its exit status. */
 FUNCTION(run)
 {
 	napi_value function;

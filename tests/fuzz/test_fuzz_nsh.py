@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.rigs import nsh_frames as wire
+from tests.rigs.fuzzer import ROOT, survives
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNS, LONG_RUNS = 100_000, 20_000_000
 #: who has 192.0.2.1 and fd01::, says 192.0.2.7 and fd01::7
 ARP = "0001080006040001020000000001c0000207000000000000c0000201"
@@ -17,7 +14,6 @@ SOLICIT = (
     "6000000000203aff" "fd010000000000000000000000000007" "ff0200000000000000000001ff000000"
     "87007d9300000000" "fd010000000000000000000000000000" "0101020000000001"
 )  # fmt: skip
-SANITIZE = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 
 
 def seeds() -> dict[str, bytes]:
@@ -56,24 +52,8 @@ def seeds() -> dict[str, bytes]:
 
 
 def test_the_processor_survives_any_packet(tmp_path: Path, long_run: bool) -> None:
-    program, corpus = tmp_path / "fuzz_nsh", tmp_path / "corpus"
     sources = [
         "tests/fuzz/fuzz_nsh.c",
         *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "nshp").glob("*.c")),
     ]
-    built = subprocess.run(
-        ["clang", "-g", "-O1", "-std=gnu11", *SANITIZE, "-I.", *sources, "-o", program],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    if "fuzzer" in built.stderr and "cannot find" in built.stderr:
-        pytest.skip("this clang has no libFuzzer (apt: libclang-rt-dev)")
-    assert built.returncode == 0, built.stderr
-    corpus.mkdir()
-    for name, data in seeds().items():
-        (corpus / name).write_bytes(data)
-    runs = LONG_RUNS if long_run else RUNS
-    command = [program, f"-runs={runs}", "-max_len=1600", "-rss_limit_mb=1024", "-seed=1", corpus]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
+    survives(tmp_path, sources, seeds(), LONG_RUNS if long_run else RUNS, largest=1600)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 from pathlib import Path
 
-import pytest
+from tests.rigs.fuzzer import survives
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNS, LONG_RUNS = 20_000, 2_000_000
-SANITIZE = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
 IP = bytes.fromhex("4500001c00000000401166c0c0000201c000020203e8003500080000")
 HEADERS = {
     1: bytes(12) + b"\x08\x00",
@@ -40,19 +37,7 @@ def pcapng(link: int, data: bytes) -> bytes:
 
 
 def test_the_reader_survives_any_file(tmp_path: Path, long_run: bool) -> None:
-    program, corpus = tmp_path / "fuzz_pcap", tmp_path / "corpus"
-    flags = ["-g", "-O1", "-std=gnu11", *SANITIZE, "-I.", "tests/fuzz/fuzz_pcap.c", "vns/pcap_read.c", "vns/pcapng.c"]
-    built = subprocess.run(
-        ["clang", *flags, "-o", program, "-lpcap"], cwd=ROOT, capture_output=True, text=True
-    )
-    if "fuzzer" in built.stderr and "cannot find" in built.stderr:
-        pytest.skip("this clang has no libFuzzer (apt: libclang-rt-dev)")
-    assert built.returncode == 0, built.stderr
-    corpus.mkdir()
-    for link, header in HEADERS.items():
-        (corpus / f"pcap-{link}").write_bytes(pcap(link, header + IP))
-        (corpus / f"pcapng-{link}").write_bytes(pcapng(link, header + IP))
-    runs = LONG_RUNS if long_run else RUNS
-    command = [program, f"-runs={runs}", "-max_len=2048", "-rss_limit_mb=1024", "-seed=1", corpus]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
+    sources = ["tests/fuzz/fuzz_pcap.c", "vns/pcap_read.c", "vns/pcapng.c"]
+    seeds = {f"pcap-{link}": pcap(link, header + IP) for link, header in HEADERS.items()}
+    seeds |= {f"pcapng-{link}": pcapng(link, header + IP) for link, header in HEADERS.items()}
+    survives(tmp_path, sources, seeds, LONG_RUNS if long_run else RUNS, largest=2048, libs=["-lpcap"])

@@ -12,46 +12,15 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from coven.agent.rights.callers import ROOT, Caller, Scope
 from coven.agent.store import Row, Store, conflict, missing, moment, now
 from itf.mistakes import suggest
 
 ACCESS_SECONDS = 3600  #: that an access token of OAuth 2.0 lasts
 MOST_ACCESS = 1000  #: access tokens at once: beyond, the oldest goes
-
-
-class Scope(StrEnum):
-    READ = "read"
-    OPERATE = "operate"
-    ONBOARD = "onboard"
-    CAPTURE = "capture"
-    ADMIN = "admin"
-
-
-#: what a scope contains besides itself
-_CONTAINS = {
-    Scope.OPERATE: {Scope.READ}, Scope.ONBOARD: {Scope.READ}, Scope.CAPTURE: {Scope.READ}, Scope.ADMIN: set(Scope),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Whoever is known by a token, a password or a certificate. `scopes`: as they were granted."""
-
-    name: str
-    scopes: frozenset[Scope] = field(default_factory=frozenset)
-
-    def may(self, scope: Scope) -> bool:
-        return any(scope == each or scope in _CONTAINS.get(each, ()) for each in self.scopes)
-
-
-ROOT = Caller("admin", frozenset({Scope.ADMIN}))  #: who has the token in the state folder
-ANYONE = Caller("anyone", frozenset({Scope.ADMIN}))  #: where nobody is asked
-
-NOBODY = Caller("nobody known")
 
 
 def digest(secret: str) -> str:

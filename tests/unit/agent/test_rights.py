@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from coven.agent.rights import attempts, audit, tokens
-from coven.agent.rights.tokens import ROOT, Scope, Tokens
+from coven.agent.rights.callers import ANYONE, NOBODY, ROOT, Caller, Scope
+from coven.agent.rights.tokens import Tokens
 from coven.agent.store import Store
 from itf.mistakes import Refused
 
@@ -19,11 +20,11 @@ def known(tmp_path: Path) -> Tokens:
 
 
 def test_what_scopes_contain() -> None:
-    may = {scope: {each for each in Scope if tokens.Caller("x", frozenset({scope})).may(each)} for scope in Scope}
+    may = {scope: {each for each in Scope if Caller("x", frozenset({scope})).may(each)} for scope in Scope}
     assert may[Scope.READ] == {Scope.READ} and may[Scope.ADMIN] == set(Scope)
     for scope in (Scope.OPERATE, Scope.ONBOARD, Scope.CAPTURE):
         assert may[scope] == {scope, Scope.READ}
-    assert not any(tokens.NOBODY.may(each) for each in Scope) and all(tokens.ANYONE.may(each) for each in Scope)
+    assert not any(NOBODY.may(each) for each in Scope) and all(ANYONE.may(each) for each in Scope)
 
 
 def test_whose_a_token_is(known: Tokens) -> None:
@@ -34,9 +35,9 @@ def test_whose_a_token_is(known: Tokens) -> None:
     assert known.by_secret("the root's") == ROOT and known.by_secret("the root's", "admin") == ROOT
     assert known.by_secret("the root's", "a") is None and known.by_secret("x") is None
     found = known.by_secret(secret)
-    assert found == known.by_secret(secret, "a") == tokens.Caller("a", frozenset({Scope.READ}))
+    assert found == known.by_secret(secret, "a") == Caller("a", frozenset({Scope.READ}))
     assert known.by_secret(secret, "b") is None and known.by_secret("", "vnfm") is None
-    assert known.by_certificate("vnfm") == tokens.Caller("vnfm", frozenset({Scope.OPERATE}))
+    assert known.by_certificate("vnfm") == Caller("vnfm", frozenset({Scope.OPERATE}))
     assert known.by_certificate("a") is None, "it has a token"
     for name in ("a", "vnfm", "admin"):
         with pytest.raises(Refused):
@@ -48,7 +49,7 @@ def test_access_tokens_end(known: Tokens, monkeypatch: pytest.MonkeyPatch) -> No
     caller = known.by_secret(str(secret))
     assert caller is not None
     access = known.access(caller, {Scope.READ})
-    assert known.by_secret(access) == tokens.Caller("a", frozenset({Scope.READ}))
+    assert known.by_secret(access) == Caller("a", frozenset({Scope.READ}))
     assert known.by_secret(access, "a") is None, "it is no password"
     later = tokens.time.monotonic() + tokens.ACCESS_SECONDS + 1
     monkeypatch.setattr(tokens.time, "monotonic", lambda: later)

@@ -15,11 +15,19 @@ from itf.segment import C
 ROOT = Path(__file__).resolve().parents[3]
 #: distribution -> module, where they differ
 MODULES = {"ruamel.yaml": "ruamel.yaml", "pyyaml": "yaml", "jsonschema-rs": "jsonschema_rs"}
+PLACEHOLDERS = {"vns/NAME.c", "vns/NAME.py", "pps/LANGUAGE/"}
 
 
 def test_the_largest_frame() -> None:
     said = re.search(r"A frame is at most (\d+) bytes", (ROOT / "README.md").read_text())
     assert said and int(said[1]) == 4096 - C.FRAME_HEADROOM - C.FRAME_TAILROOM
+
+
+def test_paths_of_the_architecture_are_there() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`((?:agents|coven|itf|nshp|pps|tests|vns)/[\w./]*)", text))
+    assert "coven/keeper/life/turns.py" in named and len(named) > 40
+    assert [name for name in sorted(named - PLACEHOLDERS) if not (ROOT / name).exists()] == []
 
 
 def test_doctor_looks_for_every_python_package() -> None:

@@ -12,7 +12,7 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from coven.agent.rights.tokens import ANYONE
+from coven.agent.rights.callers import ANYONE
 from coven.rest.api import application
 from coven.rest.routes import Route, route
 from coven.rest.web import VERDICT
