@@ -11,7 +11,7 @@ from coven.agent.store import Row
 from coven.rest.routes import Query, route
 from coven.rest.schema import TEXT
 
-TRACERS = 4  #: may wait at once
+TRACERS = 2  #: may wait at once, with all others that may fewer than the server has threads
 
 
 class TracesApi:

@@ -1,0 +1,12 @@
+"""Requests that may wait hold a thread each: some are left for those that are answered at once."""
+
+from __future__ import annotations
+
+from coven.rest.api import FOLLOWERS
+from coven.rest.operations import WAITERS
+from coven.rest.traces import TRACERS
+from coven.serve.server import THREADS
+
+
+def test_not_every_thread_may_wait() -> None:
+    assert WAITERS + FOLLOWERS + TRACERS < THREADS
