@@ -131,13 +131,19 @@ void account_write_off(struct forwarder *fw)
 			s->forwarded = in > out ? in - out : 0;
 	}
 	struct place_stats *first = &stats[PLACE_ARRIVING];
-	if (difference >= 0) {
-		first->dropped[REASON_forwarder_lost] += (uint64_t)difference;
-		first->forwarded -=
-			first->forwarded < (uint64_t)difference ? first->forwarded : (uint64_t)difference;
-	} else {
+	if (difference < 0) {
 		first->received += (uint64_t)-difference;
 		first->forwarded += (uint64_t)-difference;
+	}
+	/* lost between two places: of those that handed something on, ports first, since more is in their hands */
+	for (unsigned p = 0; p < PLACES && difference > 0; p++) {
+		struct place_stats *s = &stats[p];
+		if (p >= PLACE_LEAVING && p < PLACE_HOP)
+			continue;
+		uint64_t lost = s->forwarded < (uint64_t)difference ? s->forwarded : (uint64_t)difference;
+		s->dropped[REASON_forwarder_lost] += lost;
+		s->forwarded -= lost;
+		difference -= (int64_t)lost;
 	}
 	fw->fabric.header->estimated = 1;
 }

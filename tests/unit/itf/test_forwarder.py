@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -245,3 +246,22 @@ def test_a_killed_forwarder_is_replaced_and_the_loss_written_off(
     assert rig.forwarder.head.estimated == 1
     assert totals["unaccounted"] == 0 and totals["received"] == 300
     assert totals["forwarded"] + totals["dropped"] == 300 and totals["forwarded"] >= len(had)
+
+
+def test_what_is_written_off_is_a_loss_of_the_place_that_had_it(
+    rigs: list[Rig], capture: Path, tmp_path: Path
+) -> None:
+    """The first port has handed nothing on yet: what was lost came in by the other one."""
+    rig = Rig()
+    rigs.append(rig)
+    while rig.forwarder.head.state != C.FORWARDER_RUNNING:
+        time.sleep(0.001)
+    kill(rig)
+    place = rig.forwarder.head.live.place
+    place[C.PLACE_ARRIVING + 1].received = place[C.PLACE_ARRIVING + 1].forwarded = 3
+    rig.start_forwarder()
+    rig.wire(capture, tmp_path / "out.pcap")
+    totals = play(rig, lambda hop, refs: [verdict(rig, ref, C.VERDICT_FORWARD) for ref in refs])
+    assert totals["received"] == 303 and totals["forwarded"] == 300 and totals["dropped"] == 3
+    assert totals["unaccounted"] == 0
+    rig.places_balanced()
