@@ -324,18 +324,19 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
         "Ask a VNFC (504: it did not answer within 1 s)",
         reply="Answer",
         body="AskRequest",
+        scope=Scope.READ,  # for one that changes nothing
         errors=(409, 503, 504),
     )
     def ask_vnfc(self, name: str, body: Row) -> Row:
         vnfc, request, args = body["vnfc"], body["request"], body.get("args", [])
         self._known_vnfc(name, vnfc)
         offered = {each["name"]: each for each in self.list_requests(name).get(vnfc, [])}
-        if request == "list" and request not in offered:
-            return {"vnfc": vnfc, "request": request, "value": list(offered.values())}
         if request not in offered:
             raise missing(f"request {request} at {vnfc}", suggest(request, offered))
+        if offered[request].get("changes"):
+            admit(web.caller(), Scope.OPERATE)
         if isinstance(args, dict):
-            args = positional(args, offered.get(request, {}).get("args", []))
+            args = positional(args, offered[request].get("args", []))
         answer = self.lifecycle.ask(name, "request", vnfc=vnfc, name=request, args=args)
         return {"vnfc": vnfc, "request": request, "value": answer.get("value")}
 
