@@ -168,17 +168,17 @@ static inline void vnfc__together(struct vnfc_host *h, const uint32_t *frames, u
 /* How the VNFC itself finds that it is; asked about once a second, followed by a body that returns NULL when all is
  * well, else a sentence that says what is not:
  *	VNFC_HEALTH { return table_used == TABLE ? "the table is full" : NULL; } */
-#define VNFC_HEALTH                                                                                  \
-	static const char *vnfc__health(void);                                                       \
-	static void vnfc__answer_health(struct vnfc_request *request)                                \
-	{                                                                                            \
-		const char *said = vnfc__health();                                                   \
-		vnfc_answer_text(request, said ? said : "ok");                                       \
-	}                                                                                            \
-	VNFC__DECLARE(vnfc__request_health, VNFC_IS_REQUEST, 0, "health", VNFC_HEALTH_WHY, "", NULL, \
-		      vnfc__answer_health, NULL, 0);                                                 \
+#define VNFC_HEALTH                                                                                   \
+	static const char *vnfc__health(void);                                                        \
+	static void vnfc__answer_health(struct vnfc_request *request)                                 \
+	{                                                                                             \
+		const char *said = vnfc__health();                                                    \
+		vnfc_answer_text(request, said ? said : "ok");                                        \
+	}                                                                                             \
+	VNFC__DECLARE(vnfc__request_health, VNFC_IS_REQUEST, 0, "health", VNFC__HEALTH_WHY, "", NULL, \
+		      vnfc__answer_health, NULL, 0);                                                  \
 	static const char *vnfc__health(void)
-#define VNFC_HEALTH_WHY "how it finds that it is: ok, or what is not"
+#define VNFC__HEALTH_WHY "how it finds that it is: ok, or what is not"
 
 /* type: "int", "float", "str" or "bool". fallback: JSON text, or NULL if it must be given. */
 #define VNFC_ARGUMENT(name, type, fallback) \
