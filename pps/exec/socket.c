@@ -44,7 +44,7 @@ struct socket_engine {
 	uint16_t input, local; /* the TCP ports of the connection to it */
 	int agent;
 	const char *question[QUESTIONS]; /* what its agent understands, */
-	char *name[QUESTIONS];	       /* under these names */
+	char *name[QUESTIONS];		 /* under these names */
 	uint32_t questions;
 };
 
