@@ -147,6 +147,11 @@ def _agent_commands(p: Parser) -> None:
         "--control-socket", action="append", default=[], metavar="VNF=HOST:PORT",
         help="Click's ControlSocket protocol for that VNF on loopback TCP, without a token (docs/click.md)",
     )  # fmt: skip
+    serve.add_argument(
+        "--coven-compat", nargs="?", const="", metavar="HOST[:HTTP,TCP]",
+        help="be driven by the original prototype's EMS, too: its HTTP and TCP interface, without a token "
+             "(default 127.0.0.1:6667,6668; docs/coven.md)",
+    )  # fmt: skip
     _token_commands(p)
     doctor = p.add(
         "doctor", "say what this machine has, lacks, and how to mend it", "coven doctor", agent=False
