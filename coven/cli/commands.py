@@ -15,10 +15,11 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from coven.base import tables
+from coven.base.compat_ports import OPTION, Ports, read_ports
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
-from coven.cli import author, deploying, logs, packing, tracing
+from coven.cli import author, capturing, deploying, logs, packing, tracing
 from coven.cli.client import agent_of
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -68,8 +69,17 @@ def serve(given: Arguments) -> int:
     return serve_here(
         Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
                 packages=config.packages, manner=Manner(given.vnf, given.strict_versions),
-                targets=Targets(networks, config.notification_ca, (pair.certificate, pair.key) if pair else None))
+                targets=Targets(networks, config.notification_ca, (pair.certificate, pair.key) if pair else None),
+                original=_compat_ports(given.coven_compat, config.coven_compat))
     )
+
+
+def _compat_ports(text: str | None, configured: Ports | None) -> Ports | None:
+    """What `--coven-compat` says, over what the file says. Raises Misuse."""
+    try:
+        return configured if text is None else read_ports(text)
+    except ValueError as expected:
+        raise Misuse(Mistake(field=OPTION, found=text, expected=str(expected))) from None
 
 
 def token(given: Arguments) -> int:
@@ -447,6 +457,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "config": config,
     "logs": logs.logs,
     "trace": tracing.trace,
+    "capture": capturing.capture,
     "ask": ask,
     "test": test,
     "run": run,
