@@ -32,6 +32,7 @@ from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import PLATFORM, Answers, Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import PLAN, Plan
+from coven.keeper.watching.captures import Captures
 from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
@@ -106,7 +107,27 @@ class Client:
         except (ValueError, AttributeError):
             self._answer(None, refusal([Mistake(found="no JSON object", expected="one a line")]))
             return
+        if request.get("op") == "capture":
+            self._become_stream(request, number)
+            return
         self.keeper.operate(request, lambda answer: self._answer(number, answer))
+
+    def _become_stream(self, request: dict[str, Any], number: Any) -> None:
+        """Answer that it begins; from then on the connection is a capture's."""
+        captures = self.keeper.captures
+        try:
+            asked = captures.judge(request)
+            captures.check_room()
+        except Refused as refused:
+            self._answer(number, refusal(refused.mistakes, refused.kind))
+            return
+        self._answer(number, {"ok": True})
+        if not self._open or self._out:  # it does not even read that
+            self.close()
+            return
+        with suppress(Refused):  # who reads finds nothing there
+            captures.begin(asked, self.connection.fileno())
+        self.close()
 
     def _answer(self, number: Any, answer: dict[str, Any]) -> None:
         if not self._open:
@@ -161,6 +182,7 @@ class Keeper:
         identity = f"{os.getpid()}.{journal.start_time(os.getpid())}"
         self.events = Events(identity)
         self.traces = Traces(vnf)
+        self.captures = Captures(vnf)
         vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
@@ -400,6 +422,7 @@ def keep(directory: Path) -> int:
     loop.forget(server)
     server.close()
     vnf.end()
+    keeper.captures.end()
     record.finish()
     keeper.end()
     vnf.close()

@@ -27,6 +27,7 @@ from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
+from coven.rest.captures import CapturesApi
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.metrics import MetricsApi
@@ -58,7 +59,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
+class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -69,6 +70,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
         self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
         OperationsApi.__init__(self, lifecycle.store)
         TracesApi.__init__(self)
+        CapturesApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.library = library
         self.gate = gate
@@ -456,4 +458,4 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
         api.audit.note(web.who(), web.origin().address, what, bottle.response.status_code, **where)
         return answered
 
-    return answer if entry.method == "GET" else audited
+    return answer if entry.method == "GET" and entry.scope != Scope.CAPTURE else audited

@@ -57,7 +57,7 @@ from itf.mistakes import Mistake, Refused
 log = logging.getLogger("coven.agent")
 
 HOST, PORT = "127.0.0.1", 8080
-THREADS = 16
+THREADS = 24
 _FIRST_PASSED_FD = 3  #: sd_listen_fds(3)
 
 
