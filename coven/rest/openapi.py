@@ -197,7 +197,7 @@ SCHEMAS: Schema = {
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {
     **SCHEMAS["Binding"], **INTERFACE, "type": ["string", "object"],
-    "description": "the name of an interface, or an object with it",
+    "description": "an interface's name or MAC address, or an object with it",
 }  # fmt: skip
 
 

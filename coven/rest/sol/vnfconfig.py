@@ -17,6 +17,7 @@ from coven.rest.routes import JSON, MERGE_PATCH, route
 from coven.rest.sol.exchange import Interface, demand, tag
 from coven.rest.sol.merge_patch import merged
 from itf.mistakes import Mistake, Refused, suggest
+from vns.named import first_name
 
 _VNF, _VNFC, _GONE = "vnfConfigurationData", "vnfcConfigurationData", "vnfcConfigurationDataDeleteIds"
 _ADDRESSES = Path("/sys/class/net")
@@ -76,7 +77,7 @@ def _connection_points(vnf: Row) -> Iterator[Row]:
     """The ports that are bound, each with the address of its interface if that is there."""
     for name, binding in vnf["ports"].items():
         with suppress(OSError):
-            mac = (_ADDRESSES / binding["interface"] / "address").read_text().strip()
+            mac = (_ADDRESSES / first_name(binding["interface"]) / "address").read_text().strip()
             yield {"cpId": name, "cpdId": f"{name}_ext", "addresses": [{"address": {"macAddress": mac}}]}
 
 
