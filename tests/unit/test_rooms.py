@@ -26,7 +26,8 @@ BELOW = {
     "coven.agent": ("coven.package", "coven.keeper"),
     "coven.rest": ("coven.agent",),
     "coven.serve": ("coven.rest",),
-    "coven.cli": ("coven.serve", "coven.lab"),
+    "coven.image": ("coven.serve",),
+    "coven.cli": ("coven.image", "coven.lab"),
     "coven": ("coven.cli", "vns", "nshp"),  # stages.c, __main__.py
 }
 
