@@ -68,6 +68,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
         self.lifecycle = lifecycle
         self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
         OperationsApi.__init__(self, lifecycle.store)
+        MetricsApi.__init__(self, lifecycle)
         TracesApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.library = library
@@ -89,6 +90,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
         for interface in self.interfaces:
             interface.close()
         self.deliveries.close()
+        self.readers.close()
 
     # the agent
 

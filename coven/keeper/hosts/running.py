@@ -65,7 +65,7 @@ class RunningHosts(Mapping[str, HostProcess]):
 
     def watch(self) -> None:
         """From now on those that hang are ended."""
-        self._watchdog = Watchdog(self.values, self.forwarder.segment, self.loop)
+        self._watchdog = Watchdog(self.values, self.forwarder.statistics, self.loop)
 
     def revive(self) -> None:
         """Start those again that ended with `on_failure: stop`."""
