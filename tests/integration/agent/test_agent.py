@@ -468,6 +468,13 @@ OFFERED = {
     "/vnfconfig/v1/configuration": "GET PATCH",
     "/vnfind/v1/indicators": "GET", "/vnfind/v1/indicators/{vnfInstanceId}": "GET",
     "/vnfind/v1/indicators/{vnfInstanceId}/{indicatorId}": "GET",
+    "/vnflcm/v2/vnf_instances": "GET POST", "/vnflcm/v2/vnf_instances/{vnfInstanceId}": "GET PATCH DELETE",
+    **{f"/vnflcm/v2/vnf_instances/{{vnfInstanceId}}/{task}": "POST" for task in (
+        "instantiate", "operate", "heal", "terminate", "change_ext_conn", "change_vnfpkg")},
+    "/vnflcm/v2/vnf_lcm_op_occs": "GET", "/vnflcm/v2/vnf_lcm_op_occs/{vnfLcmOpOccId}": "GET",
+    **{f"/vnflcm/v2/vnf_lcm_op_occs/{{vnfLcmOpOccId}}/{decision}": "POST" for decision in (
+        "retry", "rollback", "fail", "cancel")},
+    "/vnflcm/v2/subscriptions": "GET POST", "/vnflcm/v2/subscriptions/{subscriptionId}": "GET DELETE",
     "/{interface}/api_versions": "GET", "/{interface}/{major}/api_versions": "GET",
 }  # fmt: skip
 
