@@ -44,6 +44,12 @@ _FIGURES: Schema = {
     **dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed"), COUNT), **_ENDS,
 }
 
+#: how well a part is, the worst state first
+_STANDING: Schema = {
+    "state": {"enum": ["down", "stuck", "overloaded", "alive", "degraded", "ready", "progressing"]},
+    "since": TIME, "why": NULL_TEXT,
+}
+
 SCHEMAS: Schema = {
     "Mistake": record({
         "file": NULL_TEXT, "line": NULL_COUNT, "column": NULL_COUNT, "field": NULL_TEXT,
@@ -115,16 +121,21 @@ SCHEMAS: Schema = {
             "link_since": {"anyOf": [TIME, {"type": "null"}]}, "mtu": NULL_COUNT, "incomplete": FLAG,
             "trouble": several(record({"what": TEXT, "since": TIME})),
             "received": COUNT, "sent": COUNT, "bytes_in": COUNT, "bytes_out": COUNT, **_ENDS,
+            "health": record(_STANDING, closed=True),
         }, closed=True)),
         "vnfcs": mapping(record({
             "language": TEXT, "state": {"enum": ["stopped", "starting", "running", "down", "failed"]},
             "pid": NULL_COUNT, "restarts": COUNT, "backoff_seconds": {"type": ["number", "null"], "minimum": 0},
             "confinement": TEXT, "engine": NULL_TEXT, "memory_limit": TEXT,
-            "metrics": mapping(ANY), "held": COUNT, "exceptions": COUNT, "log_lines_suppressed": COUNT,
+            "metrics": mapping(ANY),
+            "requests": record({"asked": COUNT, "timed_out": COUNT, "seconds": {"type": "number", "minimum": 0}},
+                               closed=True),
+            "health": record({**_STANDING, "says": NULL_TEXT}, closed=True),
+            "held": COUNT, "exceptions": COUNT, "log_lines_suppressed": COUNT,
             **_FIGURES, "bogus": COUNT,
         }, closed=True)),
         "classifier": record(_FIGURES, closed=True), "nsh": record(_FIGURES, closed=True),
-        "explanations": mapping(TEXT),
+        "explanations": mapping(TEXT), "health": record(_STANDING, closed=True),
     }, closed=True),
     "Health": record({
         "status": {"enum": ["healthy", "degraded", "stopped", "not instantiated"]},
@@ -149,6 +160,8 @@ SCHEMAS: Schema = {
     }),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
+        "changes": {**FLAG, "description": "asking changes something, and takes the right to operate"},
+        "standard": {**FLAG, "description": "every VNFC answers it"},
         "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
     }, ("name",)))),
     "AskRequest": record({
@@ -181,13 +194,13 @@ SCHEMAS: Schema = {
         "grant_type": {"enum": ["client_credentials"]}, "client_id": TEXT, "client_secret": TEXT, "scope": TEXT,
     }, ("grant_type",)),
     "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
-    "Document": {"type": "object"}, "Metrics": TEXT,
+    "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
     **sol.SCHEMAS, **vnflcm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {
     **SCHEMAS["Binding"], **INTERFACE, "type": ["string", "object"],
-    "description": "the name of an interface, or an object with it",
+    "description": "an interface's name or MAC address, or an object with it",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socketserver
+import struct
 import sys
 import threading
 import time
@@ -49,6 +50,19 @@ def state() -> str:
     return "STARTED" if started else "STOPPED"
 
 
+def offered() -> list[dict[str, Any]]:
+    def own(name: str, why: str = "", unit: str = "", args: Any = (), changes: bool = False) -> dict[str, Any]:
+        return {"name": name, "why": why, "unit": unit, "args": list(args), "changes": changes}
+
+    adding = [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}]
+    requests = [own("hits", "packets seen", "packets"), own("add", "a sum", args=adding), own("sleep"),
+                own("reset", "begin anew", changes=True)]  # fmt: skip
+    standard = {"list": "what may be asked of it", "health": "how it is, since when and why",
+                "metrics": "what its author counts"}  # fmt: skip
+    return [*({**each, "standard": False} for each in requests),
+            *({**own(name, why), "standard": True} for name, why in standard.items())]  # fmt: skip
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     global started, paths
     op = request["op"]
@@ -56,25 +70,27 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         counts = dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed"), 0)
         ends = {"dropped": {}, "in_flight": 0, "unaccounted": 0}
         figures = {**counts, **ends}
+        health = {"state": "ready", "since": "2026-01-02T03:04:05Z", "why": None}
         vnfcs = {
             name: {
                 **figures, "language": "python", "state": "running", "pid": os.getpid(), "restarts": 0, "bogus": 0,
                 "backoff_seconds": None,
                 "metrics": {}, "confinement": "full", "engine": None, "memory_limit": "rlimit", "held": 0,
-                "exceptions": 0, "log_lines_suppressed": 0,
+                "exceptions": 0, "log_lines_suppressed": 0, "health": {**health, "says": None},
+                "requests": {"asked": 0, "timed_out": 0, "seconds": 0.0},
             }
             for name in config
         }  # fmt: skip
         ports = {
             name: {**ends, "backend": "af_packet", "why": "fake", "interface": name, "link": "up", "link_since": None,
                    "mtu": 1500, "incomplete": False, "trouble": [], "received": 0, "sent": 0, "bytes_in": 0,
-                   "bytes_out": 0}
+                   "bytes_out": 0, "health": health}
             for name in PLAN["ports"]
         }  # fmt: skip
         forwarder = {"pid": None, "state": "running", "restarts": 0, "silent_seconds": 0.0, "why": None}
         return {"ok": True, "name": PLAN["name"], "state": state(), "operation": None, "forwarder": forwarder,
                 **figures, "estimated": False, "time_ns": 0, "ports": ports, "vnfcs": vnfcs,
-                "classifier": figures, "nsh": figures, "explanations": {}}  # fmt: skip
+                "classifier": figures, "nsh": figures, "explanations": {}, "health": health}  # fmt: skip
     if op == "ping":
         return {"ok": True, "state": state(), "forwarder": "failed" if mode() == "stuck" else "running"}
     if op in ("start", "stop"):
@@ -99,21 +115,20 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         paths = request.get("paths") or paths
         return {"ok": True, "paths": paths}
     if op == "list":
-        requests = [
-            {"name": "hits", "why": "packets seen", "unit": "packets", "args": []},
-            {"name": "add", "why": "a sum", "unit": "",
-             "args": [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}]},
-            {"name": "sleep", "why": "", "unit": "", "args": []},
-        ]  # fmt: skip
+        requests = offered()
         return {"ok": True, "requests": dict.fromkeys(config, requests), "config": config}
     if op == "request":
         if request["name"] == "sleep":
             return {"ok": False, "timeout": True}
+        if request["name"] == "list":
+            return {"ok": True, "value": offered()}
         return {"ok": True, "value": sum(request["args"]) if request["name"] == "add" else 42}
     if op == "logs":
         return logs(request)
     if op == "trace":
         return {"ok": True, "packets": [], "lost": 0}
+    if op == "capture":
+        return {"ok": True}
     if op == "end":
         (DIRECTORY / "keeper.sock").unlink()
         threading.Timer(0.05, os._exit, (0,)).start()
@@ -140,11 +155,17 @@ def logs(request: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True, "lines": lines, "missed": missed, "next": f"{os.getpid()}.1.{max(seen, len(texts))}"}
 
 
+SECTION = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+
+
 class Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         for line in self.rfile:
             request = json.loads(line)
             self.wfile.write(json.dumps({"id": request["id"], **answer(request)}).encode() + b"\n")
+            if request["op"] == "capture":  # what follows is pcapng, until the connection ends
+                self.wfile.write(SECTION)
+                return
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

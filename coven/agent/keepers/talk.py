@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -64,6 +65,15 @@ class KeeperTalk:
         keeper = self.keeper(vnf)
         try:
             return self.lines.ask(vnf, keeper, op, **arguments)
+        except Unreachable as error:
+            raise self._silence(vnf, keeper, error) from None
+
+    def capture(self, vnf: str, **arguments: Any) -> socket.socket:
+        """A connection from which a capture can be read. Raises Refused, as `ask` does."""
+        keeper = self.keeper(vnf)
+        try:
+            with self.lines.place(vnf):
+                return keeper.capture(QUICK_SECONDS, **arguments)
         except Unreachable as error:
             raise self._silence(vnf, keeper, error) from None
 

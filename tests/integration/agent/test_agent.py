@@ -316,9 +316,12 @@ def test_config(agent: Agent) -> None:
     assert agent.ask("GET", "/v1/vnfs/fw/config")[1] == config
 
 
+ASKED_FOR = ["hits", "add", "sleep", "reset", "list", "health", "metrics"]
+
+
 def test_agent_requests(agent: Agent) -> None:
     running(agent)
-    assert [r["name"] for r in agent.ask("GET", "/v1/vnfs/fw/requests")[1]["a"]] == ["hits", "add", "sleep"]
+    assert [r["name"] for r in agent.ask("GET", "/v1/vnfs/fw/requests")[1]["a"]] == ASKED_FOR
 
     def ask(body: Any) -> tuple[int, Any]:
         return agent.ask("POST", "/v1/vnfs/fw/requests", body)
@@ -330,7 +333,7 @@ def test_agent_requests(agent: Agent) -> None:
     status, body = ask({"vnfc": "a", "request": "hit"})
     assert status == 404 and "did you mean hits?" in body["detail"]
     assert ask({"vnfc": "c", "request": "hits"})[0] == 404
-    assert [r["name"] for r in ask({"vnfc": "a", "request": "list"})[1]["value"]] == ["hits", "add", "sleep"]
+    assert [r["name"] for r in ask({"vnfc": "a", "request": "list"})[1]["value"]] == ASKED_FOR
     assert ask({"vnfc": "a", "request": "sleep"})[0] == 504
 
 
@@ -455,7 +458,7 @@ OFFERED = {
     "/v1/vnfs/{name}/instantiate": "POST", "/v1/vnfs/{name}/start": "POST", "/v1/vnfs/{name}/stop": "POST",
     "/v1/vnfs/{name}/terminate": "POST",
     "/v1/vnfs/{name}/upgrade": "POST",
-    "/v1/vnfs/{name}/trace": "GET",
+    "/v1/vnfs/{name}/trace": "GET", "/v1/vnfs/{name}/capture": "GET",
     "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/health": "GET", "/v1/vnfs/{name}/logs": "GET",
     "/v1/vnfs/{name}/config": "GET PUT PATCH", "/v1/vnfs/{name}/requests": "GET POST",
     "/v1/vnfs/{name}/paths": "GET PUT",

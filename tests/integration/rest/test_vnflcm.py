@@ -336,8 +336,16 @@ def test_mistakes(agent: Agent) -> None:
     mac = {"layerProtocol": "IP_OVER_ETHERNET", "ipOverEthernet": {"macAddress": "02:00:00:00:00:99"}}
     point = {"cpdId": "in_ext", "cpConfig": {"1": {"cpProtocolData": [mac]}}}
     by_mac = {"id": "vl", "resourceId": "net", "extCps": [point]}
-    status, told = agent.ask("POST", f"{vnf.path}/instantiate", {"flavourId": "default", "extVirtualLinks": [by_mac]})
-    assert status == 422 and any("02:00:00:00:00:99" in str(each["found"]) for each in told["errors"])
+    odd = link("out", "a/b")
+    body = {"flavourId": "default", "extVirtualLinks": [by_mac, odd]}
+    status, told = agent.ask("POST", f"{vnf.path}/instantiate", body)
+    assert status == 422 and [(each["field"], each["found"]) for each in told["errors"]] == [
+        ("extVirtualLinks.1.extCps.0", "a/b")]  # fmt: skip
+    body = {"flavourId": "default", "extVirtualLinks": [by_mac, link("out", "02:00:00:00:00:98")]}
+    assert vnf.does("instantiate", body)["operationState"] == "COMPLETED"
+    ports = agent.ask("GET", "/v1/vnfs/fw")[1]["ports"]
+    assert {port["interface"] for port in ports.values()} == {"02:00:00:00:00:98", "02:00:00:00:00:99"}
+    assert vnf.does("terminate", {"terminationType": "GRACEFUL"})["operationState"] == "COMPLETED"
     assert agent.ask("POST", INSTANCES, {"vnfdId": "none"})[0] == 422
     assert agent.ask("POST", f"{vnf.path}/heal", {})[0] == 409
     assert agent.ask("POST", f"{INSTANCES}/none/heal", {})[0] == 404

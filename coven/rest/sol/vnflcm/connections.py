@@ -10,15 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from coven.agent.store import Row
 from coven.package.csar.vnfd import MANAGEMENT
+from coven.rest.schema import INTERFACE
+from coven.rest.sol.vnfconfig import address
 from itf.mistakes import Mistake, suggest
 
-_ADDRESSES = Path("/sys/class/net")
-_MAC = re.compile("[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 _SUFFIX = "_ext"
 
 
@@ -26,7 +25,7 @@ _SUFFIX = "_ext"
 class Connections:
     """What extVirtualLinks of a request ask for."""
 
-    ports: dict[str, str] = field(default_factory=dict)  #: by port: the interface
+    ports: dict[str, str] = field(default_factory=dict)  #: by port: the interface, by name or MAC address
     places: dict[str, str] = field(default_factory=dict)  #: by port: where the request says so
     mistakes: list[Mistake] = field(default_factory=list)
 
@@ -77,37 +76,15 @@ def read(links: list[Row], known: Mapping[str, Any]) -> Connections:
             if named is None:
                 wrong(place, "no interface", "a link port, or a MAC address, that says which")
                 continue
-            interface = by_address(named) if _MAC.fullmatch(named) else named
-            if interface is None:
-                wrong(place, named, "the MAC address of an interface of this machine")
+            if not re.fullmatch(INTERFACE["pattern"], named) or named in INTERFACE["not"]["enum"]:
+                wrong(place, named, INTERFACE["description"])
                 continue
-            found.ports[port] = interface
+            found.ports[port] = named
     return found
 
 
 def port_of(cpd: str) -> str:
     return cpd.removesuffix(_SUFFIX)
-
-
-def by_address(mac: str) -> str | None:
-    """The interface that has a MAC address."""
-    wanted = mac.lower().replace("-", ":")
-    return next((interface for interface in _interfaces() if address_of(interface) == wanted), None)
-
-
-def _interfaces() -> list[str]:
-    try:
-        return sorted(path.name for path in _ADDRESSES.iterdir())
-    except OSError:
-        return []
-
-
-def address_of(interface: str) -> str | None:
-    """The MAC address of an interface, if that is there."""
-    try:
-        return (_ADDRESSES / interface / "address").read_text().strip() or None
-    except OSError:
-        return None
 
 
 def replaced(before: list[Row], after: list[Row]) -> list[Row]:
@@ -129,12 +106,12 @@ def points(vnf: Row) -> list[Row]:
     found = []
     on = {port_of(point["cpdId"]): (link, point) for link in vnf["links"] for point in link["extCps"]}
     for port, binding in vnf["ports"].items():
-        mac = address_of(str(binding.get("interface")))
+        mac = address(binding["interface"])
         ethernet = {"ipOverEthernet": {"macAddress": mac}} if mac else {"ipOverEthernet": {}}
         shown: Row = {
             "id": port, "cpdId": f"{port}{_SUFFIX}", "cpConfigId": "default",
             "cpProtocolInfo": [{"layerProtocol": "IP_OVER_ETHERNET", **ethernet}],
-            "metadata": {"interface": binding.get("interface"), "backend": binding["backend"]},
+            "metadata": {"interface": binding["interface"], "backend": binding["backend"]},
         }  # fmt: skip
         if port in on:
             for key, config in on[port][1].get("cpConfig", {}).items():
