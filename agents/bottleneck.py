@@ -118,7 +118,7 @@ def _vnfc(name: str, vnfc: VnfcSeen, seen: Observation) -> Bottleneck:
     return Bottleneck(
         Limit.VNFC, name, f"{much}, and it mostly waits: {process.cpu:.0%} of a core is busy. It sleeps, or waits for "
         "a file, a lock or an answer in its handler", vnfc.served,
-        ["hold the packet and go on with a timer instead of sleeping", "keep slow files and answers out of the handler"],
+        ["hold the packet and go on with a timer instead of sleeping", "keep files and answers out of the handler"],
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _forwarder(lost: Mapping[str, float], seen: Observation) -> Bottleneck:
     worst = max(lost, key=lost.__getitem__)
     return Bottleneck(
         Limit.PORT, worst.partition(".")[0], f"{much}, and the forwarder has time left: they come in bursts for which "
-        "the receive ring has no room", seen.received, ["more frames (frames: in the plan)", "traffic without such bursts"],
+        "the receive ring has no room", seen.received, ["smoother traffic"],
     )  # fmt: skip
 
 
