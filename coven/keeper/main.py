@@ -287,8 +287,10 @@ class Keeper:
 
     def _ping(self, request: dict[str, Any], reply: Reply) -> None:
         vnf = self.vnf
+        used = {vnf.plan.package, *(host.loads_from for host in vnf.hosts.values() if host.loads_from)}
         reply({"ok": True, "state": vnf.state, "forwarder": vnf.forwarder.watch.state,
-               "package": str(vnf.plan.package), "upgrading": vnf.upgrading is not None})  # fmt: skip
+               "package": str(vnf.plan.package), "packages": sorted(map(str, used)),
+               "upgrading": vnf.upgrading is not None})  # fmt: skip
 
     def _abandon(self, request: dict[str, Any], reply: Reply) -> None:
         """Give an upgrade up, unless it is committed."""

@@ -141,7 +141,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
     @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507),
            scope=Scope.ONBOARD)  # fmt: skip
     def delete_package(self, id: str) -> None:
-        self.library.remove(id)
+        self.library.remove(id, self.lifecycle.runs_from)
 
     # VNFs
 

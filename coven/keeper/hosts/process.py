@@ -79,6 +79,7 @@ class HostPlan:
     seed: int = 0
     debug: bool = False
     build: Path | None = None  #: where all of its version was built
+    package: Path | None = None  #: the folder of its version
 
 
 class Observer(Protocol):
@@ -122,6 +123,7 @@ class HostProcess:
         self.follows: Hop | None = None  #: until it is ready: the hop object of the process that it takes over from
         self.predecessor: HostProcess | None = None  #: until that has ended: what it counts counts for this one
         self.runs_from: Path | None = None  #: where its process was built
+        self.loads_from: Path | None = None  #: the package that its process may still read
         self._came_up = False  #: one of its processes was ready, once
         self.wanted = False
         self.on_gone: Callable[[], None] = lambda: None  #: it has ended, and that was wanted
@@ -171,7 +173,7 @@ class HostProcess:
             theirs.close()
         process = self._launched.process
         self.journal.process(process.pid, f"vnfc {self.name}")
-        self.runs_from = self.plan.build
+        self.runs_from, self.loads_from = self.plan.build, self.plan.package
         self._become(State.STARTING)
         self._exited, self._lost_as, self._why, self.mistakes = False, DIED, "", []
         self._asked_at = time.time()
