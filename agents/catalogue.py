@@ -50,6 +50,7 @@ CATALOGUE = (
     Entry("coven_unaccounted_packets", _GAUGE, ("vnf",), "packets whose fate is not known: 0, or a fault of Coven",
           "packets"),
     Entry("coven_estimated", _GAUGE, ("vnf",), "1: a forwarder died, and what it lost was written off"),
+    Entry("coven_health", _GAUGE, ("vnf", "place", "state"), "1: the VNFC, port or VNF (place: nothing) is so"),
     Entry("coven_drops_total", _COUNTER, ("vnf", "place", "reason"), "packets dropped, where and why", "packets"),
     Entry("coven_chain_seconds", _TIMES, ("vnf", "port"),
           "from a packet's arrival by that port until it is handed to a port to leave, of one packet in "
@@ -68,6 +69,10 @@ CATALOGUE = (
     Entry("coven_vnfc_up", _GAUGE, ("vnf", "vnfc"), "1: the VNFC is running"),
     Entry("coven_vnfc_restarts_total", _COUNTER, ("vnf", "vnfc"), "restarts of a VNFC after it ended by itself"),
     Entry("coven_vnfc_exceptions_total", _COUNTER, ("vnf", "vnfc"), "exceptions that a VNFC did not catch"),
+    Entry("coven_vnfc_requests_total", _COUNTER, ("vnf", "vnfc"), "agent requests that a VNFC was asked"),
+    Entry("coven_vnfc_request_timeouts_total", _COUNTER, ("vnf", "vnfc"), "agent requests without an answer in time"),
+    Entry("coven_vnfc_request_seconds_total", C.FIGURE_REAL_COUNTER, ("vnf", "vnfc"),
+          "time that a VNFC was busy with requests", "seconds"),
     Entry("coven_vnfc_packets_total", _COUNTER, ("vnf", "vnfc", "output"), "packets that a VNFC forwarded, by output",
           "packets"),
     Entry("coven_vnfc_bytes_total", _COUNTER, ("vnf", "vnfc", "output"), "bytes that a VNFC forwarded, by output",

@@ -47,8 +47,11 @@ static void flush(struct forwarder *fw)
 		if (s->ops->flush)
 			s->ops->flush(s);
 	}
-	if (TRACED(&fw->fabric.frames) && !fw->fabric.frames.trace_rung)
+	if (!TRACED(&fw->fabric.frames))
+		return;
+	if (fw->fabric.frames.trace != NULL && !fw->fabric.frames.trace_rung)
 		trace_ring(fw);
+	watch_ring(fw);
 }
 
 static unsigned live_turn(struct forwarder *fw, bool *waiting)
@@ -316,7 +319,7 @@ static bool map_segment(struct forwarder *fw, const int fds[4], char *why, size_
 	fw->fabric.config = config;
 	for (unsigned i = 0; i < 2; i++)
 		fw->fabric.wiring[i] = (struct wiring *)((uint8_t *)config + config->slot[i]);
-	fw->fabric.capture = config->clock_mode == CLOCK_CAPTURE;
+	fw->fabric.capture = f->own_time = config->clock_mode == CLOCK_CAPTURE;
 	return f->spare != NULL;
 }
 
@@ -410,6 +413,7 @@ int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops)
 	if (!prepare(fw))
 		return 1;
 	run(fw);
+	watch_close(fw);
 	free(fw->fabric.frames.spare);
 	free(fw);
 	return 0;

@@ -5,7 +5,7 @@
  * offsets or indices and never pointers, and every cell has one writer, named beside it: F the
  * forwarder, H the VNFC host, K the keeper.
  *
- * Six kinds of object. All but the statistics are sealed memfds, with a descriptor of its own each:
+ * Seven kinds of object. All but the statistics are sealed memfds, with a descriptor of its own each:
  *
  *   pool       frames, their shared records, their NSH areas       mapped by F, K and every H
  *   hop-N      rings, doorbell and cells of one VNFC                mapped by F, K and that H only
@@ -13,6 +13,7 @@
  *   statistics figures, published, and where each of them is        has a name; mapped by F, K and any reader
  *   config     two slots of wiring and the epoch that picks one     written by K, read-only elsewhere
  *   trace      what became of each packet, while somebody asks      mapped by F and K
+ *   watch      packets as they pass, while somebody captures        mapped by F, K and who reads it (R)
  */
 
 #pragma once
@@ -22,7 +23,7 @@ enum {
 	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
 	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
 	SEG_ABI_MAJOR = 2,
-	SEG_LAYOUT = 0x21aeaaba,
+	SEG_LAYOUT = 0x56bc5f7f,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -588,8 +589,9 @@ enum forwarder_message_kind {
 	MESSAGE_KICK = 6,    /* K -> F: look at the config object */
 	MESSAGE_TRACE = 7,   /* K -> F: write a trace; fds: trace object, eventfd. Without fds: no more */
 	MESSAGE_SWAPPED = 8, /* F -> K: the previous generation of hop `index` has no packets any more */
-	MESSAGE_LOST = 11,   /* F -> K: the packet in which hop `index` ended: salvage.c */
-	MESSAGE_REPORT = 9,  /* K -> F: publish now, with what the kernel counted; also: are you there? */
+	MESSAGE_WATCH = 12, /* K -> F: write into watch `index`; fds: its object, eventfd. Without: no more */
+	MESSAGE_LOST = 11,  /* F -> K: the packet in which hop `index` ended: salvage.c */
+	MESSAGE_REPORT = 9, /* K -> F: publish now, with what the kernel counted; also: are you there? */
 	MESSAGE_REPORTED =
 		10, /* F -> K: done for the MESSAGE_REPORT of that `generation`, and for all before it */
 };
@@ -611,6 +613,8 @@ enum trace_event {
 			    * NONE: it passed by a VNFC that was down */
 	TRACE_DROPPED = 4, /* at `place`, for the reason `arg` */
 	TRACE_LEAVING = 5, /* handed to the port of `place` (PLACE_LEAVING + n) to be sent */
+	TRACE_HANDED = 6,  /* handed to the hop of `place`; in watches only */
+	TRACE_MET = 7,	   /* was on its way from the port of `place` when this began */
 };
 enum { TRACE_SNAP = 96 };
 
@@ -637,4 +641,83 @@ struct trace_header {				  /* K, but for the two cells of F */
 	uint32_t packets;    /* F: numbers given */
 	uint32_t clock_mode; /* enum clock_mode */
 	uint32_t reserved[4];
+};
+
+/* ---- watch -----------------------------------------------------------------------------------------
+ *
+ * Not there unless somebody asked, several at once. F copies packets that pass one of its points and match its filter
+ * into a ring of bytes, and never waits: what finds no room is counted and left out. R takes them out. */
+
+enum {
+	WATCHES = 8, /* at once */
+	WATCH_INTERFACES = 16,
+	WATCH_POINTS = 32,
+	WATCH_INSNS = 2048, /* classic BPF instructions of one filter */
+	WATCH_WORDS = 1 << 19,
+	WATCH_ANY = 0xffff,	 /* every place; every `arg` */
+	WATCH_END = 0x80000000u, /* or-ed to a record's `size`: nothing up to the end of the ring */
+};
+
+struct watch_point {
+	uint16_t place;	    /* PLACE_* + number, or WATCH_ANY */
+	uint16_t arg;	    /* of the event, or WATCH_ANY */
+	uint16_t events;    /* bit per enum trace_event */
+	uint16_t interface; /* to which its packets belong */
+};
+
+struct watch_interface { /* of what is captured, as pcapng has it */
+	char name[2 * SEG_NAME + 4];
+	uint32_t link; /* enum link_type that is expected */
+};
+
+struct watch_counts {	  /* writer F: of one interface */
+	uint64_t seen;	  /* packets that passed it */
+	uint64_t matched; /* of them, those that the filter let through */
+	uint64_t missed;  /* of them, those for which there was no room */
+	uint64_t reserved;
+};
+
+struct watch_record {  /* 56 bytes, then `snap_len` of the packet, then `note_len` of a note; padded to 8 */
+	uint32_t size; /* of all that */
+	uint32_t packet;
+	uint64_t time_ns;
+	uint32_t len; /* bytes, as it is now */
+	uint16_t snap_len;
+	uint16_t place;
+	uint16_t arg;
+	uint8_t event;	   /* enum trace_event */
+	uint8_t verdict;   /* enum verdict */
+	uint8_t link;	   /* enum link_type */
+	uint8_t interface; /* of the first point that it passes */
+	uint8_t note_len;
+	uint8_t reserved;
+	uint32_t mark;
+	uint32_t reserved32;
+	uint8_t context[16];
+};
+
+struct watch_header { /* K, but for cells of others */
+	uint32_t magic, abi_major, layout, reserved0;
+	uint64_t size;
+	uint64_t ring;		 /* offset of its bytes */
+	uint64_t ring_size;	 /* a power of two */
+	uint64_t words;		 /* offset of WATCH_WORDS bytes of text: what numbers are called */
+	uint32_t words_sequence; /* odd while they are written */
+	uint32_t clock_mode;	 /* enum clock_mode */
+	uint32_t snap;		 /* bytes of each packet, at most */
+	uint32_t points, interfaces;
+	uint32_t filtered; /* 0: every packet */
+	uint32_t ethernet_len, ip_len;
+	uint64_t wall_minus_monotonic; /* ns: what makes a time since 1970 of `time_ns` */
+	uint32_t over;		       /* 1: nothing more comes, the VNF ends */
+	uint32_t reserved_k;
+	struct watch_point point[WATCH_POINTS];
+	struct watch_interface interface[WATCH_INTERFACES];
+	struct bpf_insn_cell ethernet[WATCH_INSNS], ip[WATCH_INSNS];
+
+	uint64_t written; /* F: bytes, ever */
+	uint64_t reserved_f[15];
+	struct watch_counts count[WATCH_INTERFACES]; /* F */
+	uint64_t read;				     /* R: bytes, ever */
+	uint64_t reserved_r[15];
 };

@@ -10,6 +10,7 @@ import fcntl
 import mmap
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,39 @@ class Trace(SegmentObject):
             for start in range(late * size, len(copies), size)
         ]
         return records, written, first + late - position
+
+
+class Watch(SegmentObject):
+    """Packets as they pass, for one reader. `room`: bytes of its ring, a power of two."""
+
+    head: Any
+
+    @classmethod
+    def make(cls, room: int, clock_mode: int, snap: int) -> Watch:
+        words = page_up(ffi.sizeof("struct watch_header"))
+        ring = page_up(words + C.WATCH_WORDS)
+        obj = cls.create("watch", ring + room)
+        assert isinstance(obj, Watch)
+        obj.head = head = header(obj, "struct watch_header")
+        head.words, head.ring, head.ring_size = words, ring, room
+        head.clock_mode, head.snap = clock_mode, snap
+        return obj
+
+    def filter(self, ethernet: Sequence[tuple[int, int, int, int]], ip: Sequence[tuple[int, int, int, int]]) -> None:
+        """Only packets for which these programs (code, jt, jf, k) say so. Raises ValueError for long ones."""
+        if max(len(ethernet), len(ip)) > C.WATCH_INSNS:
+            raise ValueError(f"{max(len(ethernet), len(ip))} instructions, {C.WATCH_INSNS} are possible")
+        self.head.filtered = 1
+        for cells, program in (self.head.ethernet, ethernet), (self.head.ip, ip):
+            for cell, (code, jt, jf, k) in zip(cells, program, strict=False):
+                cell.code, cell.jt, cell.jf, cell.k = code, jt, jf, k
+        self.head.ethernet_len, self.head.ip_len = len(ethernet), len(ip)
+
+    def say(self, words: str) -> None:
+        """What numbers are called, for readers (agents/words.h); cut at a line's end to what there is room for."""
+        raw = words.encode()
+        if len(raw) >= C.WATCH_WORDS:
+            raw = raw[: raw.rfind(b"\n", 0, C.WATCH_WORDS) + 1]
+        self.head.words_sequence += 1
+        ffi.memmove(self.at("char", self.head.words), raw + b"\0", len(raw) + 1)
+        self.head.words_sequence += 1

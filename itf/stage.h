@@ -161,6 +161,8 @@ static inline void port_take(struct stage *port, const struct tap_ops *past, con
 		if (fabric->tap[i] == past)
 			past = NULL;
 	}
+	if (TRACED(&port->fabric->frames))
+		trace_leaving(&port->fabric->frames, port->number, refs, n);
 	port->ops->take(port, refs, n);
 }
 
@@ -191,7 +193,7 @@ static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t
 {
 	struct stage *s = id < STAGE_IDS ? fabric->stage[id] : NULL;
 	if (TRACED(&fabric->frames))
-		trace_hand(&fabric->frames, id, refs, n);
+		trace_hand(&fabric->frames, id, s != NULL && id >= STAGE_HOP && id < STAGE_SINGLE, refs, n);
 	if (s == NULL) {
 		stage_missing(fabric, id, refs, n);
 		return;
@@ -199,7 +201,7 @@ static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t
 	s->touched = true;
 	if (id < STAGE_HOP && fabric->chain != NULL)
 		chain_time(fabric, refs, n);
-	if (__builtin_expect(s->tapped, 0))
+	if (__builtin_expect(s->tapped || (TRACED(&fabric->frames) && id < STAGE_HOP), 0))
 		port_take(s, NULL, refs, n);
 	else
 		s->ops->take(s, refs, n);

@@ -54,9 +54,9 @@ class Gate:
 
         Raises Refused: 400 for what is no credential, 401 for a wrong one, 403 for a page of another origin, 429 after
         too many wrong ones."""
-        _check_origin(header)
+        check_origin(header)
         if self.tokens is None:
-            _check_host(header)
+            check_host(header)
             return ANYONE
         credential = presented(header)
         if credential is None:
@@ -117,7 +117,7 @@ def presented(header: Header) -> Credential | None:
     raise Refused(mistake, title="malformed credential", kind=Kind.UNREADABLE)
 
 
-def _check_origin(header: Header) -> None:
+def check_origin(header: Header) -> None:
     # a web page that the user visits could ask a loopback agent in the user's name
     origin, host = header("Origin"), header("Host") or ""
     if origin and urlsplit(origin).netloc != host:
@@ -125,7 +125,7 @@ def _check_origin(header: Header) -> None:
         raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
 
 
-def _check_host(header: Header) -> None:
+def check_host(header: Header) -> None:
     host = header("Host") or ""
     name = urlsplit(f"//{host}").hostname or ""
     if name not in ("localhost", "::1") and not name.startswith("127."):

@@ -29,6 +29,7 @@ import ipaddress, json, sys, pathlib, resource
 from coven.agent.notifying.targets import Targets
 from coven.keeper.journal import Left
 from coven.rest.sol.exchange import Manner
+from coven.base.compat_ports import Ports
 from coven.serve.server import Options, serve
 if sys.argv[3] != "0":
     import signal
@@ -41,6 +42,8 @@ def recover(directory):
     return Left()
 options = Options(sys.argv[1], "127.0.0.1", 0, sys.argv[4] == "auth", manner=Manner(*json.loads(sys.argv[5])),
                   targets=Targets(tuple(map(ipaddress.ip_network, json.loads(sys.argv[6])))))
+if sys.argv[7] == "original":
+    options.original = Ports("127.0.0.1", 0, 0)
 if sys.argv[2]:
     options.keeper, options.recover = [sys.executable, sys.argv[2]], recover
 sys.exit(serve(options))
@@ -76,6 +79,7 @@ class Agent:
         self.vnf: str | None = None  #: `coven serve --vnf`
         self.notify: list[str] = []  #: `coven serve --notify`
         self.strict = False  #: `coven serve --strict-versions`
+        self.original: tuple[int, int] | None = None  #: with `coven serve --coven-compat`: ports of HTTP and of TCP
         self.headers: dict[str, str] = {}  #: of the last answer
         self.process: subprocess.Popen[str] | None = None
 
@@ -91,6 +95,7 @@ class Agent:
                 "auth" if self.authenticate else "none",
                 json.dumps([self.vnf, self.strict]),
                 json.dumps(self.notify),
+                "original" if self.original is not None else "",
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -102,6 +107,11 @@ class Agent:
         line = self.process.stdout.readline()
         assert line.startswith("serving http"), (line, self.log())
         self.url = line.split()[1].rstrip(",")
+        while self.original is not None and (found := re.search(r":(\d+), and by TCP at .*:(\d+)", line)) is None:
+            line = self.process.stdout.readline()
+            assert line, self.log()
+        if self.original is not None:
+            self.original = int(found[1]), int(found[2])
         return self
 
     def log(self) -> str:

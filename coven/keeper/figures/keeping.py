@@ -15,6 +15,8 @@ from agents.catalogue import custom, labels
 from coven.keeper.figures import directory
 from coven.keeper.figures.directory import HopFacts, PortFacts
 from coven.keeper.figures.processes import Processes
+from coven.keeper.health.running import RunningHealth
+from coven.keeper.health.state import Health
 from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.running import RunningHosts
 from coven.keeper.hosts.state import State
@@ -40,6 +42,7 @@ class Figured(Running, Protocol):
 
     hosts: RunningHosts
     ports: RunningPorts
+    health: RunningHealth
 
 
 class Figures:
@@ -135,6 +138,9 @@ class Figures:
         yield "coven_estimated", int(bool(forwarder.segment.head.estimated)), {}
         yield "coven_forwarder_up", int(forwarder.process.pid is not None), {}
         yield "coven_forwarder_restarts_total", max(forwarder.watch.restarts, 0), {}
+        for place, state in vnf.health.states().items():
+            for each in Health:
+                yield "coven_health", int(state == each), {"place": place, "state": str(each)}
         for name, facts in vnf.ports.shown().items():
             if facts.link is not None and name in vnf.descriptor.ports:
                 yield "coven_port_up", int(facts.link == "up"), {"port": name}
@@ -148,6 +154,10 @@ class Figures:
             yield "coven_vnfc_up", int(host.state == State.RUNNING), vnfc
             yield "coven_vnfc_restarts_total", host.restarts, vnfc
             yield "coven_vnfc_exceptions_total", counted.exceptions, vnfc
+            asked = host.asked_for()
+            yield "coven_vnfc_requests_total", asked.asked, vnfc
+            yield "coven_vnfc_request_timeouts_total", asked.timed_out, vnfc
+            yield "coven_vnfc_request_seconds_total", asked.seconds, vnfc
             yield "coven_vnfc_held_packets", int(host.head.held) if host.hop is not None else 0, vnfc
             processes.append(("vnfc", name, host.pid))
         for role, name, pid in processes:

@@ -21,7 +21,7 @@ from coven.keeper.logs import PLATFORM, Logs
 from coven.keeper.loop import Loop
 from itf import limits
 from itf.mistakes import Mistake
-from itf.segment import C, Config, Forwarder, Pool, Trace
+from itf.segment import C, Config, Forwarder, Pool, Trace, Watch
 from itf.statistics import Statistics
 
 BACKOFF = 0.1, 10.0  #: seconds before it is started again, doubling; the first time at once
@@ -73,6 +73,7 @@ class RunningForwarder:
         self.reports = Reports(loop, lambda number: self.process.send(C.MESSAGE_REPORT, 0, number))
         self.watch = ForwarderWatch(loop, self.segment, self.reports, self._hangs)
         self._trace: tuple[Trace, int] | None = None
+        self._watches: dict[int, tuple[Watch, int]] = {}
         self._over = False
         self._backoff = 0.0
         self._started = 0.0
@@ -123,6 +124,19 @@ class RunningForwarder:
         self.process.send(C.MESSAGE_TRACE)
         self.kick()
 
+    def watch_to(self, number: int, watch: Watch, bell: int) -> None:
+        """From now on: copy packets into `watch`, one of WATCHES by its number; ring the eventfd `bell` when half of it
+        is full. Both stay the caller's, and are kept open until `watch_off`."""
+        self._watches[number] = watch, bell
+        self.process.send(C.MESSAGE_WATCH, number, fds=(watch.fd, bell))
+        self.kick()
+
+    def watch_off(self, number: int) -> None:
+        """Copy no more into it."""
+        self._watches.pop(number, None)
+        self.process.send(C.MESSAGE_WATCH, number)
+        self.kick()
+
     def _send_trace(self) -> None:
         if self._trace is not None:
             trace, bell = self._trace
@@ -130,6 +144,8 @@ class RunningForwarder:
 
     def _send_everything(self) -> None:
         self._send_trace()
+        for number, (watch, bell) in self._watches.items():
+            self.process.send(C.MESSAGE_WATCH, number, fds=(watch.fd, bell))
         self.listener.send_everything()
 
     # what it says

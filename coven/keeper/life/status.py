@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -188,6 +189,7 @@ def _vnfc(host: HostProcess) -> dict[str, Any]:
         "engine": host.plan.engine,
         "memory_limit": host.plan.memory_limit,
         "metrics": metrics(host),
+        "requests": asdict(host.asked_for()),
         "held": int(head.held) if head is not None else 0,
         "exceptions": host.counted().exceptions,
         "log_lines_suppressed": host.logs.suppressed(host.name)

@@ -17,6 +17,7 @@ from coven.keeper.figures import object as figures_object
 from coven.keeper.figures.keeping import Figures
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.forwarder.wiring import Wiring
+from coven.keeper.health.running import RunningHealth
 from coven.keeper.hosts.placement import Placement
 from coven.keeper.hosts.process import HostPlan
 from coven.keeper.hosts.running import RunningHosts
@@ -90,6 +91,7 @@ class Vnf:
             self.forwarder, plan.capture, loop, journal, logs, lambda: self.stop(lambda mistakes: None)
         )
         self.ports = RunningPorts(self)
+        self.health = RunningHealth(lambda: self.descriptor, self.forwarder, self.hosts, self.ports)
         self.figures = Figures(self, statistics)
         self.turns = Turns(loop, None) if plan.capture else Turns(loop)
         self.upgrading: Abandonable | None = None
@@ -126,9 +128,11 @@ class Vnf:
             "operation": self.turns.now,
             "forwarder": self.forwarder.watch.document(self.forwarder.process.pid),
             "statistics": self.forwarder.statistics.name,
-            **document(self.descriptor, self.forwarder.segment, self.forwarder.statistics, self.ports.shown(),
-                       self.hosts, self.hosts.retired, self.ports.retired),
-        }
+            **self.health.told(document(
+                self.descriptor, self.forwarder.segment, self.forwarder.statistics, self.ports.shown(), self.hosts,
+                self.hosts.retired, self.ports.retired,
+            )),
+        }  # fmt: skip
 
     # coming up
 
@@ -145,7 +149,7 @@ class Vnf:
         if not self.capture:  # a capture's time begins when everything is there
             self._await_move()
             self.forwarder.watch.start()
-        self.hosts.watch()
+        self.hosts.watch(self.health.look)
         self.figures.start()
         self._become(Life.STOPPED)
 

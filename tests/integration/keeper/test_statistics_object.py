@@ -1,5 +1,5 @@
-"""The statistics object of a running VNF: read without keeper or agent, it says what both say, goes on whatever ends, and goes
-away with the VNF."""
+"""The statistics object of a running VNF: read without keeper or agent, it says what both say, goes on whatever ends,
+and goes away with the VNF."""
 
 from __future__ import annotations
 
