@@ -16,6 +16,7 @@ from prometheus_client.core import Metric
 
 MEDIA = CONTENT_TYPE_LATEST.partition(";")[0]
 CUSTOM = "coven_custom_"  #: before the name of a metric that an author declares
+STATES = ("down", "stuck", "overloaded", "alive", "degraded", "ready", "progressing")  #: of health
 _WHOLE = ("received", "originated", "cloned", "forwarded", "consumed")
 
 
@@ -43,6 +44,10 @@ CATALOGUE = (
       for name in _WHOLE),
     Entry("coven_vnfc_up", "gauge", ("vnf", "vnfc"), "1: the VNFC is running"),
     Entry("coven_vnfc_restarts_total", "counter", ("vnf", "vnfc"), "restarts of a VNFC after it ended by itself"),
+    Entry("coven_vnfc_requests_total", "counter", ("vnf", "vnfc"), "agent requests that a VNFC was asked"),
+    Entry("coven_vnfc_request_timeouts_total", "counter", ("vnf", "vnfc"), "agent requests without an answer in time"),
+    Entry("coven_vnfc_request_seconds_total", "counter", ("vnf", "vnfc"), "time that a VNFC was busy with requests"),
+    Entry("coven_health", "gauge", ("vnf", "place", "state"), "1: the VNFC, port or VNF (place: nothing) is so"),
     Entry("coven_vnfc_exceptions_total", "counter", ("vnf", "vnfc"), "exceptions that a VNFC did not catch"),
 )  # fmt: skip
 
@@ -92,6 +97,9 @@ def _vnf(families: _Families, vnf: str, status: Mapping[str, Any]) -> None:
         families.add(f"coven_vnf_{name}_packets_total", status[name], vnf=vnf)
     families.add("coven_in_flight_packets", status["in_flight"], vnf=vnf)
     families.add("coven_unaccounted_packets", status["unaccounted"], vnf=vnf)
+    for place, part in (("", status), *status["ports"].items(), *status["vnfcs"].items()):
+        for state in STATES:
+            families.add("coven_health", state == part["health"]["state"], vnf=vnf, place=place, state=state)
     for name, count in status["dropped"].items():
         place, _, reason = name.partition(".")
         families.add("coven_drops_total", count, vnf=vnf, place=place, reason=reason)
@@ -106,6 +114,10 @@ def _vnf(families: _Families, vnf: str, status: Mapping[str, Any]) -> None:
             families.add(f"coven_vnfc_{figure}_packets_total", vnfc[figure], vnf=vnf, vnfc=name)
         families.add("coven_vnfc_up", vnfc["state"] == "running", vnf=vnf, vnfc=name)
         families.add("coven_vnfc_restarts_total", vnfc["restarts"], vnf=vnf, vnfc=name)
+        requests = vnfc["requests"]
+        families.add("coven_vnfc_requests_total", requests["asked"], vnf=vnf, vnfc=name)
+        families.add("coven_vnfc_request_timeouts_total", requests["timed_out"], vnf=vnf, vnfc=name)
+        families.add("coven_vnfc_request_seconds_total", requests["seconds"], vnf=vnf, vnfc=name)
         families.add("coven_vnfc_exceptions_total", vnfc["exceptions"], vnf=vnf, vnfc=name)
         for metric, value in vnfc["metrics"].items():
             if isinstance(value, int | float):

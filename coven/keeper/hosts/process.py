@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from coven.keeper.hosts import where
+from coven.keeper.hosts.asked import Requests
 from coven.keeper.hosts.doorbell import ring_control
 from coven.keeper.hosts.says import (
     Nonsense,
@@ -40,7 +41,6 @@ from itf.segment import REASONS, C, Hop, Pool, ffi
 INIT_SECONDS = 10.0  #: init and configure may take this long
 STACK_LINES = 40  #: of a process that hangs or fails, the last ones, in which its stack is looked for
 WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
-REQUEST_SECONDS = 1.0
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0  #: seconds, doubling
 WELL_SECONDS = 10.0  #: running this long resets the back-off, as a packet does that it gave back
 GENERATIONS = 1000  #: between a version and its successor
@@ -79,6 +79,7 @@ class HostPlan:
     seed: int = 0
     debug: bool = False
     build: Path | None = None  #: where all of its version was built
+    package: Path | None = None  #: the folder of its version
 
 
 class Observer(Protocol):
@@ -115,11 +116,14 @@ class HostProcess:
         self.bell = -1
         self.config = plan.config
         self.requests: list[dict[str, Any]] = []
+        self.asked = Requests()
+        self.ended_why: str | None = None  #: why its process ended, the last time that nobody wanted it to
         self.reasons: dict[int, tuple[str, str]] = {}  #: declared: number -> name, explanation
         self.past = Past()
         self.follows: Hop | None = None  #: until it is ready: the hop object of the process that it takes over from
         self.predecessor: HostProcess | None = None  #: until that has ended: what it counts counts for this one
         self.runs_from: Path | None = None  #: where its process was built
+        self.loads_from: Path | None = None  #: the package that its process may still read
         self._came_up = False  #: one of its processes was ready, once
         self.wanted = False
         self.on_gone: Callable[[], None] = lambda: None  #: it has ended, and that was wanted
@@ -169,7 +173,7 @@ class HostProcess:
             theirs.close()
         process = self._launched.process
         self.journal.process(process.pid, f"vnfc {self.name}")
-        self.runs_from = self.plan.build
+        self.runs_from, self.loads_from = self.plan.build, self.plan.package
         self._become(State.STARTING)
         self._exited, self._lost_as, self._why, self.mistakes = False, DIED, "", []
         self._asked_at = time.time()
@@ -297,6 +301,7 @@ class HostProcess:
         if fault and at and not self.plan.debug:
             self._why += f" (coven run --debug {self.name} keeps its core dump)"
         wrote = [] if self.logs.echo else [line["line"] for line in self.logs.tail(self.name, WROTE_LINES)]
+        self.ended_why = self._why
         self.logs.say(self.name, f"ended: {f'{at[0]}:{at[1]}: in {at[2]}: ' if at else ''}{self._why}")
         if first:
             # a VNF that does not come up has no logs to look in
@@ -474,6 +479,7 @@ class HostProcess:
         for name, value in old.past.metrics.items():
             self.past.metrics[name] = self.past.metrics.get(name, 0) + value
         self.past.exceptions += old.past.exceptions
+        self.asked.add(old.asked)
 
     def configure(self, config: dict[str, Any], done: Callable[[list[Mistake]], None]) -> None:
         """Change the configuration of one that is running; `done` gets the mistakes: with any, the old one stays."""

@@ -51,7 +51,7 @@ def _failed_answer(raw: bytes, wrong: NotPlain) -> dict[str, Any]:
 
 
 def declared_requests(listed: Any) -> list[dict[str, Any]]:
-    """The agent requests that `ready` names, each with `name`, `why`, `unit`, `args`. Raises Nonsense."""
+    """The agent requests that `ready` names, each with `name`, `why`, `unit`, `args`, `changes`. Raises Nonsense."""
     if listed is None:
         return []
     if not isinstance(listed, list) or len(listed) > REQUESTS:
@@ -71,7 +71,7 @@ def declared_requests(listed: Any) -> list[dict[str, Any]]:
         if len({arg["name"] for arg in args}) < len(args):
             raise Nonsense(f"{where}.args: two of one name")
         texts = {key: _optional(each.get(key), f"{where}.{key}") for key in ("why", "unit")}
-        found[name] = {**each, "name": name, **texts, "args": args}
+        found[name] = {**each, "name": name, **texts, "args": args, "changes": each.get("changes") is True}
     return list(found.values())
 
 

@@ -34,10 +34,13 @@ class _Seen:
 
 
 class Watchdog:
-    """`hosts` gives those that there are at the moment."""
+    """`hosts` gives those that there are at the moment; `looked` is called after each look."""
 
-    def __init__(self, hosts: Callable[[], Iterable[HostProcess]], forwarder: Forwarder, loop: Loop):
+    def __init__(
+        self, hosts: Callable[[], Iterable[HostProcess]], forwarder: Forwarder, loop: Loop, looked: Callable[[], None]
+    ):  # fmt: skip
         self.hosts = hosts
+        self.looked = looked
         self.forwarder = forwarder
         self.loop = loop
         self._seen: dict[str, _Seen] = {}
@@ -57,6 +60,12 @@ class Watchdog:
             if host.state == State.RUNNING and not host.plan.debug:
                 busy = self._look_at(host, now, passed) or busy
         self._timer = self.loop.later(LOOK_SECONDS if busy else IDLE_SECONDS, self._look)
+        self.looked()
+
+    def idle(self, name: str) -> float:
+        """Seconds, as far as we looked, that a VNFC has had something to do and done nothing."""
+        seen = self._seen.get(name)
+        return 0.0 if seen is None or seen.idle is None else seen.idle
 
     def _look_at(self, host: HostProcess, now: float, passed: float) -> bool:
         """Whether it has something to do."""

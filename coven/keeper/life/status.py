@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -117,6 +118,11 @@ def _exceptions(host: HostProcess) -> int:
     return before + host.past.exceptions + (int(host.head.exceptions) if host.hop is not None else 0)
 
 
+def _requests(host: HostProcess) -> dict[str, Any]:
+    before = _requests(host.predecessor) if host.predecessor is not None else {}
+    return {name: value + before.get(name, 0) for name, value in asdict(host.asked).items()}
+
+
 def document(
     descriptor: Descriptor,
     forwarder: Forwarder,
@@ -197,6 +203,7 @@ def _vnfc(host: HostProcess) -> dict[str, Any]:
         "engine": host.plan.engine,
         "memory_limit": host.plan.memory_limit,
         "metrics": metrics(host),
+        "requests": _requests(host),
         "held": int(head.held) if head is not None else 0,
         "exceptions": _exceptions(host),
         "log_lines_suppressed": host.logs.suppressed(host.name)

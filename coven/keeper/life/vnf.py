@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.forwarder.wiring import Wiring
+from coven.keeper.health.running import RunningHealth
 from coven.keeper.hosts.placement import Placement
 from coven.keeper.hosts.process import HostPlan
 from coven.keeper.hosts.running import RunningHosts
@@ -84,6 +85,7 @@ class Vnf:
             self.forwarder, plan.capture, loop, journal, logs, lambda: self.stop(lambda mistakes: None)
         )
         self.ports = RunningPorts(self)
+        self.health = RunningHealth(lambda: self.descriptor, self.forwarder, self.hosts, self.ports)
         self.turns = Turns(loop, None) if plan.capture else Turns(loop)
         self.upgrading: Abandonable | None = None
         self._attempt: object = None  #: the start or stop that is going on, and was not given up
@@ -118,9 +120,11 @@ class Vnf:
             "state": self.state,
             "operation": self.turns.now,
             "forwarder": self.forwarder.watch.document(self.forwarder.process.pid),
-            **document(self.descriptor, self.forwarder.segment, self.ports.shown(), self.hosts, self.hosts.retired,
-                       self.ports.retired),
-        }
+            **self.health.told(document(
+                self.descriptor, self.forwarder.segment, self.ports.shown(), self.hosts, self.hosts.retired,
+                self.ports.retired,
+            )),
+        }  # fmt: skip
 
     # coming up
 
@@ -137,7 +141,7 @@ class Vnf:
         if not self.capture:  # a capture's time begins when everything is there
             self._await_move()
             self.forwarder.watch.start()
-        self.hosts.watch()
+        self.hosts.watch(self.health.look)
         self._become(Life.STOPPED)
 
     def _await_move(self) -> None:

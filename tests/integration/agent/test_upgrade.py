@@ -156,3 +156,16 @@ def test_terminated_meanwhile(appliance: Appliance, tmp_path: Path) -> None:
     thread.join()
     assert told[0][0] == 1 and "a termination was asked for meanwhile" in told[0][1]
     assert vnf(appliance)["instantiation_state"] == "NOT_INSTANTIATED" and vnf(appliance)["ports"] == {}
+
+
+def test_a_package_that_a_process_still_runs_from_stays(appliance: Appliance, tmp_path: Path) -> None:
+    deployed(appliance, version(tmp_path, "1", "{}"))
+    status, said = appliance.coven("upgrade", "fw", str(version(tmp_path, "2", "{}")))
+    assert status == 0 and runs(appliance) == "2", said
+    status, said = appliance.coven("delete", "--package", "fw:1")
+    assert status == 1 and "run on from fw:1" in said, said
+    pid = appliance.get("/v1/vnfs/fw/stats")["vnfcs"]["a"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: appliance.get("/v1/vnfs/fw/stats")["vnfcs"]["a"]["pid"] not in (pid, None))
+    status, said = appliance.coven("delete", "--package", "fw:1")
+    assert status == 0, "its new process is of the new version: " + said

@@ -15,14 +15,16 @@ from agents.metrics import CATALOGUE, CUSTOM, exposition, table
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 
 SUMS = {"received": 10, "originated": 2, "cloned": 1, "forwarded": 6, "consumed": 3, "in_flight": 1, "unaccounted": 0}
+HEALTH = {"state": "ready", "since": "2026-01-02T03:04:05Z", "why": None}
 STATUS: dict[str, Any] = {
-    **SUMS, "dropped": {"fw.policy": 2, "in.no_room": 1},
+    **SUMS, "health": HEALTH, "dropped": {"fw.policy": 2, "in.no_room": 1},
     "ports": {
-        "in": {"received": 10, "sent": 0, "bytes_in": 640, "bytes_out": 0, "link": "up"},
-        "out": {"received": 0, "sent": 6, "bytes_in": 0, "bytes_out": 384, "link": None},
+        "in": {"received": 10, "sent": 0, "bytes_in": 640, "bytes_out": 0, "link": "up", "health": HEALTH},
+        "out": {"received": 0, "sent": 6, "bytes_in": 0, "bytes_out": 384, "link": None, "health": HEALTH},
     },
     "vnfcs": {"fw": {
         **SUMS, "state": "down", "restarts": 4, "exceptions": 5, "metrics": {"hits": 7, "load": 0.5, "none": None},
+        "health": {**HEALTH, "state": "down"}, "requests": {"asked": 3, "timed_out": 1, "seconds": 0.25},
     }},
 }  # fmt: skip
 
@@ -54,6 +56,12 @@ def test_the_figures_are_those_of_the_status_document() -> None:
     assert value(f"{CUSTOM}hits", vnf="a", vnfc="fw") == 7 and value(f"{CUSTOM}load", vnf="a", vnfc="fw") == 0.5
     assert not [name for name, _ in found if name == f"{CUSTOM}none"]
     assert len([name for name, _ in found if name == "coven_port_up"]) == 1
+    assert value("coven_health", vnf="a", place="fw", state="down") == 1
+    assert value("coven_health", vnf="a", place="", state="ready") == 1
+    assert value("coven_health", vnf="a", place="", state="down") == 0
+    assert value("coven_vnfc_requests_total", vnf="a", vnfc="fw") == 3
+    assert value("coven_vnfc_request_timeouts_total", vnf="a", vnfc="fw") == 1
+    assert value("coven_vnfc_request_seconds_total", vnf="a", vnfc="fw") == 0.25
     assert {name for name, _ in found if not name.startswith(CUSTOM)} == {entry.name for entry in CATALOGUE}
 
 

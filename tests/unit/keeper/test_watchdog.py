@@ -43,7 +43,7 @@ class Bed:
         loop: Any = SimpleNamespace(later=self._later)
         seen: Any = SimpleNamespace(head=self.forwarder)
         watched: Any = hosts
-        self.watchdog = Watchdog(lambda: watched, seen, loop)
+        self.watchdog = Watchdog(lambda: watched, seen, loop, lambda: None)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> Any:
         self.timers.append((seconds, call))

@@ -179,7 +179,14 @@ static inline void vnfc__prefetch(const struct vnfc_host *h, const uint32_t *fra
 
 /* ---- what a built VNFC exports: one `vnfc_component` -------------------------------------------- */
 
-enum vnfc_kind { VNFC_IS_REASON = 1, VNFC_IS_COUNTER, VNFC_IS_GAUGE, VNFC_IS_HISTOGRAM, VNFC_IS_REQUEST };
+enum vnfc_kind {
+	VNFC_IS_REASON = 1,
+	VNFC_IS_COUNTER,
+	VNFC_IS_GAUGE,
+	VNFC_IS_HISTOGRAM,
+	VNFC_IS_REQUEST,
+	VNFC_IS_CHANGE /* a request that changes something */
+};
 
 struct vnfc_argument {
 	const char *name;
@@ -198,6 +205,11 @@ struct vnfc_declared {
 	uint32_t line; /* where it was written, in file */
 	const char *file;
 };
+
+static inline bool vnfc_is_asked(const struct vnfc_declared *d)
+{
+	return d->kind == VNFC_IS_REQUEST || d->kind == VNFC_IS_CHANGE;
+}
 
 struct vnfc_state_layout {
 	uint64_t size;
