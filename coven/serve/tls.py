@@ -34,6 +34,7 @@ LINGER_SECONDS = 5.0  #: for a connection to end in an orderly way
 CHUNK = 1 << 16
 CERTIFICATE, CLIENTS = "--tls-cert", "--tls-client-ca"
 _HANDSHAKE_RECORD = 0x16  #: the first byte of a TLS connection (RFC 8446, 5.1)
+_NO_CHECK_TIME = 0x200000  #: X509_V_FLAG_NO_CHECK_TIME
 _EXPIRED, _NOT_YET = 10, 9  #: X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
 
 
@@ -44,6 +45,7 @@ class Identity:
     context: ssl.SSLContext
     fingerprint: str  #: SHA-256 of the certificate, for those who find us through the state folder
     warning: str | None  #: why clients will refuse it, if it can be told
+    expires: float | None = None  #: seconds since 1970, if it can be told
 
 
 @dataclass(frozen=True)
@@ -101,22 +103,37 @@ def identity(files: Files) -> Identity:
             raise Refused(mistake, title="no TLS") from None
         context.verify_mode = ssl.CERT_OPTIONAL
     der, failure = _shake_hands(context, certificate)
-    return Identity(context, hashlib.sha256(der).hexdigest(), failure)
+    return Identity(context, hashlib.sha256(der).hexdigest(), failure, _expires(context, certificate))
 
 
 def _wrong(file: str, option: str, found: str | None, expected: str, remedy: str | None = None) -> Mistake:
     return Mistake(file=file, field=option, found=found, expected=expected, remedy=remedy)
 
 
-def _shake_hands(context: ssl.SSLContext, certificate: str) -> tuple[bytes, str | None]:
-    """Our certificate as a client sees it that trusts just this one, and what such a client finds wrong."""
+def _trusting(certificate: str) -> ssl.SSLContext:
+    """A client that trusts just this certificate."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.load_verify_locations(certificate)
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    failure = None
+    return client
+
+
+def _expires(context: ssl.SSLContext, certificate: str) -> float | None:
+    client = _trusting(certificate)
+    client.verify_flags |= _NO_CHECK_TIME
     try:
-        return _handshake(context, client), None
+        told = _handshake(context, client).getpeercert()
+    except ssl.SSLError:  # only of one that was verified do we learn it
+        return None
+    return None if told is None else float(ssl.cert_time_to_seconds(str(told["notAfter"])))
+
+
+def _shake_hands(context: ssl.SSLContext, certificate: str) -> tuple[bytes, str | None]:
+    """Our certificate as a client sees it that trusts just this one, and what such a client finds wrong."""
+    client, failure = _trusting(certificate), None
+    try:
+        return _handshake(context, client).getpeercert(binary_form=True) or b"", None
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _EXPIRED:
             failure = f"{certificate} has expired: clients will refuse it"
@@ -125,17 +142,18 @@ def _shake_hands(context: ssl.SSLContext, certificate: str) -> tuple[bytes, str 
         else:
             failure = f"{certificate}: {error.verify_message}: clients may refuse it"
     client.verify_mode = ssl.CERT_NONE
-    return _handshake(context, client), failure
+    return _handshake(context, client).getpeercert(binary_form=True) or b"", failure
 
 
-def _handshake(context: ssl.SSLContext, client: ssl.SSLContext) -> bytes:
+def _handshake(context: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
+    """The client's side of one."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     asks = client.wrap_bio(back, there)
     answers = context.wrap_bio(there, back, server_side=True)
     for side in (asks, answers, asks):
         with contextlib.suppress(ssl.SSLWantReadError):
             side.do_handshake()
-    return asks.getpeercert(binary_form=True) or b""
+    return asks
 
 
 @dataclass

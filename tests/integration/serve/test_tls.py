@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from coven.cli.main import main
+from coven.serve import tls
 
 ROOT = Path(__file__).resolve().parents[3]
 CLI = [sys.executable, "-m", "coven"]
@@ -194,3 +195,12 @@ def test_expired(pki: Path, tmp_path: Path) -> None:
         assert told.returncode == 1 and "expired" in told.stderr
     finally:
         agent.stop()
+
+
+@pytest.mark.parametrize("certificate", ["agent.pem", "old.pem"])
+def test_when_it_expires_is_known(pki: Path, certificate: str) -> None:
+    """Also of one that has: to the second that openssl says."""
+    told = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in", str(pki / certificate)], check=True,
+                          capture_output=True, text=True).stdout  # fmt: skip
+    files = tls.Files(str(pki / certificate), str(pki / "agent.key"))
+    assert tls.identity(files).expires == ssl.cert_time_to_seconds(told.strip().removeprefix("notAfter="))
