@@ -30,6 +30,7 @@ from coven.rest.schema import (
     several,
 )
 from coven.rest.sol import schemas as sol
+from coven.rest.sol.vnffm import schemas as vnffm
 from coven.rest.sol.vnflcm import schemas as vnflcm
 
 #: the schema of what takes no argument: its body may be missing
@@ -195,7 +196,7 @@ SCHEMAS: Schema = {
     }, ("grant_type",)),
     "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
     "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
-    **sol.SCHEMAS, **vnflcm.SCHEMAS,
+    **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnffm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {
