@@ -15,7 +15,7 @@ from pathlib import Path
 from coven.agent.bindings import check_disjoint, read_ports, stay
 from coven.agent.cleaning import sweep
 from coven.agent.decisions import Decisions
-from coven.agent.keepers.line import QUICK_SECONDS
+from coven.agent.keepers.line import CONFIGURE_SECONDS, QUICK_SECONDS
 from coven.agent.keepers.processes import Keepers
 from coven.agent.keepers.watch import KeeperWatch
 from coven.agent.operations import OPERATIONS, USUAL, Terms
@@ -26,7 +26,7 @@ from coven.base.control_addresses import Address
 from coven.base.places import Places
 from coven.base.problem import joined
 from coven.keeper.client import Keeper, Unreachable
-from coven.keeper.forwarder.service_paths import ServicePaths
+from coven.keeper.forwarder.service_paths import ServicePaths, without_figures
 from coven.keeper.recovery import Left
 from coven.package.languages import unavailable
 from coven.package.model import Descriptor
@@ -255,10 +255,15 @@ class Lifecycle(Decisions):
         """What an earlier agent had done and could not write down is as the keeper says."""
         said = keeper.call("ping", QUICK_SECONDS)
         self.agree(vnf["name"], said.get("state"), self.stands(vnf["name"]))
-        config = keeper.call("list", QUICK_SECONDS).get("config")
+        # a change that the earlier agent began may be going on still: VNFCs have taken up some of it
+        config = keeper.call("list", CONFIGURE_SECONDS, settled=True).get("config")
         if config and vnf["config"] and config != vnf["config"]:
             log.warning("%s is configured otherwise than was written down: its keeper says so", vnf["name"])
             self.store.set_vnf(vnf["name"], config=config)
+        paths = without_figures(keeper.call("paths", QUICK_SECONDS)["paths"])
+        if paths != ServicePaths(self.descriptor(vnf["package"]), vnf["paths"]).table():
+            log.warning("%s has other service paths than were written down: its keeper says so", vnf["name"])
+            self.store.set_vnf(vnf["name"], paths=paths)
 
     def _settle(self, operation: Row) -> None:
         """Finish or roll back an operation that was going on when the agent died."""
@@ -292,8 +297,13 @@ class Lifecycle(Decisions):
         except (Refused, Unreachable, OSError) as error:
             if isinstance(error, Unreachable):
                 error = died
-            if kind in ("OPERATE", "MODIFY_INFO") and keeper.pid() is None:
-                # its keeper is gone as well: healing brings it back as it was before
+            begun = operation["state"] in (State.STARTING, State.PROCESSING)
+            healing = kind == "HEAL" and begun and error is died and not operation["rests"]
+            if healing:
+                with contextlib.suppress(Refused, Unreachable, OSError):  # healing tries that, too
+                    self._take_down(name)  # what it had begun
+            if healing or (kind in ("OPERATE", "MODIFY_INFO") and keeper.pid() is None):
+                # no keeper is left: healing brings it back as it was before
                 self._over(operation, State.ROLLED_BACK, [died.mistakes[0].as_dict()])
                 return
             self._failed(operation, error)
