@@ -69,6 +69,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
         self.lifecycle = lifecycle
         self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
         OperationsApi.__init__(self, lifecycle.store)
+        MetricsApi.__init__(self, lifecycle)
         TracesApi.__init__(self)
         CapturesApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
@@ -91,6 +92,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
         for interface in self.interfaces:
             interface.close()
         self.deliveries.close()
+        self.readers.close()
 
     # the agent
 

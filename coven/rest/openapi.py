@@ -111,6 +111,7 @@ SCHEMAS: Schema = {
     "Stats": record({
         "name": TEXT, "state": {"enum": ["STARTED", "STOPPED"]},
         "operation": {"enum": ["start", "stop", "upgrade", None], "description": "what the keeper is about"},
+        "statistics": {**NULL_TEXT, "description": "the name of its statistics object"},
         "forwarder": record({
             "pid": NULL_COUNT,
             "state": {"enum": ["starting", "running", "draining", "done", "hung", "down", "failed"]},
@@ -195,6 +196,18 @@ SCHEMAS: Schema = {
         "grant_type": {"enum": ["client_credentials"]}, "client_id": TEXT, "client_secret": TEXT, "scope": TEXT,
     }, ("grant_type",)),
     "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
+    "Figures": record({
+        "vnf": TEXT, "timed_one_in": {**COUNT, "description": "of how many packets one is timed; 0: none is"},
+        "metrics": several(record({
+            "name": TEXT, "kind": {"enum": ["counter", "gauge", "histogram", "unknown"]}, "unit": TEXT,
+            "labels": mapping(TEXT), "value": {"type": ["number", "null"]},
+            "count": COUNT, "sum": {"type": ["number", "null"]},
+            "buckets": several(record({
+                "from": {"type": "number"}, "below": {"type": ["number", "null"], "description": "null: no limit"},
+                "count": COUNT,
+            }, closed=True)),
+        }, ("name", "kind", "unit", "labels"), closed=True)),
+    }, closed=True),
     "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
     **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnffm.SCHEMAS,
 }  # fmt: skip

@@ -15,10 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coven.keeper.client import CALL_SECONDS
+from coven.keeper.client import CALL_SECONDS, STATISTICS
+from itf.statistics import Statistics
 
 DIRECTORY = Path(sys.argv[sys.argv.index("--directory") + 1])
 PLAN = json.loads((DIRECTORY / "plan.json").read_text())
+figures = Statistics.make(PLAN["name"], 1)
+(DIRECTORY / STATISTICS).unlink(missing_ok=True)
+(DIRECTORY / STATISTICS).symlink_to(f"/proc/{os.getpid()}/fd/{figures.fd}")
 started = False
 turns = threading.Lock()  #: one start or stop after the other
 config = PLAN["config"]
@@ -95,6 +99,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
                 parts[part]["health"] = {**parts[part]["health"], **how}
         figures = {**figures, **unwell.get("figures", {})}
         return {"ok": True, "name": PLAN["name"], "state": state(), "operation": None, "forwarder": forwarder,
+                "statistics": None,
                 **figures, "estimated": False, "time_ns": 0, "ports": ports, "vnfcs": vnfcs,
                 "classifier": figures, "nsh": figures, "explanations": {}, "health": health}  # fmt: skip
     if op == "ping":
