@@ -96,7 +96,7 @@ def judge(seen: Observation) -> Bottleneck | None:
 
 
 def _vnfc(name: str, vnfc: VnfcSeen, seen: Observation) -> Bottleneck:
-    took = f", {_time(vnfc.seconds)} a packet" if vnfc.seconds else ""
+    took = f", {duration(vnfc.seconds)} a packet" if vnfc.seconds else ""
     much = f"more packets come to {name} than it works on ({vnfc.served:.0f} a second{took})"
     process = vnfc.process
     if process.cpu >= BUSY:
@@ -171,7 +171,8 @@ def _users(core: int, seen: Observation) -> str:
     return ", ".join([*parts, "others the rest"])
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As people say it."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
