@@ -101,7 +101,8 @@ class SegmentObject:
         os.close(self.fd)
 
 
-def _header(obj: SegmentObject, ctype: str) -> Any:
+def header(obj: SegmentObject, ctype: str) -> Any:
+    """The object's head, with what says of which version it is."""
     head = obj.at(ctype)
     head.magic, head.abi_major, head.layout = C.SEG_MAGIC, C.SEG_ABI_MAJOR, C.SEG_LAYOUT
     head.size = obj.size
@@ -148,7 +149,7 @@ class Hop(SegmentObject):
         state = to_vnfc + 3 * 4 * slots
         obj = cls.create(f"hop-{number}", state + C.HOP_STATE_BYTES)
         assert isinstance(obj, Hop)
-        obj.head = head = _header(obj, "struct hop_header")
+        obj.head = head = header(obj, "struct hop_header")
         head.number, head.generation, head.ring_slots = number, generation, slots
         head.to_vnfc, head.from_vnfc, head.spare = to_vnfc, to_vnfc + 4 * slots, to_vnfc + 8 * slots
         head.state = state
@@ -161,7 +162,7 @@ class Hop(SegmentObject):
 
 
 class Forwarder(SegmentObject):
-    """Owners, private records and statistics."""
+    """Owners, private records and live figures."""
 
     head: Any
 
@@ -174,25 +175,10 @@ class Forwarder(SegmentObject):
         saved = page_up(privates + frames * ffi.sizeof("struct frame_private"))
         obj = cls.create("forwarder", saved + frames * ffi.sizeof("struct frame_saved"))
         assert isinstance(obj, Forwarder)
-        obj.head = head = _header(obj, "struct forwarder_header")
+        obj.head = head = header(obj, "struct forwarder_header")
         head.pool = pool[0]
         head.owners, head.privates, head.saved = owners, privates, saved
         return obj
-
-    def statistics(self) -> Any:
-        """A consistent copy of the published figures (a struct statistics).
-
-        Raises TimeoutError if the forwarder died while it was publishing.
-        """
-        size = ffi.sizeof("struct statistics")
-        copy = ffi.new("struct statistics *")
-        for _ in range(100000):
-            before = self.head.sequence
-            if before & 1 == 0:
-                ffi.memmove(copy, ffi.addressof(self.head.published), size)
-                if self.head.sequence == before:
-                    return copy
-        raise TimeoutError("the forwarder's figures stay half-written")
 
 
 class Config(SegmentObject):
@@ -206,7 +192,7 @@ class Config(SegmentObject):
         size = page_up(ffi.sizeof("struct wiring"))
         obj = cls.create("config", first + 2 * size)
         assert isinstance(obj, Config)
-        obj.head = head = _header(obj, "struct config_header")
+        obj.head = head = header(obj, "struct config_header")
         head.slot[0], head.slot[1] = first, first + size
         head.clock_mode = clock_mode
         return obj
@@ -225,7 +211,7 @@ class Trace(SegmentObject):
         records = page_up(ffi.sizeof("struct trace_header"))
         obj = cls.create("trace", records + slots * ffi.sizeof("struct trace_record"))
         assert isinstance(obj, Trace)
-        obj.head = head = _header(obj, "struct trace_header")
+        obj.head = head = header(obj, "struct trace_header")
         head.slots, head.records, head.clock_mode = slots, records, clock_mode
         return obj
 
@@ -262,7 +248,7 @@ class Watch(SegmentObject):
         ring = page_up(words + C.WATCH_WORDS)
         obj = cls.create("watch", ring + room)
         assert isinstance(obj, Watch)
-        obj.head = head = _header(obj, "struct watch_header")
+        obj.head = head = header(obj, "struct watch_header")
         head.words, head.ring, head.ring_size = words, ring, room
         head.clock_mode, head.snap = clock_mode, snap
         return obj

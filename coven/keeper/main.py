@@ -27,7 +27,7 @@ from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.state import State
 from coven.keeper.journal import JOURNAL
 from coven.keeper.life import hosting
-from coven.keeper.life.reconfigure import reconfigure
+from coven.keeper.life.reconfigure import Reconfiguring
 from coven.keeper.life.standard import STANDARD, offered
 from coven.keeper.life.tracing import Traces
 from coven.keeper.life.upgrade import Upgrade
@@ -188,6 +188,7 @@ class Keeper:
         self.captures = Captures(vnf)
         vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
+        self._reconfiguring = Reconfiguring()
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "status": self._status,
             "stats": self._status,
@@ -313,7 +314,7 @@ class Keeper:
         wanted = self.vnf.descriptor.configured(configs)
         for host in hosts.values():
             _running(host, f"config.{host.name}", "not configured")  # it alone can check its configuration
-        reconfigure(hosts, {name: wanted[name] for name in hosts}, self._mistakes_to(reply))
+        self._reconfiguring.begin(hosts, {name: wanted[name] for name in hosts}, self._mistakes_to(reply))
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
         """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""
@@ -326,9 +327,18 @@ class Keeper:
         self.vnf.forwarder.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
 
     def _list(self, request: dict[str, Any], reply: Reply) -> None:
-        hosts = [self._host(request)] if request.get("vnfc") is not None else list(self.vnf.hosts.values())
-        reply({"ok": True, "requests": {host.name: offered(host) for host in hosts},
-               "config": {host.name: host.config for host in hosts}})  # fmt: skip
+        """What VNFCs offer, and how they are configured; with `settled` not before a change of that is over."""
+        only = self._host(request) if request.get("vnfc") is not None else None
+
+        def answer() -> None:
+            hosts = [only] if only is not None else list(self.vnf.hosts.values())
+            reply({"ok": True, "requests": {host.name: offered(host) for host in hosts},
+                   "config": {host.name: host.config for host in hosts}})  # fmt: skip
+
+        if request.get("settled") is True:
+            self._reconfiguring.when_over(answer)
+        else:
+            answer()
 
     def _request(self, request: dict[str, Any], reply: Reply) -> None:
         host = self._host(request)

@@ -21,7 +21,7 @@ from coven.agent.lifecycle import Lifecycle
 from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.rights.audit import Audit
 from coven.agent.rights.callers import Scope
-from coven.agent.store import Row, missing
+from coven.agent.store import Row, missing, resting
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
@@ -70,6 +70,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
         self.lifecycle = lifecycle
         self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
         OperationsApi.__init__(self, lifecycle.store)
+        MetricsApi.__init__(self, lifecycle)
         TracesApi.__init__(self)
         CapturesApi.__init__(self)
         BottlenecksApi.__init__(self)
@@ -93,6 +94,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
         for interface in self.interfaces:
             interface.close()
         self.deliveries.close()
+        self.readers.close()
 
     # the agent
 
@@ -178,7 +180,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
     )
     def delete_vnf(self, name: str) -> None:
         for ending in self.store.unfinished(name):
-            if ending["operation"] == "TERMINATE":
+            if ending["operation"] == "TERMINATE" and not resting(ending):
                 self._wait(ending["id"], MAX_WAIT)
         self.lifecycle.delete(name)
 

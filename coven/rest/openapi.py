@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from coven.agent.bindings import BACKENDS
+from coven.agent.operations import OPERATIONS
 from coven.agent.rights.callers import Scope
+from coven.agent.states import State
 from coven.rest.routes import FORM, JSON, LISTING, PROBLEM, TOKEN_ENDPOINT, Route
 from coven.rest.schema import (
     ANY,
@@ -28,6 +30,7 @@ from coven.rest.schema import (
     several,
 )
 from coven.rest.sol import schemas as sol
+from coven.rest.sol.vnflcm import schemas as vnflcm
 
 #: the schema of what takes no argument: its body may be missing
 NOTHING = "Nothing"
@@ -101,10 +104,10 @@ SCHEMAS: Schema = {
     "Nothing": record({}, closed=True),
     "Operation": record({
         "id": {"type": "string", "format": "uuid"}, "vnf": NAME,
-        "operation": {"enum": ["INSTANTIATE", "OPERATE", "TERMINATE", "HEAL", "UPGRADE"]},
+        "operation": {"enum": sorted({name for name, _ in OPERATIONS.values()})},
         "target": {"enum": ["STARTED", "STOPPED", None]},
-        "state": {"enum": ["STARTING", "PROCESSING", "COMPLETED", "FAILED_TEMP", "FAILED",
-                           "ROLLING_BACK", "ROLLED_BACK"]},
+        "state": {"enum": list(State)},
+        "resting": {**FLAG, "description": "it waits in FAILED_TEMP for somebody's decision (vnflcm)"},
         "progress": TEXT, "errors": _ERRORS, "started": TIME, "changed": TIME,
         "left_out": {**_ERRORS, "description": "of an UPGRADE: what was configured and the new version does not take"},
     }),
@@ -112,6 +115,7 @@ SCHEMAS: Schema = {
     "Stats": record({
         "name": TEXT, "state": {"enum": ["STARTED", "STOPPED"]},
         "operation": {"enum": ["start", "stop", "upgrade", None], "description": "what the keeper is about"},
+        "statistics": {**NULL_TEXT, "description": "the name of its statistics object"},
         "forwarder": record({
             "pid": NULL_COUNT,
             "state": {"enum": ["starting", "running", "draining", "done", "hung", "down", "failed"]},
@@ -211,8 +215,20 @@ SCHEMAS: Schema = {
         "grant_type": {"enum": ["client_credentials"]}, "client_id": TEXT, "client_secret": TEXT, "scope": TEXT,
     }, ("grant_type",)),
     "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
+    "Figures": record({
+        "vnf": TEXT, "timed_one_in": {**COUNT, "description": "of how many packets one is timed; 0: none is"},
+        "metrics": several(record({
+            "name": TEXT, "kind": {"enum": ["counter", "gauge", "histogram", "unknown"]}, "unit": TEXT,
+            "labels": mapping(TEXT), "value": {"type": ["number", "null"]},
+            "count": COUNT, "sum": {"type": ["number", "null"]},
+            "buckets": several(record({
+                "from": {"type": "number"}, "below": {"type": ["number", "null"], "description": "null: no limit"},
+                "count": COUNT,
+            }, closed=True)),
+        }, ("name", "kind", "unit", "labels"), closed=True)),
+    }, closed=True),
     "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
-    **sol.SCHEMAS,
+    **sol.SCHEMAS, **vnflcm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {
