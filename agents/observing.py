@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -116,23 +117,32 @@ class _Used:
         passed = time.monotonic() - self.began
         found = {}
         for name, pid in self.pids.items():
-            user, system = (max(0.0, last - first) / passed
-                            for last, first in zip(_times(pid), self.first[name], strict=True))  # fmt: skip
-            found[name] = Process(user + system, system, _cores(pid))
+            user, system, ready = (max(0.0, last - first) / passed
+                                   for last, first in zip(_times(pid), self.first[name], strict=True))  # fmt: skip
+            found[name] = Process(user + system, system, ready, _cores(pid))
         return found
 
 
-def _times(pid: int | None) -> tuple[float, float]:
-    """Seconds in user and in kernel mode, of a process and those that it started."""
-    user = system = 0.0
+def _times(pid: int | None) -> tuple[float, float, float]:
+    """Seconds in user mode, in kernel mode, and ready to run without a core, of a process and those that it started."""
+    user = system = ready = 0.0
     if pid is not None:
         with suppress(psutil.Error):
             process = psutil.Process(pid)
             for each in (process, *process.children(recursive=True)):
                 with suppress(psutil.Error):
                     times = each.cpu_times()
-                    user, system = user + times.user, system + times.system
-    return user, system
+                    user, system, ready = user + times.user, system + times.system, ready + _ready(each.pid)
+    return user, system, ready
+
+
+def _ready(pid: int) -> float:
+    """Seconds that its threads have waited for a core (Linux' sched-stats.rst)."""
+    waited = 0.0
+    for schedstat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):
+            waited += int(schedstat.read_text().split()[1]) / 1e9
+    return waited
 
 
 def _cores(pid: int | None) -> tuple[int, ...]:
