@@ -22,8 +22,8 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True)
 class Process:
-    """Of a VNFC or the forwarder. `cpu`: cores that it kept busy; `system`: of these, in the kernel; `ready`: cores that
-    it could have kept busy beside, had others not had them; `cores`: those that it may use."""
+    """Of a VNFC or the forwarder. `cpu`: cores that it kept busy; `system`: of these, in the kernel; `ready`: cores
+    that it could have kept busy beside, had others not had them; `cores`: those that it may use."""
 
     cpu: float
     system: float = 0.0
@@ -113,8 +113,9 @@ def _vnfc(name: str, vnfc: VnfcSeen, seen: Observation) -> Bottleneck:
     if process.cpu + process.ready >= BUSY:
         core = _core(process, seen)
         return Bottleneck(
-            Limit.CORE, str(core), f"{much}: core {core}, where it runs, is used up ({_users(core, seen)}), and it waited "
-            f"{process.ready:.0%} of the time for its turn", vnfc.served, ["another core for one of them, or for other programs", f"less work in {name}"],
+            Limit.CORE, str(core), f"{much}: core {core}, where it runs, is used up ({_users(core, seen)}), and it "
+            f"waited {process.ready:.0%} of the time for its turn", vnfc.served,
+            ["another core for one of them, or for other programs", f"less work in {name}"],
         )  # fmt: skip
     return Bottleneck(
         Limit.VNFC, name, f"{much}, and it mostly waits: {process.cpu:.0%} of a core is busy. It sleeps, or waits for "

@@ -306,7 +306,7 @@ def _vnf_commands(p: Parser) -> None:
         "bottleneck", "what limits it at its load now, why, and what would help",
         "coven bottleneck fw\ncoven bottleneck fw --seconds 5 --json", json=True,
     )  # fmt: skip
-    bottleneck.add_argument("--seconds", type=seconds, default=2.0, metavar="S", help="observe it for so long, 10 at most")
+    bottleneck.add_argument("--seconds", type=seconds, default=2.0, metavar="S", help="observe it so long (10 at most)")
     capture = p.on_vnf(
         "capture", "packets of a running VNF at any place, as pcapng or as lines",
         "coven capture fw --at in,out -w - | wireshark -k -i -\n"

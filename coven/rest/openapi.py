@@ -52,7 +52,8 @@ _STANDING: Schema = {
 
 _RATE: Schema = {"type": "number", "minimum": 0}
 _USED: Schema = {
-    "cores": {**_RATE, "description": "that its process kept busy"}, "kernel": {**_RATE, "description": "of these, in it"},
+    "cores": {**_RATE, "description": "that its process kept busy"},
+    "kernel": {**_RATE, "description": "of these, in the kernel"},
 }
 
 SCHEMAS: Schema = {
