@@ -44,8 +44,11 @@ class Lifecycle(Decisions):
         super().__init__(places, store, keepers, recover, control)
         keepers.died = self._keeper_died
         self.watch = KeeperWatch(
-            self._idle, lambda name: Keeper(self.directory(name)), self.lines, self.heal, self.agree
+            self._idle, lambda name: Keeper(self.directory(name)), self.lines, self.heal, self.agree, self._upgrading
         )
+
+    def _upgrading(self) -> list[str]:
+        return [row["vnf"] for row in self.store.unfinished() if row["operation"] == "UPGRADE"]
 
     def close(self) -> None:
         """Let operations that are going on come to their end; keepers live on."""

@@ -45,7 +45,7 @@ class Identity:
     context: ssl.SSLContext
     fingerprint: str  #: SHA-256 of the certificate, for those who find us through the state folder
     warning: str | None  #: why clients will refuse it, if it can be told
-    expires: float | None = None  #: seconds since 1970, if it can be told
+    ends: float | None = None  #: its last moment, in seconds since 1970, if it can be told
 
 
 @dataclass(frozen=True)
@@ -103,37 +103,22 @@ def identity(files: Files) -> Identity:
             raise Refused(mistake, title="no TLS") from None
         context.verify_mode = ssl.CERT_OPTIONAL
     der, failure = _shake_hands(context, certificate)
-    return Identity(context, hashlib.sha256(der).hexdigest(), failure, _expires(context, certificate))
+    return Identity(context, hashlib.sha256(der).hexdigest(), failure, _end(context, certificate))
 
 
 def _wrong(file: str, option: str, found: str | None, expected: str, remedy: str | None = None) -> Mistake:
     return Mistake(file=file, field=option, found=found, expected=expected, remedy=remedy)
 
 
-def _trusting(certificate: str) -> ssl.SSLContext:
-    """A client that trusts just this certificate."""
+def _shake_hands(context: ssl.SSLContext, certificate: str) -> tuple[bytes, str | None]:
+    """Our certificate as a client sees it that trusts just this one, and what such a client finds wrong."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.load_verify_locations(certificate)
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return client
-
-
-def _expires(context: ssl.SSLContext, certificate: str) -> float | None:
-    client = _trusting(certificate)
-    client.verify_flags |= _NO_CHECK_TIME
+    failure = None
     try:
-        told = _handshake(context, client).getpeercert()
-    except ssl.SSLError:  # only of one that was verified do we learn it
-        return None
-    return None if told is None else float(ssl.cert_time_to_seconds(str(told["notAfter"])))
-
-
-def _shake_hands(context: ssl.SSLContext, certificate: str) -> tuple[bytes, str | None]:
-    """Our certificate as a client sees it that trusts just this one, and what such a client finds wrong."""
-    client, failure = _trusting(certificate), None
-    try:
-        return _handshake(context, client).getpeercert(binary_form=True) or b"", None
+        return _handshake(context, client), None
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _EXPIRED:
             failure = f"{certificate} has expired: clients will refuse it"
@@ -142,11 +127,29 @@ def _shake_hands(context: ssl.SSLContext, certificate: str) -> tuple[bytes, str 
         else:
             failure = f"{certificate}: {error.verify_message}: clients may refuse it"
     client.verify_mode = ssl.CERT_NONE
-    return _handshake(context, client).getpeercert(binary_form=True) or b"", failure
+    return _handshake(context, client), failure
 
 
-def _handshake(context: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
-    """The client's side of one."""
+def _end(context: ssl.SSLContext, certificate: str) -> float | None:
+    """When our certificate expires, as a client sees it that minds nothing else of it."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(certificate)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    try:
+        found = _met(context, client).getpeercert() or {}
+    except ssl.SSLError:
+        return None
+    ends = found.get("notAfter")
+    return ssl.cert_time_to_seconds(ends) if isinstance(ends, str) else None
+
+
+def _handshake(context: ssl.SSLContext, client: ssl.SSLContext) -> bytes:
+    return _met(context, client).getpeercert(binary_form=True) or b""
+
+
+def _met(context: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
+    """The client's side of a connection to us. Raises ssl.SSLError."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     asks = client.wrap_bio(back, there)
     answers = context.wrap_bio(there, back, server_side=True)
