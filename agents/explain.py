@@ -41,6 +41,8 @@ class Hop:
     context: str  #: in hex, empty: all zeros
     changed: tuple[str, ...]  #: as agents.changes says it
     seconds: float  #: from where it was handed to the VNFC to its verdict
+    ring_seconds: float | None  #: of them, those that it waited; None where the VNFC's host does not tell
+    vnfc_seconds: float | None  #: and those that the VNFC had it
 
     def document(self) -> dict[str, Any]:
         return {**vars(self), "changed": list(self.changed)}
@@ -202,8 +204,9 @@ class Explainer:
         changed = changes(seen.snap, record.snap, record.link, (seen.len, record.len)) if seen is not None else []
         context = record.context.hex() if any(record.context) else ""
         seconds = max(0, record.time_ns - (seen.time_ns if seen is not None else way.began)) / 1e9
+        ring, inside = (None, None) if self._patient else _parts(seen, record, seconds)
         return Hop(self.place(record.place), verdict, output, reason, why, record.note, record.mark, context,
-                   tuple(changed), seconds)  # fmt: skip
+                   tuple(changed), seconds, ring, inside)  # fmt: skip
 
     def _begin(self, record: Sight) -> None:
         if len(self._ways) >= PENDING:
@@ -281,6 +284,18 @@ class Explainer:
         if place < C.PLACE_CLASSIFIER:
             return _nth(self.vnfcs, place - C.PLACE_HOP)
         return self.platform.get(place, "?")
+
+
+def _parts(handed: Sight | None, record: Sight, seconds: float) -> tuple[float | None, float | None]:
+    """How long it waited in the ring, and how long the VNFC had it, as its host says, if that can be so."""
+    if handed is None or record.taken <= 1 or record.given <= 1:
+        return None, None
+    then, bits = handed.time_ns >> C.STAMP_SHIFT, (1 << 32) - 1
+    taken = ((record.taken - then) & bits) << C.STAMP_SHIFT
+    given = ((record.given - then) & bits) << C.STAMP_SHIFT
+    if taken > given or given / 1e9 > seconds + 1e-5:
+        return None, None
+    return taken / 1e9, (given - taken) / 1e9
 
 
 def _nth(names: Sequence[str], number: int) -> str:

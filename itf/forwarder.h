@@ -18,6 +18,7 @@ struct pending { /* descriptors that came ahead of the wiring that names them */
 
 struct forwarder {
 	struct fabric fabric;
+	struct statistics *published;
 	int control;			    /* SOCK_SEQPACKET to the keeper */
 	int sleep_all;			    /* epoll: control, ports, hops */
 	int sleep_hops;			    /* epoll: control and hops, when ports wait for a hop */
@@ -84,6 +85,7 @@ bool hop_owes(struct stage *hop);
 uint64_t hop_advance(struct stage *hop, uint64_t clock, bool leap);
 void hop_forget(struct stage *hop, unsigned tag, unsigned reason, bool alive);
 void hop_retire(struct stage *hop);
+void hop_account(struct stage *hop);
 
 /* salvage.c: what a hop's process, which has ended, had finished goes on. */
 void hop_salvage(struct forwarder *fw, struct stage *hop, unsigned lost_reason);

@@ -27,6 +27,7 @@ struct frames {
 	struct frame_private *priv;
 	struct frame_saved *saved;
 	struct place_stats *stats; /* live figures, by place */
+	struct hop_stats *hops;	   /* by hop */
 	uint32_t *spare;	   /* stack of free frames */
 	uint32_t spares;
 	struct watching *watching; /* NULL: nobody asked */
@@ -62,6 +63,27 @@ static inline void frame_free(struct frames *f, uint32_t ref)
 {
 	f->owner[ref] = OWNER_FREE;
 	f->spare[f->spares++] = ref;
+}
+
+static inline void times_add(struct times *t, uint64_t ns)
+{
+	unsigned top = ns >> TIMES_LEAST ? 63 - (unsigned)__builtin_clzll(ns) : 0;
+	t->count++;
+	t->sum_ns += ns;
+	if (top == 0)
+		t->cell[0]++;
+	else if (top >= TIMES_MOST)
+		t->cell[TIMES_CELLS - 1]++;
+	else
+		t->cell[1 + (top - TIMES_LEAST) * TIMES_PARTS + (ns >> (top - 3) & (TIMES_PARTS - 1))]++;
+}
+
+/* A burst of n packets, n > 0. */
+static inline void sizes_add(struct sizes *s, unsigned n)
+{
+	unsigned top = 31 - (unsigned)__builtin_clz(n);
+	s->sum += n;
+	s->cell[top < SIZES_CELLS ? top : SIZES_CELLS - 1]++;
 }
 
 #define TRACED(f) __builtin_expect((f)->watching != NULL, 0)

@@ -101,7 +101,8 @@ class SegmentObject:
         os.close(self.fd)
 
 
-def _header(obj: SegmentObject, ctype: str) -> Any:
+def header(obj: SegmentObject, ctype: str) -> Any:
+    """The object's head, with what says of which version it is."""
     head = obj.at(ctype)
     head.magic, head.abi_major, head.layout = C.SEG_MAGIC, C.SEG_ABI_MAJOR, C.SEG_LAYOUT
     head.size = obj.size
@@ -149,7 +150,7 @@ class Hop(SegmentObject):
         state = to_vnfc + 3 * 4 * slots
         obj = cls.create(f"hop-{number}", state + C.HOP_STATE_BYTES)
         assert isinstance(obj, Hop)
-        obj.head = head = _header(obj, "struct hop_header")
+        obj.head = head = header(obj, "struct hop_header")
         head.number, head.generation, head.ring_slots = number, generation, slots
         head.to_vnfc, head.from_vnfc, head.spare = to_vnfc, to_vnfc + 4 * slots, to_vnfc + 8 * slots
         head.state = state
@@ -162,7 +163,7 @@ class Hop(SegmentObject):
 
 
 class Forwarder(SegmentObject):
-    """Owners, private records and statistics."""
+    """Owners, private records and live figures."""
 
     head: Any
 
@@ -175,25 +176,10 @@ class Forwarder(SegmentObject):
         saved = page_up(privates + frames * ffi.sizeof("struct frame_private"))
         obj = cls.create("forwarder", saved + frames * ffi.sizeof("struct frame_saved"))
         assert isinstance(obj, Forwarder)
-        obj.head = head = _header(obj, "struct forwarder_header")
+        obj.head = head = header(obj, "struct forwarder_header")
         head.pool = pool[0]
         head.owners, head.privates, head.saved = owners, privates, saved
         return obj
-
-    def statistics(self) -> Any:
-        """A consistent copy of the published figures (a struct statistics).
-
-        Raises TimeoutError if the forwarder died while it was publishing.
-        """
-        size = ffi.sizeof("struct statistics")
-        copy = ffi.new("struct statistics *")
-        for _ in range(100000):
-            before = self.head.sequence
-            if before & 1 == 0:
-                ffi.memmove(copy, ffi.addressof(self.head.published), size)
-                if self.head.sequence == before:
-                    return copy
-        raise TimeoutError("the forwarder's figures stay half-written")
 
 
 class Config(SegmentObject):
@@ -207,7 +193,7 @@ class Config(SegmentObject):
         size = page_up(ffi.sizeof("struct wiring"))
         obj = cls.create("config", first + 2 * size)
         assert isinstance(obj, Config)
-        obj.head = head = _header(obj, "struct config_header")
+        obj.head = head = header(obj, "struct config_header")
         head.slot[0], head.slot[1] = first, first + size
         head.clock_mode = clock_mode
         return obj
@@ -229,6 +215,8 @@ class Sight:
     link: int
     len: int
     mark: int
+    taken: int
+    given: int
     context: bytes
     snap: bytes
     note: str
@@ -245,7 +233,7 @@ class Watch(SegmentObject):
         ring = page_up(words + C.WATCH_WORDS)
         obj = cls.create("watch", ring + room)
         assert isinstance(obj, Watch)
-        obj.head = head = _header(obj, "struct watch_header")
+        obj.head = head = header(obj, "struct watch_header")
         head.words, head.ring, head.ring_size = words, ring, room
         head.clock_mode, head.snap = clock_mode, snap
         return obj
@@ -284,7 +272,7 @@ class Watch(SegmentObject):
                 note = snap + record.snap_len
                 sights.append(Sight(
                     record.time_ns, record.packet, record.event, record.place, record.verdict, record.arg, record.link,
-                    record.len, record.mark, bytes(ffi.buffer(record.context)),
+                    record.len, record.mark, record.taken, record.given, bytes(ffi.buffer(record.context)),
                     bytes(ffi.buffer(snap, record.snap_len)),
                     bytes(ffi.buffer(note, record.note_len)).decode("utf-8", "replace"),
                 ))  # fmt: skip

@@ -88,6 +88,8 @@ static void put(struct watch *w, const struct sight *s, unsigned interface)
 				    .note_len = (uint8_t)note };
 	if (s->record != NULL) {
 		r->mark = s->record->mark;
+		r->taken = s->record->taken;
+		r->given = s->record->given;
 		memcpy(r->context, s->record->context, sizeof r->context);
 	}
 	if (snap > 0)

@@ -351,7 +351,7 @@ def ask(given: Arguments) -> int:
     offered = client.get(path)
     if given.vnfc is not None and given.vnfc not in offered:
         raise Refused(Mistake(field="VNFC", found=given.vnfc, expected="a VNFC", remedy=suggest(given.vnfc, offered)))
-    if given.request is None or (given.request == "list" and "list" not in _names(offered[given.vnfc])):
+    if given.request is None or given.request == "list":
         chosen = offered if given.vnfc is None else {given.vnfc: offered[given.vnfc]}
         _print_requests(chosen, given.json)
         return 0
@@ -397,11 +397,12 @@ def _print_requests(offered: dict[str, list[dict[str, Any]]], as_json: bool) -> 
                 else f"{arg['name']}:{arg.get('type', '')}"
                 for arg in request.get("args", [])
             )
+            needs = "operate" if request.get("changes") else "read"
             rows.append(
-                [vnfc, f"{request['name']} {args}".strip(), request.get("unit", ""), request.get("why", "")]
+                [vnfc, f"{request['name']} {args}".strip(), request.get("unit", ""), needs, request.get("why", "")]
             )
-    head = ["VNFC", "request", "unit", "what"]
-    print(tables.table(head, rows, ["what", "unit"]) if rows else "no VNFC offers a request")
+    head = ["VNFC", "request", "unit", "right", "what"]
+    print(tables.table(head, rows, ["what", "unit", "right"]) if rows else "it has no VNFC")
 
 
 # without an agent

@@ -61,7 +61,9 @@ def hops(packet: dict[str, Any]) -> list[str]:
 def _told(hop: dict[str, Any]) -> Iterator[str]:
     verdict = f"drop {hop['reason']}" if hop["verdict"] == "drop" else hop["verdict"]
     yield verdict + (f"[{hop['output']}]" if hop["output"] else "")
-    yield f"{hop['seconds'] * 1e6:.0f} us"
+    waited, had = hop["ring_seconds"], hop["vnfc_seconds"]
+    parts = f" ({waited * 1e6:.0f} in its ring, {had * 1e6:.0f} in it)" if waited is not None else ""
+    yield f"{hop['seconds'] * 1e6:.0f} us{parts}"
     if hop["note"]:
         yield f'"{hop["note"]}"'
     yield from hop["changed"]

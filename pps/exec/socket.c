@@ -424,8 +424,8 @@ static void learn_questions(struct exec *x)
 	cJSON_ArrayForEach(at, cJSON_GetObjectItemCaseSensitive(host_config(x->host), "requests"))
 	{
 		if (!cJSON_IsString(at) || e->questions == QUESTIONS ||
-		    host_declare_request(x->host, at->string, "asked of the component's own agent", "",
-					 NULL) < 0)
+		    host_declare_request(x->host, at->string, "asked of the component's own agent", "", NULL,
+					 true) < 0) /* what it does, nobody says */
 			continue;
 		e->question[e->questions] = strdup(at->valuestring);
 		e->name[e->questions++] = strdup(at->string);

@@ -22,6 +22,7 @@ from coven.keeper.loop import Loop
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
 from itf.segment import C, Config, Forwarder, Pool, Watch
+from itf.statistics import Statistics
 
 BACKOFF = 0.1, 10.0  #: seconds before it is started again, doubling; the first time at once
 
@@ -31,6 +32,9 @@ class Listener(Protocol):
 
     def send_everything(self) -> None:
         """A new forwarder: send it what the wiring names."""
+
+    def wiring_follows(self) -> None:
+        """It has taken up another wiring."""
 
     def forwarder_done(self) -> None:
         """Captures have ended, or a drain."""
@@ -43,11 +47,11 @@ class Listener(Protocol):
 
 
 class RunningForwarder:
-    """Raises OSError when the segment cannot be made."""
+    """Raises OSError when the segment cannot be made. `statistics` is closed with it."""
 
     def __init__(
-        self, program: Path, wiring: Wiring, frames: int, frame_size: int, capture: bool, placement: Placement,
-        loop: Loop, journal: Journal, logs: Logs, listener: Listener,
+        self, program: Path, wiring: Wiring, frames: int, frame_size: int, capture: bool, statistics: Statistics,
+        placement: Placement, loop: Loop, journal: Journal, logs: Logs, listener: Listener,
     ):  # fmt: skip
         self.placement = placement
         self.loop = loop
@@ -61,6 +65,8 @@ class RunningForwarder:
             made.callback(self.segment.close)
             self.config = Config.make(C.CLOCK_CAPTURE if capture else C.CLOCK_LIVE)
             made.callback(self.config.close)
+            self.statistics = statistics
+            made.callback(self.statistics.close)
             self._made = made.pop_all()
         self.epochs = Epochs(wiring, self.config, self.segment, loop, self.kick)
         self.process = ForwarderProcess(program, loop, journal, logs, self._said, self._ended)
@@ -80,7 +86,7 @@ class RunningForwarder:
         """Raises OSError if the program cannot be started."""
         self._started = time.monotonic()
         with self.placement.on(self.placement.forwarder):
-            self.process.start(self.pool, self.segment, self.config, self._send_everything)
+            self.process.start(self.pool, self.segment, self.config, self.statistics, self._send_everything)
         self.watch.began()
 
     def end(self) -> None:
@@ -135,6 +141,7 @@ class RunningForwarder:
         if kind == C.MESSAGE_REPORTED:
             self.reports.answered(generation)
         elif kind == C.MESSAGE_READY:
+            self.listener.wiring_follows()
             self.epochs.ready(generation)
         elif kind == C.MESSAGE_ERROR:
             self.logs.say(self.wiring.stage_name(index), what)

@@ -6,11 +6,13 @@ and interfaces after the first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from coven.base.yaml12 import Node, Plain, read, show
 from coven.rest.original.codes import Code, Failed
+from coven.rest.schema import INTERFACE
 from itf.mistakes import Mistake, Refused
 
 FRAMEWORKS = ("Python3Framework", "ClickFramework", "JavaFramework", "ExeFramework", "JSFramework")
@@ -151,9 +153,9 @@ class _Reading:
     def interface(self, node: Node, field: str) -> str:
         """The first of a list: the prototype's router knows no other."""
         items = node.value if isinstance(node.value, list) else []
-        if items and isinstance(items[0].value, str) and items[0].value:
+        if items and isinstance(items[0].value, str) and re.fullmatch(INTERFACE["pattern"], items[0].value):
             return str(items[0].value)
-        self.wrong(Code.BAD_VNS, node, field, "a list with the name of an interface")
+        self.wrong(Code.BAD_VNS, node, field, f"a list with {INTERFACE['description']}")
         return ""
 
 

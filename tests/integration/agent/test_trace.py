@@ -81,6 +81,8 @@ def test_fates_of_packets(appliance: Appliance, tmp_path: Path) -> None:
     assert hops == {("a", "forward", 5, "ip.ttl 64 -> 63", "ip.checksum"),
                     ("b", "forward", 10, "ip.ttl 63 -> 62", "ip.checksum"), ("a", "consume", 0)}  # fmt: skip
     assert all(0 < hop["seconds"] < 10 for packet in packets for hop in packet["hops"])
+    assert all(hop["ring_seconds"] + hop["vnfc_seconds"] <= hop["seconds"] + 1e-5
+               for packet in packets for hop in packet["hops"])  # fmt: skip
     assert all(packet["came"] == "in" and packet["bytes"].startswith("020000000001") for packet in packets)
     # another version, other numbers: the names are right
     two = package(tmp_path / "two", "2", "in -> c -> b -> out")
