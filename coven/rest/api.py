@@ -40,6 +40,7 @@ from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
 from coven.rest.traces import TracesApi
+from coven.rest.watching.bottlenecks import BottlenecksApi
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
@@ -59,7 +60,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi):
+class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi, BottlenecksApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -72,6 +73,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
         MetricsApi.__init__(self, lifecycle)
         TracesApi.__init__(self)
         CapturesApi.__init__(self)
+        BottlenecksApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.library = library
         self.gate = gate

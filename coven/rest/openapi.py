@@ -30,6 +30,7 @@ from coven.rest.schema import (
     several,
 )
 from coven.rest.sol import schemas as sol
+from coven.rest.sol.vnffm import schemas as vnffm
 from coven.rest.sol.vnflcm import schemas as vnflcm
 
 #: the schema of what takes no argument: its body may be missing
@@ -48,6 +49,12 @@ _FIGURES: Schema = {
 _STANDING: Schema = {
     "state": {"enum": ["down", "stuck", "overloaded", "alive", "degraded", "ready", "progressing"]},
     "since": TIME, "why": NULL_TEXT,
+}
+
+_RATE: Schema = {"type": "number", "minimum": 0}
+_USED: Schema = {
+    "cores": {**_RATE, "description": "that its process kept busy"},
+    "kernel": {**_RATE, "description": "of these, in the kernel"},
 }
 
 SCHEMAS: Schema = {
@@ -170,6 +177,21 @@ SCHEMAS: Schema = {
         })),
         "lost": {**COUNT, "description": "steps of packets that were not read in time"},
     }),
+    "Bottleneck": record({
+        "seconds": {**_RATE, "description": "that it was observed for"},
+        "bottleneck": {"anyOf": [record({
+            "limit": {"enum": ["vnfc", "core", "forwarder", "transmit", "port"]},
+            "where": {**TEXT, "description": "the VNFC, the port, the core's number, or forwarder"}, "why": TEXT,
+            "allows": {**_RATE, "description": "packets a second"}, "helps": several(TEXT),
+        }, closed=True), {"type": "null"}]},
+        "received": _RATE, "forwarder": record(_USED, closed=True),
+        "vnfcs": mapping(record({
+            "arrived": _RATE, "served": _RATE, "lost": _RATE,
+            "backlogged": {**_RATE, "description": "part of the looks at which much waited for it"},
+            "seconds": {"type": ["number", "null"], "description": "that a packet is in it"}, **_USED,
+        }, closed=True)),
+        "cores": mapping(_RATE),
+    }, closed=True),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "changes": {**FLAG, "description": "asking changes something, and takes the right to operate"},
@@ -219,7 +241,7 @@ SCHEMAS: Schema = {
         }, ("name", "kind", "unit", "labels"), closed=True)),
     }, closed=True),
     "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
-    **sol.SCHEMAS, **vnflcm.SCHEMAS,
+    **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnffm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {
