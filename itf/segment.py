@@ -101,7 +101,8 @@ class SegmentObject:
         os.close(self.fd)
 
 
-def _header(obj: SegmentObject, ctype: str) -> Any:
+def header(obj: SegmentObject, ctype: str) -> Any:
+    """The object's head, with what says of which version it is."""
     head = obj.at(ctype)
     head.magic, head.abi_major, head.layout = C.SEG_MAGIC, C.SEG_ABI_MAJOR, C.SEG_LAYOUT
     head.size = obj.size
@@ -128,7 +129,8 @@ def geometry(frames: int, frame_size: int) -> Any:
     shape = ffi.new("struct pool_geometry *")
     shape.frames, shape.frame_size = frames, frame_size
     shape.nsh = frames * ffi.sizeof("struct frame_record")  # records come first
-    shape.data = page_up(shape.nsh + frames * C.FRAME_NSH_AREA)
+    shape.notes = shape.nsh + frames * C.FRAME_NSH_AREA
+    shape.data = page_up(shape.notes + frames * C.FRAME_NOTE)
     shape.size = page_up(shape.data + frames * frame_size)
     return shape
 
@@ -148,7 +150,7 @@ class Hop(SegmentObject):
         state = to_vnfc + 3 * 4 * slots
         obj = cls.create(f"hop-{number}", state + C.HOP_STATE_BYTES)
         assert isinstance(obj, Hop)
-        obj.head = head = _header(obj, "struct hop_header")
+        obj.head = head = header(obj, "struct hop_header")
         head.number, head.generation, head.ring_slots = number, generation, slots
         head.to_vnfc, head.from_vnfc, head.spare = to_vnfc, to_vnfc + 4 * slots, to_vnfc + 8 * slots
         head.state = state
@@ -161,7 +163,7 @@ class Hop(SegmentObject):
 
 
 class Forwarder(SegmentObject):
-    """Owners, private records and statistics."""
+    """Owners, private records and live figures."""
 
     head: Any
 
@@ -174,25 +176,10 @@ class Forwarder(SegmentObject):
         saved = page_up(privates + frames * ffi.sizeof("struct frame_private"))
         obj = cls.create("forwarder", saved + frames * ffi.sizeof("struct frame_saved"))
         assert isinstance(obj, Forwarder)
-        obj.head = head = _header(obj, "struct forwarder_header")
+        obj.head = head = header(obj, "struct forwarder_header")
         head.pool = pool[0]
         head.owners, head.privates, head.saved = owners, privates, saved
         return obj
-
-    def statistics(self) -> Any:
-        """A consistent copy of the published figures (a struct statistics).
-
-        Raises TimeoutError if the forwarder died while it was publishing.
-        """
-        size = ffi.sizeof("struct statistics")
-        copy = ffi.new("struct statistics *")
-        for _ in range(100000):
-            before = self.head.sequence
-            if before & 1 == 0:
-                ffi.memmove(copy, ffi.addressof(self.head.published), size)
-                if self.head.sequence == before:
-                    return copy
-        raise TimeoutError("the forwarder's figures stay half-written")
 
 
 class Config(SegmentObject):
@@ -206,7 +193,7 @@ class Config(SegmentObject):
         size = page_up(ffi.sizeof("struct wiring"))
         obj = cls.create("config", first + 2 * size)
         assert isinstance(obj, Config)
-        obj.head = head = _header(obj, "struct config_header")
+        obj.head = head = header(obj, "struct config_header")
         head.slot[0], head.slot[1] = first, first + size
         head.clock_mode = clock_mode
         return obj
@@ -215,44 +202,28 @@ class Config(SegmentObject):
         return self.at("struct wiring", self.head.slot[epoch & 1])
 
 
-class Trace(SegmentObject):
-    """What became of each packet, record by record; the oldest are forgotten. `slots`: a power of two."""
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a struct watch_record says."""
 
-    head: Any
-
-    @classmethod
-    def make(cls, slots: int, clock_mode: int) -> Trace:
-        records = page_up(ffi.sizeof("struct trace_header"))
-        obj = cls.create("trace", records + slots * ffi.sizeof("struct trace_record"))
-        assert isinstance(obj, Trace)
-        obj.head = head = _header(obj, "struct trace_header")
-        head.slots, head.records, head.clock_mode = slots, records, clock_mode
-        return obj
-
-    def read(self, position: int) -> tuple[list[Any], int, int]:
-        """Records from `position` on: copies (struct trace_record), the next position, how many were lost."""
-        slots, written = self.head.slots, self.head.written
-        first = max(position, written - slots + 1) if written >= slots else position
-        size = ffi.sizeof("struct trace_record")
-        copies = bytearray((written - first) * size)
-        source = self.at("char", self.head.records)
-        at = first
-        while at < written:  # in one piece up to where the slots begin anew
-            count = min(written - at, slots - at % slots)
-            start = (at - first) * size
-            copies[start : start + count * size] = ffi.buffer(source + at % slots * size, count * size)
-            at += count
-        # what was written over while it was copied is no record
-        late = max(0, min(self.head.written - slots + 1, written) - first)
-        records = [
-            ffi.from_buffer("struct trace_record *", copies[start : start + size])
-            for start in range(late * size, len(copies), size)
-        ]
-        return records, written, first + late - position
+    time_ns: int
+    packet: int
+    event: int
+    place: int
+    verdict: int
+    arg: int
+    link: int
+    len: int
+    mark: int
+    taken: int
+    given: int
+    context: bytes
+    snap: bytes
+    note: str
 
 
 class Watch(SegmentObject):
-    """Packets as they pass, for one reader. `room`: bytes of its ring, a power of two."""
+    """Packets as they pass, or what becomes of them, for one reader. `room`: bytes of its ring, a power of two."""
 
     head: Any
 
@@ -262,7 +233,7 @@ class Watch(SegmentObject):
         ring = page_up(words + C.WATCH_WORDS)
         obj = cls.create("watch", ring + room)
         assert isinstance(obj, Watch)
-        obj.head = head = _header(obj, "struct watch_header")
+        obj.head = head = header(obj, "struct watch_header")
         head.words, head.ring, head.ring_size = words, ring, room
         head.clock_mode, head.snap = clock_mode, snap
         return obj
@@ -285,3 +256,31 @@ class Watch(SegmentObject):
         self.head.words_sequence += 1
         ffi.memmove(self.at("char", self.head.words), raw + b"\0", len(raw) + 1)
         self.head.words_sequence += 1
+
+    def read(self, most: int) -> list[Sight]:
+        """What there is by now, at most so many."""
+        head = self.head
+        sights: list[Sight] = []
+        at, written = head.read, head.written
+        size_of, end = ffi.sizeof("struct watch_record"), C.WATCH_END
+        ring = self.at("char", head.ring)
+        while at < written and len(sights) < most:
+            record = ffi.cast("struct watch_record *", ring + at % head.ring_size)
+            size = record.size
+            if not size & end:
+                snap = ffi.cast("char *", record) + size_of
+                note = snap + record.snap_len
+                sights.append(Sight(
+                    record.time_ns, record.packet, record.event, record.place, record.verdict, record.arg, record.link,
+                    record.len, record.mark, record.taken, record.given, bytes(ffi.buffer(record.context)),
+                    bytes(ffi.buffer(snap, record.snap_len)),
+                    bytes(ffi.buffer(note, record.note_len)).decode("utf-8", "replace"),
+                ))  # fmt: skip
+            at += size & ~end
+        head.read = at
+        return sights
+
+    @property
+    def missed(self) -> int:
+        """How many found no room."""
+        return sum(self.head.count[number].missed for number in range(max(1, self.head.interfaces)))

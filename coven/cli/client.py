@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from coven.agent.store import UNFINISHED
+from coven.agent.states import UNFINISHED
 from coven.base.places import SYSTEM_RUN, SYSTEM_STATE, Places, is_loopback
 from coven.base.problem import Misuse, from_problem
 from coven.base.terminal import progress

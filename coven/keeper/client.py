@@ -19,6 +19,7 @@ from typing import Any
 from itf.mistakes import Kind, Mistake, Refused
 
 SOCKET = "keeper.sock"
+STATISTICS = "statistics"  #: in its folder: leads to its statistics object
 CALL_SECONDS = 15.0  #: `configure` may take a VNFC 10 s
 REQUEST_SECONDS = 2.0  #: the keeper itself gives up an agent request after 1 s
 END_SECONDS = 20.0

@@ -27,15 +27,15 @@ from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.state import State
 from coven.keeper.journal import JOURNAL
 from coven.keeper.life import hosting
-from coven.keeper.life.reconfigure import reconfigure
+from coven.keeper.life.reconfigure import Reconfiguring
 from coven.keeper.life.standard import STANDARD, offered
-from coven.keeper.life.tracing import Traces
 from coven.keeper.life.upgrade import Upgrade
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import PLATFORM, Answers, Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import PLAN, Plan
 from coven.keeper.watching.captures import Captures
+from coven.keeper.watching.tracing import Traces
 from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
@@ -188,6 +188,7 @@ class Keeper:
         self.captures = Captures(vnf)
         vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
+        self._reconfiguring = Reconfiguring()
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "status": self._status,
             "stats": self._status,
@@ -287,8 +288,10 @@ class Keeper:
 
     def _ping(self, request: dict[str, Any], reply: Reply) -> None:
         vnf = self.vnf
+        used = {vnf.plan.package, *(host.loads_from for host in vnf.hosts.values() if host.loads_from)}
         reply({"ok": True, "state": vnf.state, "forwarder": vnf.forwarder.watch.state,
-               "package": str(vnf.plan.package), "upgrading": vnf.upgrading is not None})  # fmt: skip
+               "package": str(vnf.plan.package), "packages": sorted(map(str, used)),
+               "upgrading": vnf.upgrading is not None})  # fmt: skip
 
     def _abandon(self, request: dict[str, Any], reply: Reply) -> None:
         """Give an upgrade up, unless it is committed."""
@@ -311,7 +314,7 @@ class Keeper:
         wanted = self.vnf.descriptor.configured(configs)
         for host in hosts.values():
             _running(host, f"config.{host.name}", "not configured")  # it alone can check its configuration
-        reconfigure(hosts, {name: wanted[name] for name in hosts}, self._mistakes_to(reply))
+        self._reconfiguring.begin(hosts, {name: wanted[name] for name in hosts}, self._mistakes_to(reply))
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
         """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""
@@ -324,9 +327,18 @@ class Keeper:
         self.vnf.forwarder.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
 
     def _list(self, request: dict[str, Any], reply: Reply) -> None:
-        hosts = [self._host(request)] if request.get("vnfc") is not None else list(self.vnf.hosts.values())
-        reply({"ok": True, "requests": {host.name: offered(host) for host in hosts},
-               "config": {host.name: host.config for host in hosts}})  # fmt: skip
+        """What VNFCs offer, and how they are configured; with `settled` not before a change of that is over."""
+        only = self._host(request) if request.get("vnfc") is not None else None
+
+        def answer() -> None:
+            hosts = [only] if only is not None else list(self.vnf.hosts.values())
+            reply({"ok": True, "requests": {host.name: offered(host) for host in hosts},
+                   "config": {host.name: host.config for host in hosts}})  # fmt: skip
+
+        if request.get("settled") is True:
+            self._reconfiguring.when_over(answer)
+        else:
+            answer()
 
     def _request(self, request: dict[str, Any], reply: Reply) -> None:
         host = self._host(request)
@@ -355,11 +367,13 @@ class Keeper:
     def _trace(self, request: dict[str, Any], reply: Reply) -> None:
         """The next `count` packets that end and match, or those of the next `wait` seconds."""
         match, count, wait = request.get("filter"), request.get("count"), request.get("wait")
+        every = request.get("every")
         self.traces.ask(
             match if isinstance(match, str) else None,
             count if isinstance(count, int) else 1,
             float(wait) if isinstance(wait, (int, float)) else 1.0,
             lambda packets, lost: reply({"ok": True, "packets": packets, "lost": lost}),
+            every if isinstance(every, int) else 1,
         )
 
     def _wait_for_events(self, request: dict[str, Any], reply: Reply) -> None:

@@ -21,7 +21,7 @@ from coven.agent.lifecycle import Lifecycle
 from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.rights.audit import Audit
 from coven.agent.rights.callers import Scope
-from coven.agent.store import Row, missing
+from coven.agent.store import Row, missing, resting
 from coven.base import troubles
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION
@@ -41,6 +41,7 @@ from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
 from coven.rest.traces import TracesApi
+from coven.rest.watching.bottlenecks import BottlenecksApi
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
@@ -60,7 +61,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi):
+class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi, BottlenecksApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -70,8 +71,10 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
         self.lifecycle = lifecycle
         self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
         OperationsApi.__init__(self, lifecycle.store)
+        MetricsApi.__init__(self, lifecycle)
         TracesApi.__init__(self)
         CapturesApi.__init__(self)
+        BottlenecksApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.library = library
         self.gate = gate
@@ -92,6 +95,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
         for interface in self.interfaces:
             interface.close()
         self.deliveries.close()
+        self.readers.close()
 
     # the agent
 
@@ -144,7 +148,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
     @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507),
            scope=Scope.ONBOARD)  # fmt: skip
     def delete_package(self, id: str) -> None:
-        self.library.remove(id)
+        self.library.remove(id, self.lifecycle.runs_from)
 
     # VNFs
 
@@ -179,7 +183,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
     )
     def delete_vnf(self, name: str) -> None:
         for ending in self.store.unfinished(name):
-            if ending["operation"] == "TERMINATE":
+            if ending["operation"] == "TERMINATE" and not resting(ending):
                 self._wait(ending["id"], MAX_WAIT)
         self.lifecycle.delete(name)
 
@@ -431,6 +435,12 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
     handler: Callable[..., Any] = getattr(part, entry.handler)
     given = _Given(entry)
 
+    def timed(**parameters: str) -> Any:
+        began = time.monotonic()
+        answered = answer(**parameters)
+        api.measured.request(entry.method, entry.path, bottle.response.status_code, time.monotonic() - began)
+        return answered
+
     def answer(**parameters: str) -> Any:
         bottle.response.status = entry.status
         try:
@@ -456,10 +466,10 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
         return text
 
     def audited(**parameters: str) -> Any:
-        answered = answer(**parameters)
+        answered = timed(**parameters)
         where = {"location": found} if (found := bottle.response.get_header("Location")) else {}
         what = f"{entry.method} {bottle.request.path}"
         api.audit.note(web.who(), web.origin().address, what, bottle.response.status_code, **where)
         return answered
 
-    return answer if entry.method == "GET" and entry.scope != Scope.CAPTURE else audited
+    return timed if entry.method == "GET" and entry.scope != Scope.CAPTURE else audited

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from coven.agent.bindings import BACKENDS
+from coven.agent.operations import OPERATIONS
 from coven.agent.rights.callers import Scope
+from coven.agent.states import State
 from coven.rest.routes import FORM, JSON, LISTING, PROBLEM, TOKEN_ENDPOINT, Route
 from coven.rest.schema import (
     ANY,
@@ -28,6 +30,8 @@ from coven.rest.schema import (
     several,
 )
 from coven.rest.sol import schemas as sol
+from coven.rest.sol.vnffm import schemas as vnffm
+from coven.rest.sol.vnflcm import schemas as vnflcm
 
 #: the schema of what takes no argument: its body may be missing
 NOTHING = "Nothing"
@@ -45,6 +49,12 @@ _FIGURES: Schema = {
 _STANDING: Schema = {
     "state": {"enum": ["down", "stuck", "overloaded", "alive", "degraded", "ready", "progressing"]},
     "since": TIME, "why": NULL_TEXT,
+}
+
+_RATE: Schema = {"type": "number", "minimum": 0}
+_USED: Schema = {
+    "cores": {**_RATE, "description": "that its process kept busy"},
+    "kernel": {**_RATE, "description": "of these, in the kernel"},
 }
 
 SCHEMAS: Schema = {
@@ -97,10 +107,10 @@ SCHEMAS: Schema = {
     "Nothing": record({}, closed=True),
     "Operation": record({
         "id": {"type": "string", "format": "uuid"}, "vnf": NAME,
-        "operation": {"enum": ["INSTANTIATE", "OPERATE", "TERMINATE", "HEAL", "UPGRADE"]},
+        "operation": {"enum": sorted({name for name, _ in OPERATIONS.values()})},
         "target": {"enum": ["STARTED", "STOPPED", None]},
-        "state": {"enum": ["STARTING", "PROCESSING", "COMPLETED", "FAILED_TEMP", "FAILED",
-                           "ROLLING_BACK", "ROLLED_BACK"]},
+        "state": {"enum": list(State)},
+        "resting": {**FLAG, "description": "it waits in FAILED_TEMP for somebody's decision (vnflcm)"},
         "progress": TEXT, "errors": _ERRORS, "started": TIME, "changed": TIME,
         "left_out": {**_ERRORS, "description": "of an UPGRADE: what was configured and the new version does not take"},
     }),
@@ -108,6 +118,7 @@ SCHEMAS: Schema = {
     "Stats": record({
         "name": TEXT, "state": {"enum": ["STARTED", "STOPPED"]},
         "operation": {"enum": ["start", "stop", "upgrade", None], "description": "what the keeper is about"},
+        "statistics": {**NULL_TEXT, "description": "the name of its statistics object"},
         "forwarder": record({
             "pid": NULL_COUNT,
             "state": {"enum": ["starting", "running", "draining", "done", "hung", "down", "failed"]},
@@ -152,10 +163,36 @@ SCHEMAS: Schema = {
         "packets": several(record({
             "number": COUNT, "what": {**TEXT, "description": "a summary"}, "came": TEXT, "steps": several(TEXT),
             "end": {**TEXT, "description": "forward PORT, drop PLACE.REASON, consume"}, "why": TEXT,
+            "note": {**TEXT, "description": "what the VNFC that dropped it said of that"},
             "bytes": {**TEXT, "description": "its first ones as it came, in hex"},
+            "hops": several(record({
+                "vnfc": TEXT, "verdict": {"enum": ["forward", "back", "consume", "drop", "passed by"]},
+                "output": {**NULL_TEXT, "description": "where it is not the first"},
+                "reason": {**NULL_TEXT, "description": "the drop's name"}, "why": TEXT, "note": TEXT,
+                "mark": COUNT, "context": {**TEXT, "description": "in hex, empty: all zeros"},
+                "changed": several({**TEXT, "description": "FIELD OLD -> NEW"}),
+                "seconds": {"type": "number", "description": "from where it was handed to the VNFC to its verdict"},
+                "ring_seconds": {"type": ["number", "null"], "description": "of them, waiting in its ring"},
+                "vnfc_seconds": {"type": ["number", "null"], "description": "and in the VNFC"},
+            })),
         })),
         "lost": {**COUNT, "description": "steps of packets that were not read in time"},
     }),
+    "Bottleneck": record({
+        "seconds": {**_RATE, "description": "that it was observed for"},
+        "bottleneck": {"anyOf": [record({
+            "limit": {"enum": ["vnfc", "core", "forwarder", "transmit", "port"]},
+            "where": {**TEXT, "description": "the VNFC, the port, the core's number, or forwarder"}, "why": TEXT,
+            "allows": {**_RATE, "description": "packets a second"}, "helps": several(TEXT),
+        }, closed=True), {"type": "null"}]},
+        "received": _RATE, "forwarder": record(_USED, closed=True),
+        "vnfcs": mapping(record({
+            "arrived": _RATE, "served": _RATE, "lost": _RATE,
+            "backlogged": {**_RATE, "description": "part of the looks at which much waited for it"},
+            "seconds": {"type": ["number", "null"], "description": "that a packet is in it"}, **_USED,
+        }, closed=True)),
+        "cores": mapping(_RATE),
+    }, closed=True),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "changes": {**FLAG, "description": "asking changes something, and takes the right to operate"},
@@ -192,8 +229,20 @@ SCHEMAS: Schema = {
         "grant_type": {"enum": ["client_credentials"]}, "client_id": TEXT, "client_secret": TEXT, "scope": TEXT,
     }, ("grant_type",)),
     "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
+    "Figures": record({
+        "vnf": TEXT, "timed_one_in": {**COUNT, "description": "of how many packets one is timed; 0: none is"},
+        "metrics": several(record({
+            "name": TEXT, "kind": {"enum": ["counter", "gauge", "histogram", "unknown"]}, "unit": TEXT,
+            "labels": mapping(TEXT), "value": {"type": ["number", "null"]},
+            "count": COUNT, "sum": {"type": ["number", "null"]},
+            "buckets": several(record({
+                "from": {"type": "number"}, "below": {"type": ["number", "null"], "description": "null: no limit"},
+                "count": COUNT,
+            }, closed=True)),
+        }, ("name", "kind", "unit", "labels"), closed=True)),
+    }, closed=True),
     "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
-    **sol.SCHEMAS,
+    **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnffm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {

@@ -42,6 +42,19 @@ def recover(directory):
     return Left()
 options = Options(sys.argv[1], "127.0.0.1", 0, sys.argv[4] == "auth", manner=Manner(*json.loads(sys.argv[5])),
                   targets=Targets(tuple(map(ipaddress.ip_network, json.loads(sys.argv[6])))))
+if (before := int(sys.argv[8])) > 0:
+    # with the file `armed`, kill this process before its store begins to write for that many times
+    import contextlib, itertools, os
+    from coven.agent.store import Store
+    armed, writes, real = pathlib.Path(sys.argv[1]) / "armed", itertools.count(1), Store.transaction
+    @contextlib.contextmanager
+    def transaction(self):
+        with self._lock:
+            if not self._db.in_transaction and armed.exists() and next(writes) == before:
+                os.kill(os.getpid(), 9)
+            with real(self) as db:
+                yield db
+    Store.transaction = transaction
 if sys.argv[7] == "original":
     options.original = Ports("127.0.0.1", 0, 0)
 if sys.argv[2]:
@@ -80,6 +93,7 @@ class Agent:
         self.notify: list[str] = []  #: `coven serve --notify`
         self.strict = False  #: `coven serve --strict-versions`
         self.original: tuple[int, int] | None = None  #: with `coven serve --coven-compat`: ports of HTTP and of TCP
+        self.dies_before = 0  #: the write of its store before which it is killed, counted from when `arm` was called
         self.headers: dict[str, str] = {}  #: of the last answer
         self.process: subprocess.Popen[str] | None = None
 
@@ -96,6 +110,7 @@ class Agent:
                 json.dumps([self.vnf, self.strict]),
                 json.dumps(self.notify),
                 "original" if self.original is not None else "",
+                str(self.dies_before),
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -116,6 +131,12 @@ class Agent:
 
     def log(self) -> str:
         return (self.state.parent / f"{self.state.name}.log").read_text()
+
+    def arm(self) -> None:
+        (self.state / "armed").touch()
+
+    def disarm(self) -> None:
+        (self.state / "armed").unlink(missing_ok=True)
 
     def kill(self) -> None:
         assert self.process is not None

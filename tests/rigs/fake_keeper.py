@@ -15,15 +15,31 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coven.keeper.client import CALL_SECONDS
+from coven.keeper.client import CALL_SECONDS, STATISTICS
+from itf.statistics import Statistics
 
 DIRECTORY = Path(sys.argv[sys.argv.index("--directory") + 1])
 PLAN = json.loads((DIRECTORY / "plan.json").read_text())
-MODE = PLAN["config"].get("a", {}).get("mode", "")
+figures = Statistics.make(PLAN["name"], 1)
+(DIRECTORY / STATISTICS).unlink(missing_ok=True)
+(DIRECTORY / STATISTICS).symlink_to(f"/proc/{os.getpid()}/fd/{figures.fd}")
 started = False
 turns = threading.Lock()  #: one start or stop after the other
 config = PLAN["config"]
 paths: list[dict[str, Any]] = PLAN["paths"] or []
+
+
+def mode() -> str:
+    """How it misbehaves; a file `mode` beside its folder says otherwise."""
+    instead = DIRECTORY.parent / "mode"
+    return instead.read_text() if instead.exists() else str(PLAN["config"].get("a", {}).get("mode", ""))
+
+
+def unusable() -> list[str]:
+    """Interfaces that cannot be opened: the file `unusable` names them."""
+    named = DIRECTORY.parent / "unusable"
+    bound = [port["interface"] for port in PLAN["ports"].values()]
+    return [each for each in (named.read_text().split() if named.exists() else []) if each in bound]
 
 
 def say(record: dict[str, Any]) -> None:
@@ -76,21 +92,28 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             for name in PLAN["ports"]
         }  # fmt: skip
         forwarder = {"pid": None, "state": "running", "restarts": 0, "silent_seconds": 0.0, "why": None}
+        told = DIRECTORY.parent / "unwell"  # how parts are: {"vnfcs": {"a": {"state": "down", ...}}}
+        unwell = json.loads(told.read_text()) if told.exists() else {}
+        for name, parts in (("vnfcs", vnfcs), ("ports", ports)):
+            for part, how in unwell.get(name, {}).items():
+                parts[part]["health"] = {**parts[part]["health"], **how}
+        figures = {**figures, **unwell.get("figures", {})}
         return {"ok": True, "name": PLAN["name"], "state": state(), "operation": None, "forwarder": forwarder,
+                "statistics": None,
                 **figures, "estimated": False, "time_ns": 0, "ports": ports, "vnfcs": vnfcs,
                 "classifier": figures, "nsh": figures, "explanations": {}, "health": health}  # fmt: skip
     if op == "ping":
-        return {"ok": True, "state": state(), "forwarder": "failed" if MODE == "stuck" else "running"}
+        return {"ok": True, "state": state(), "forwarder": "failed" if mode() == "stuck" else "running"}
     if op in ("start", "stop"):
-        if f"exit-{op}" == MODE:
+        if f"exit-{op}" == mode():
             os._exit(1)
-        if f"refuse-{op}" == MODE:
+        if f"refuse-{op}" == mode():
             return mistake("no wish to")
-        if f"freeze-{op}" == MODE:
+        if f"freeze-{op}" == mode():
             os.kill(os.getpid(), signal.SIGSTOP)
             threading.Event().wait()  # this thread may run on for a moment
         with turns:
-            if f"slow-{op}" == MODE:
+            if f"slow-{op}" == mode():
                 time.sleep(CALL_SECONDS + 1)
             started = op == "start"
         return {"ok": True}
@@ -163,14 +186,17 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 def main() -> None:
     with (DIRECTORY.parent / "spawned").open("a") as file:
         file.write(f"{os.getpid()}\n")
-    if MODE == "die":
+    if mode() == "die":
         print("Segmentation fault", file=sys.stderr)
         sys.exit(1)
-    if MODE == "refuse":
+    if mode() == "refuse":
         say(mistake("a syntax error"))
         sys.exit(1)
+    for interface in unusable():
+        say(mistake(f"{interface} cannot be opened"))
+        sys.exit(1)
     say({"progress": "building a"})
-    if MODE == "slow":
+    if mode() == "slow":
         gate = os.open(DIRECTORY.parent / "gate", os.O_RDONLY)  # a FIFO: opens when the test does
         os.close(gate)
     folder = os.open(DIRECTORY, os.O_PATH)

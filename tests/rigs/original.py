@@ -3,17 +3,14 @@ has them. It knows nothing of what answers."""
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import io
-import os
 import socket
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 
-CLONE_NEWNET = 0x40000000
+from tests.rigs.spaces import within
+
 SECONDS = 60.0
 
 #: a component as the prototype's are, with an extended agent; {kept}: what it sends on
@@ -73,21 +70,6 @@ def zipped(files: Mapping[str, str | bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return out.getvalue()
-
-
-@contextmanager
-def within(space: str | None) -> Iterator[None]:
-    """This thread makes its sockets in that network namespace."""
-    if space is None:
-        yield
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    with Path("/proc/thread-self/ns/net").open() as here, Path(f"/run/netns/{space}").open() as there:
-        assert libc.setns(there.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        try:
-            yield
-        finally:
-            assert libc.setns(here.fileno(), CLONE_NEWNET) == 0
 
 
 class Ems:

@@ -42,7 +42,7 @@ class RunningHealth:
         fed = set(_port_fed(descriptor))
         self._vnfcs = {name: self._vnfcs.get(name) or VnfcHealth(name in fed) for name in self.hosts}
         self._ports = {name: self._ports.get(name) or PortHealth() for name in descriptor.ports}
-        cells = self.forwarder.segment.head.published.place
+        cells = self.forwarder.statistics.published.place
         for name, vnfc in self._vnfcs.items():
             vnfc.port_fed = name in fed
             host = self.hosts[name]
@@ -66,6 +66,11 @@ class RunningHealth:
         """The health of a VNFC; `says`: what it finds wrong with itself."""
         known = self._vnfcs[vnfc]
         return {**known.standing.document(), "says": known.says}
+
+    def states(self) -> dict[str, Health]:
+        """As of the last look: of the VNF (its name is nothing), each VNFC and port."""
+        vnfcs = {name: part.standing.state for name, part in self._vnfcs.items()}
+        return {"": self.whole.state, **vnfcs, **{name: part.standing.state for name, part in self._ports.items()}}
 
     def told(self, status: dict[str, Any]) -> dict[str, Any]:
         """A status document with the health of its parts."""

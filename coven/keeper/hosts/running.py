@@ -65,7 +65,7 @@ class RunningHosts(Mapping[str, HostProcess]):
 
     def watch(self, looked: Callable[[], None]) -> None:
         """From now on those that hang are ended; `looked` is called after each look at them."""
-        self._watchdog = Watchdog(self.values, self.forwarder.segment, self.loop, looked)
+        self._watchdog = Watchdog(self.values, self.forwarder.statistics, self.loop, looked)
 
     def idle(self, name: str) -> float:
         """Seconds that a VNFC has had something to do and done nothing."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from coven.keeper.hosts.process import DIED, INIT_SECONDS, HostProcess
 from coven.keeper.hosts.state import State
 from coven.keeper.loop import Loop
-from itf.segment import C, Forwarder
+from itf.segment import C
+from itf.statistics import Statistics
 
 HUNG_SECONDS = 1.0
 HUNG_WHY = (
@@ -37,11 +38,11 @@ class Watchdog:
     """`hosts` gives those that there are at the moment; `looked` is called after each look."""
 
     def __init__(
-        self, hosts: Callable[[], Iterable[HostProcess]], forwarder: Forwarder, loop: Loop, looked: Callable[[], None]
+        self, hosts: Callable[[], Iterable[HostProcess]], statistics: Statistics, loop: Loop, looked: Callable[[], None]
     ):  # fmt: skip
         self.hosts = hosts
         self.looked = looked
-        self.forwarder = forwarder
+        self.statistics = statistics
         self.loop = loop
         self._seen: dict[str, _Seen] = {}
         self._looked = time.monotonic()
@@ -98,7 +99,7 @@ class Watchdog:
         if head.to_vnfc_head.position != head.to_vnfc_tail.position:
             return True
         # taken out of the ring, neither given back nor held: it is working on them
-        having = self.forwarder.head.published.place[C.PLACE_HOP + host.number].in_flight
+        having = self.statistics.published.place[C.PLACE_HOP + host.number].in_flight
         return not head.host_asleep and having > head.held
 
     def _exceptions(self, host: HostProcess, seen: _Seen, now: float) -> None:

@@ -13,6 +13,8 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Protocol
 
+from coven.keeper.figures import object as figures_object
+from coven.keeper.figures.keeping import Figures
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.forwarder.wiring import Wiring
 from coven.keeper.health.running import RunningHealth
@@ -78,14 +80,19 @@ class Vnf:
         self.life = Life.MADE
         self.on_end: Callable[[], None] = lambda: None
         self.memory_groups = ""  #: what the names of its processes' memory groups begin with
+        statistics, unnamed = figures_object.make(plan.name, plan.capture, journal)
+        if unnamed is not None:
+            logs.say(PLATFORM, f"the statistics object has no name: {unnamed}")
         self.forwarder = RunningForwarder(
-            program, wiring, plan.frames, frame_size(plan), plan.capture, placement, loop, journal, logs, self
-        )
+            program, wiring, plan.frames, frame_size(plan), plan.capture, statistics, placement, loop, journal, logs,
+            self,
+        )  # fmt: skip
         self.hosts = RunningHosts(
             self.forwarder, plan.capture, loop, journal, logs, lambda: self.stop(lambda mistakes: None)
         )
         self.ports = RunningPorts(self)
         self.health = RunningHealth(lambda: self.descriptor, self.forwarder, self.hosts, self.ports)
+        self.figures = Figures(self, statistics)
         self.turns = Turns(loop, None) if plan.capture else Turns(loop)
         self.upgrading: Abandonable | None = None
         self._attempt: object = None  #: the start or stop that is going on, and was not given up
@@ -120,9 +127,10 @@ class Vnf:
             "state": self.state,
             "operation": self.turns.now,
             "forwarder": self.forwarder.watch.document(self.forwarder.process.pid),
+            "statistics": self.forwarder.statistics.name,
             **self.health.told(document(
-                self.descriptor, self.forwarder.segment, self.ports.shown(), self.hosts, self.hosts.retired,
-                self.ports.retired,
+                self.descriptor, self.forwarder.segment, self.forwarder.statistics, self.ports.shown(), self.hosts,
+                self.hosts.retired, self.ports.retired,
             )),
         }  # fmt: skip
 
@@ -142,6 +150,7 @@ class Vnf:
             self._await_move()
             self.forwarder.watch.start()
         self.hosts.watch(self.health.look)
+        self.figures.start()
         self._become(Life.STOPPED)
 
     def _await_move(self) -> None:
@@ -254,6 +263,9 @@ class Vnf:
         self.ports.send_everything()
         self.hosts.send_everything()
 
+    def wiring_follows(self) -> None:
+        self.figures.refresh()
+
     def forwarder_done(self) -> None:
         """Drained, or late."""
         if self._drain_timer is not None:
@@ -295,9 +307,11 @@ class Vnf:
         self.quiesce()
         self._become(Life.ENDED)
         self.forwarder.watch.stop()
+        self.figures.stop()
         self.hosts.end()
         self.forwarder.end()
         self.ports.end()
+        self.forwarder.statistics.unlink()
         self.on_end()
 
     def close(self) -> None:

@@ -220,9 +220,10 @@ class Platform:
         return self._answered(lambda: answer(vnf, self._agent.descriptor(vnf["package"])))
 
     def _offered(self, vnf: Row) -> dict[str, list[str]]:
-        """The agent requests of each VNFC that has some."""
+        """The agent requests of its author's that each VNFC has, of those that have some."""
         requests: dict[str, list[Row]] = self._agent.ask(vnf["name"], "list")["requests"]
-        return {vnfc: [each["name"] for each in offered] for vnfc, offered in requests.items() if offered}
+        own = {vnfc: [each["name"] for each in offered if not each["standard"]] for vnfc, offered in requests.items()}
+        return {vnfc: names for vnfc, names in own.items() if names}
 
     def _list(self, vnf: Row, descriptor: Descriptor) -> str:
         offered = self._offered(vnf)

@@ -458,8 +458,10 @@ OFFERED = {
     "/v1/vnfs/{name}/instantiate": "POST", "/v1/vnfs/{name}/start": "POST", "/v1/vnfs/{name}/stop": "POST",
     "/v1/vnfs/{name}/terminate": "POST",
     "/v1/vnfs/{name}/upgrade": "POST",
+    "/v1/vnfs/{name}/bottleneck": "GET",
     "/v1/vnfs/{name}/trace": "GET", "/v1/vnfs/{name}/capture": "GET",
-    "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/health": "GET", "/v1/vnfs/{name}/logs": "GET",
+    "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/metrics": "GET",
+    "/v1/vnfs/{name}/health": "GET", "/v1/vnfs/{name}/logs": "GET",
     "/v1/vnfs/{name}/config": "GET PUT PATCH", "/v1/vnfs/{name}/requests": "GET POST",
     "/v1/vnfs/{name}/paths": "GET PUT",
     "/v1/operations": "GET", "/v1/operations/{id}": "GET",
@@ -471,6 +473,15 @@ OFFERED = {
     "/vnfconfig/v1/configuration": "GET PATCH",
     "/vnfind/v1/indicators": "GET", "/vnfind/v1/indicators/{vnfInstanceId}": "GET",
     "/vnfind/v1/indicators/{vnfInstanceId}/{indicatorId}": "GET",
+    "/vnflcm/v2/vnf_instances": "GET POST", "/vnflcm/v2/vnf_instances/{vnfInstanceId}": "GET PATCH DELETE",
+    **{f"/vnflcm/v2/vnf_instances/{{vnfInstanceId}}/{task}": "POST" for task in (
+        "instantiate", "operate", "heal", "terminate", "change_ext_conn", "change_vnfpkg")},
+    "/vnflcm/v2/vnf_lcm_op_occs": "GET", "/vnflcm/v2/vnf_lcm_op_occs/{vnfLcmOpOccId}": "GET",
+    **{f"/vnflcm/v2/vnf_lcm_op_occs/{{vnfLcmOpOccId}}/{decision}": "POST" for decision in (
+        "retry", "rollback", "fail", "cancel")},
+    "/vnflcm/v2/subscriptions": "GET POST", "/vnflcm/v2/subscriptions/{subscriptionId}": "GET DELETE",
+    "/vnffm/v1/alarms": "GET", "/vnffm/v1/alarms/{alarmId}": "GET PATCH",
+    "/vnffm/v1/subscriptions": "GET POST", "/vnffm/v1/subscriptions/{subscriptionId}": "GET DELETE",
     "/{interface}/api_versions": "GET", "/{interface}/{major}/api_versions": "GET",
 }  # fmt: skip
 

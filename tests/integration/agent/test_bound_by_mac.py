@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import Any
 
 import pytest
@@ -14,11 +13,6 @@ from tests.rigs.keeper import wait_for
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
 
 IN, OUT = "02:00:00:00:01:0a", "02:00:00:00:01:0b"
-
-
-def ip(appliance: Appliance, *commands: str) -> None:
-    for command in commands:
-        subprocess.run(["ip", "-n", appliance.space, *command.split()], check=True)
 
 
 def bindings(appliance: Appliance, name: str) -> dict[str, Any]:
@@ -32,12 +26,12 @@ def stands_at(appliance: Appliance, name: str) -> list[str]:
 
 
 def test_a_port_is_bound_to_what_has_the_address(appliance: Appliance) -> None:
-    ip(appliance, f"link set in0 address {IN}", f"link set out0 address {OUT}")
-    ip(appliance, "link add a0 type veth peer name b0", f"link set a0 address {IN}")
+    appliance.ip(f"link set in0 address {IN}", f"link set out0 address {OUT}")
+    appliance.ip("link add a0 type veth peer name b0", f"link set a0 address {IN}")
     deploy = ("deploy", str(PACKAGE), "--name", "fw", "--in", IN.upper(), "--out")
     status, said = appliance.coven(*deploy, OUT)
     assert status == 1 and f"{IN}, which in0, a0 have" in said, said
-    ip(appliance, "link del a0")
+    appliance.ip("link del a0")
     status, said = appliance.coven(*deploy, "02:00:00:00:09:09")
     assert status == 1 and "02:00:00:00:09:09, which no interface has" in said, said
     status, said = appliance.coven(*deploy, "in0")
@@ -51,7 +45,7 @@ def test_a_port_is_bound_to_what_has_the_address(appliance: Appliance) -> None:
     status, said = appliance.coven("deploy", str(PACKAGE), "--name", "two", "--in", "in0", "--out", "out1")
     assert status == 1 and "fw has it as its port in" in said, said
     # its keeper dies while the interface has another name: the next one finds it
-    ip(appliance, "link set in0 down", "link set in0 name inner", "link set inner up")
+    appliance.ip("link set in0 down", "link set in0 name inner", "link set inner up")
     wait_for(lambda: stands_at(appliance, "fw") == ["inner", "out0"])
     pid = appliance.keeper()
     assert pid is not None
@@ -59,9 +53,9 @@ def test_a_port_is_bound_to_what_has_the_address(appliance: Appliance) -> None:
     assert appliance.healed()["state"] == "COMPLETED"
     assert stands_at(appliance, "fw") == ["inner", "out0"]
     # it is deleted; another one with its address takes its place
-    ip(appliance, "link del inner")
+    appliance.ip("link del inner")
     wait_for(lambda: stands_at(appliance, "fw") == ["out0"])
-    ip(appliance, "link add other type veth peer name in1", f"link set other address {IN}", "link set other up")
+    appliance.ip("link add other type veth peer name in1", f"link set other address {IN}", "link set other up")
     wait_for(lambda: stands_at(appliance, "fw") == ["other", "out0"])
     # an upgrade may say the same binding by name
     assert appliance.coven("terminate", "fw")[0] == 0

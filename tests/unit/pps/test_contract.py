@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,22 @@ def test_many_packets_and_slow_ones(language: Language, tmp_path: Path) -> None:
         running.send(*[tcp(payload=b"slowly")] * 20)
         assert len(running.collect(20)) == 20
         assert running.finish() == ""
+
+
+@every("many")
+def test_packets_that_are_timed_have_both_stamps(language: Language, tmp_path: Path) -> None:
+    """When it was taken and when its verdict was given, on the clock's low bits; others are not looked at."""
+    with language.host(tmp_path, "many") as running:
+        before = time.monotonic_ns()
+        running.send(tcp(), timed=True)
+        [timed] = running.collect(1)
+        after = time.monotonic_ns()
+        running.send(tcp())
+        [plain] = running.collect(1)
+        assert (plain.taken, plain.given) == (0, 0)
+        # a stamp may be one unit late, since its last bit is set
+        since = [((stamp - (before >> C.STAMP_SHIFT)) % 2**32) << C.STAMP_SHIFT for stamp in (timed.taken, timed.given)]
+        assert 0 <= since[0] <= since[1] <= after - before + 2 * (1 << C.STAMP_SHIFT)
 
 
 @every("many")
