@@ -123,7 +123,8 @@ def root_tar(work: Path, kernel: str | None) -> Path:
         return f"tar -C {shlex.quote(str(folder))} --owner=0 --group=0 -cf - {what} | tar -C \"$1\" -xpf -"
 
     words = [
-        "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}",
+        # which else empties the lists of this machine's apt, too
+        "mmdebstrap", "--skip=cleanup/apt/lists", "--quiet", "--variant=minbase", f"--include={','.join(packages)}",
         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         "--aptopt=APT::Install-Recommends \"false\"",

@@ -40,8 +40,8 @@ menuentry "Coven {version}" {{
     initrd /initrd.img
 }}
 """
-#: the last console is where the boot tells what it has to
-PARAMETERS = "console=tty0 console=ttyS0,115200 panic=10 quiet loglevel=4"
+#: the last console is where systemd tells how it goes; a timer is not checked where the machine has no time for it
+PARAMETERS = "console=tty0 console=ttyS0,115200 panic=10 no_timer_check quiet loglevel=4"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import ctypes
 import fcntl
 import os
 import re
-import shutil
 import socket
 import struct
 import subprocess
@@ -122,15 +121,11 @@ class Machine:
         words += ["-drive", f"file={self._seed},if=virtio,format=raw,readonly=on", *self.options]
         self.console = ""
         self.process = subprocess.Popen(
-            [*self._niced(), *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             pass_fds=tuple(self.taps.values()),
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
-
-    @staticmethod
-    def _niced() -> list[str]:
-        return ["nice"] if shutil.which("nice") else []
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
