@@ -27,6 +27,7 @@ from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
+from coven.rest.chain import ChainApi
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.metrics import MetricsApi
@@ -58,7 +59,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
+class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
