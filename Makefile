@@ -20,6 +20,7 @@ HOST_C    := $(HOST) $(wildcard pps/c/*.c)
 HOST_EXEC := $(HOST) $(wildcard pps/exec/*.c)
 VNFC_PY   := $(HOST) $(wildcard pps/python/*.c)
 OPENERS   := $(wildcard vns/open_*.c)
+CAPTURE   := $(wildcard agents/*.c)
 # Java and JavaScript are there when the JDK, and the headers of Node.js, are: nobody else needs them.
 JAVAC     := $(or $(wildcard $(JAVA_HOME)/bin/javac),$(shell command -v javac 2>/dev/null))
 JDK       := $(patsubst %/bin/javac,%,$(realpath $(JAVAC)))
@@ -38,7 +39,7 @@ link      = $(CC) $(CFLAGS) $(1) -o $@.new $(filter %.o,$^) $(2) && mv -f $@.new
 
 .PHONY: native native-asan managed
 native: $(B)/coven-forwarder $(B)/coven-host-c $(B)/coven-host-exec $(B)/_vnfc$(PYEXT) \
-	$(B)/libcoven-vns.so $(B)/coven-launch \
+	$(B)/libcoven-vns.so $(B)/coven-launch $(B)/coven-capture \
 	$(patsubst vns/%.c,$(B)/%.o,$(BPF)) $(patsubst %,$(B)/seccomp-%.bpf,$(FILTERS))
 	@# An optional language that cannot be built stops nothing; what is left of it would be of another version.
 	@test -z "$(MANAGED)" || $(MAKE) --no-print-directory -k managed || for product in $(MANAGED); do \
@@ -68,6 +69,8 @@ $(B)/libcoven-vns.so: $(call objects,$(OPENERS))
 	$(call link,-shared,-lbpf)
 $(B)/make-seccomp: $(call objects,pps/confine/seccomp.c)
 	$(call link,,-lseccomp)
+$(B)/coven-capture: $(call objects,$(CAPTURE))
+	$(call link,,)
 $(B)/coven-launch: $(call objects,pps/confine/launch.c)
 	$(call link,,)
 $(B)/seccomp-%.bpf: $(B)/make-seccomp

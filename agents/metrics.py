@@ -1,118 +1,194 @@
-"""Prometheus' metrics of VNFs, made from status documents: the catalogue of their names, and the text that is scraped.
+"""What Prometheus scrapes of VNFs, and the same as JSON: the figures of their statistics objects under the
+catalogue's names.
 
-Counters are those of the status document, so that a VNFC's, the forwarder's or the agent's restart does not set them
-back. Text format 0.0.4 of Prometheus, by prometheus-client.
+Text format 0.0.4. The lines are put together here and not by prometheus-client, which needs 4 us a sample: what stays
+as it is from scrape to scrape, all but the numbers, is kept. Times become seconds, in buckets of powers of two.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
+from typing import Any, NamedTuple
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from agents.catalogue import BY_NAME, CATALOGUE, KINDS, labels
+from agents.statistics import SILENT_SECONDS, SIZES_BOUNDS, VALUES_BOUNDS, Distribution, Figure, Reader, Snapshot
+from itf.segment import C
 
 MEDIA = CONTENT_TYPE_LATEST.partition(";")[0]
-CUSTOM = "coven_custom_"  #: before the name of a metric that an author declares
-_WHOLE = ("received", "originated", "cloned", "forwarded", "consumed")
+NS = 1e9
+OCTAVES = range(C.TIMES_LEAST + 1, C.TIMES_MOST - 1)  #: times are told by buckets that end at 2^k ns: 2 us to 17 s
+#: cells of a struct times up to and with the last one of each bucket
+_ENDS = [1 + (octave - C.TIMES_LEAST) * C.TIMES_PARTS - 1 for octave in OCTAVES]
+
+Render = Callable[[Snapshot], str]
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A metric. `name`: as it is scraped."""
+class Family(NamedTuple):
+    """The samples of one metric of one VNF."""
 
     name: str
-    kind: str  #: counter or gauge
-    labels: tuple[str, ...]
+    kind: str  #: counter, gauge or histogram
     why: str
+    render: Render
 
 
-CATALOGUE = (
-    Entry("coven_vnf_up", "gauge", ("vnf",), "1: the VNF's keeper tells its figures; 0: it does not answer"),
-    *(Entry(f"coven_vnf_{name}_packets_total", "counter", ("vnf",), f"packets {name}, in the whole VNF")
-      for name in _WHOLE),
-    Entry("coven_in_flight_packets", "gauge", ("vnf",), "packets that are in the VNF"),
-    Entry("coven_unaccounted_packets", "gauge", ("vnf",), "packets whose fate is not known: 0, or a fault of Coven"),
-    Entry("coven_drops_total", "counter", ("vnf", "place", "reason"), "packets dropped, where and why"),
-    Entry("coven_port_packets_total", "counter", ("vnf", "port", "direction"), "packets at a port: in or out"),
-    Entry("coven_port_bytes_total", "counter", ("vnf", "port", "direction"), "bytes at a port: in or out"),
-    Entry("coven_port_up", "gauge", ("vnf", "port"), "1: the link is up; absent where a port has no link"),
-    *(Entry(f"coven_vnfc_{name}_packets_total", "counter", ("vnf", "vnfc"), f"packets {name}, of a VNFC")
-      for name in _WHOLE),
-    Entry("coven_vnfc_up", "gauge", ("vnf", "vnfc"), "1: the VNFC is running"),
-    Entry("coven_vnfc_restarts_total", "counter", ("vnf", "vnfc"), "restarts of a VNFC after it ended by itself"),
-    Entry("coven_vnfc_exceptions_total", "counter", ("vnf", "vnfc"), "exceptions that a VNFC did not catch"),
-)  # fmt: skip
-
-
-class _Families:
-    """Samples by metric; what has none is not told."""
+class Exposition:
+    """`text` for a scraper; remembers what VNFs' lines look like."""
 
     def __init__(self) -> None:
-        self._made: dict[str, Metric] = {}
+        self._known: dict[str, tuple[tuple[Figure, ...], list[Family]]] = {}
 
-    def add(self, name: str, value: float, **labels: str) -> None:
-        entry = _BY_NAME[name]
-        assert tuple(labels) == entry.labels, name
-        self._family(name, entry.kind, entry.why).add_sample(name, labels, value)
+    def text(self, readers: Mapping[str, Reader | None]) -> str:
+        """Of each VNF what its reader finds; None: there is nothing to read."""
+        found: dict[str, dict[str, list[str]]] = {}
+        why: dict[str, str] = {}
+        self._known = {vnf: known for vnf, known in self._known.items() if vnf in readers}
+        for vnf, reader in readers.items():
+            up = 0
+            if reader is not None:
+                try:
+                    snapshot, figures = reader.take()
+                except TimeoutError:  # its forwarder has just died: the next scrape finds another
+                    continue
+                up = int(is_up(reader, snapshot))
+                for family in self._families(vnf, figures):
+                    why.setdefault(family.name, family.why)
+                    kinds = found.setdefault(family.name, {})
+                    kinds.setdefault(family.kind, []).append(family.render(snapshot))
+            line = f'coven_vnf_up{{vnf="{vnf}"}} {up}\n'
+            found.setdefault("coven_vnf_up", {}).setdefault("gauge", []).append(line)
+        why["coven_vnf_up"] = BY_NAME["coven_vnf_up"].why
+        order = [entry.name for entry in CATALOGUE if entry.name in found]
+        order += sorted(set(found) - set(order))
+        return "".join(_family(name, kinds, why[name]) for name in order if (kinds := found[name]))
 
-    def custom(self, name: str, value: float, **labels: str) -> None:
-        """An author's: the status document does not say which of them count up."""
-        whole = CUSTOM + re.sub(r"\W", "_", name, flags=re.ASCII)
-        self._family(whole, "unknown", f"{name}, as the VNFC's author declares it").add_sample(whole, labels, value)
-
-    def _family(self, name: str, kind: str, why: str) -> Metric:
-        if name not in self._made:
-            self._made[name] = Metric(name.removesuffix("_total") if kind == "counter" else name, why, kind)
-        return self._made[name]
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._made.values()
-
-
-_BY_NAME = {entry.name: entry for entry in CATALOGUE}
-
-
-def exposition(statuses: Mapping[str, Mapping[str, Any] | None]) -> bytes:
-    """The text for a scraper. `statuses`: of each VNF its status document, None when it could not be had."""
-    families = _Families()
-    for vnf, status in statuses.items():
-        families.add("coven_vnf_up", 0 if status is None else 1, vnf=vnf)
-        if status is not None:
-            _vnf(families, vnf, status)
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(families)  # type: ignore[arg-type]
-    return bytes(generate_latest(registry))
-
-
-def _vnf(families: _Families, vnf: str, status: Mapping[str, Any]) -> None:
-    for name in _WHOLE:
-        families.add(f"coven_vnf_{name}_packets_total", status[name], vnf=vnf)
-    families.add("coven_in_flight_packets", status["in_flight"], vnf=vnf)
-    families.add("coven_unaccounted_packets", status["unaccounted"], vnf=vnf)
-    for name, count in status["dropped"].items():
-        place, _, reason = name.partition(".")
-        families.add("coven_drops_total", count, vnf=vnf, place=place, reason=reason)
-    for name, port in status["ports"].items():
-        for direction, packets, size in (("in", "received", "bytes_in"), ("out", "sent", "bytes_out")):
-            families.add("coven_port_packets_total", port[packets], vnf=vnf, port=name, direction=direction)
-            families.add("coven_port_bytes_total", port[size], vnf=vnf, port=name, direction=direction)
-        if port["link"] is not None:
-            families.add("coven_port_up", port["link"] == "up", vnf=vnf, port=name)
-    for name, vnfc in status["vnfcs"].items():
-        for figure in _WHOLE:
-            families.add(f"coven_vnfc_{figure}_packets_total", vnfc[figure], vnf=vnf, vnfc=name)
-        families.add("coven_vnfc_up", vnfc["state"] == "running", vnf=vnf, vnfc=name)
-        families.add("coven_vnfc_restarts_total", vnfc["restarts"], vnf=vnf, vnfc=name)
-        families.add("coven_vnfc_exceptions_total", vnfc["exceptions"], vnf=vnf, vnfc=name)
-        for metric, value in vnfc["metrics"].items():
-            if isinstance(value, int | float):
-                families.custom(metric, value, vnf=vnf, vnfc=name)
+    def _families(self, vnf: str, figures: tuple[Figure, ...]) -> list[Family]:
+        known = self._known.get(vnf)
+        if known is None or known[0] is not figures:
+            by_name: dict[tuple[str, int], list[Figure]] = {}
+            for figure in figures:
+                by_name.setdefault((figure.name, figure.kind), []).append(figure)
+            families = [Family(name, KINDS[kind], same[0].why, _renderer(vnf, kind, same))
+                        for (name, kind), same in by_name.items() if kind in KINDS]  # fmt: skip
+            known = self._known[vnf] = figures, families
+        return known[1]
 
 
-def table() -> str:
-    """The catalogue as it stands in docs/metrics.md."""
-    rows = [f"| `{each.name}` | {each.kind} | {', '.join(each.labels)} | {each.why} |" for each in CATALOGUE]
-    return "\n".join(["| Metric | Kind | Labels | What |", "|---|---|---|---|", *rows])
+def is_up(reader: Reader, snapshot: Snapshot) -> bool:
+    """Whether the VNF's keeper is there, and works."""
+    return not reader.owner.gone and snapshot.silence < SILENT_SECONDS
+
+
+def _family(name: str, kinds: dict[str, list[str]], why: str) -> str:
+    text = ""
+    for kind, chunks in kinds.items():
+        told, lines = name, "".join(chunks)
+        if text:  # two authors' metrics of one name are not of one kind
+            told = f"{name}_{kind}"
+            lines = "".join(told + line.removeprefix(name) for line in lines.splitlines(keepends=True))
+        escaped = why.replace("\\", "\\\\").replace("\n", "\\n")
+        text += f"# HELP {told} {escaped}\n# TYPE {told} {kind}\n{lines}"
+    return text
+
+
+def _prefix(name: str, vnf: str, figure: Figure, **more: str) -> str:
+    given = ",".join(part for part in (f'vnf="{vnf}"', figure.labels, labels(more)) if part)
+    return f"{name}{{{given}}} "
+
+
+def _renderer(vnf: str, kind: int, figures: list[Figure]) -> Render:
+    if KINDS[kind] == "histogram":
+        each = [_distribution(vnf, figure) for figure in figures]
+        return lambda snapshot: "".join([render(snapshot) for render in each])
+    prefixes = [_prefix(figure.name, vnf, figure) for figure in figures]
+    if kind in (C.FIGURE_REAL, C.FIGURE_REAL_COUNTER):
+        return lambda snapshot: "".join(
+            [f"{prefix}{number(snapshot.value(figure))}\n" for prefix, figure in zip(prefixes, figures, strict=True)]
+        )
+    single = [(prefix, figure.at[0]) for prefix, figure in zip(prefixes, figures, strict=True) if len(figure.at) == 1]
+    several = [(prefix, figure) for prefix, figure in zip(prefixes, figures, strict=True) if len(figure.at) > 1]
+
+    def integers(snapshot: Snapshot) -> str:
+        words = snapshot.words if kind == C.FIGURE_COUNTER else snapshot.signed
+        base = snapshot.base
+        lines = [f"{prefix}{words[(at - base) >> 3]}\n" for prefix, at in single]
+        lines += [f"{prefix}{snapshot.value(figure)}\n" for prefix, figure in several]
+        return "".join(lines)
+
+    return integers
+
+
+def _distribution(vnf: str, figure: Figure) -> Render:
+    times = figure.kind == C.FIGURE_TIMES
+    bounds = buckets(figure.kind)
+    prefixes = [_prefix(f"{figure.name}_bucket", vnf, figure, le=number(bound)) for bound in bounds]
+    total, count = (_prefix(f"{figure.name}_{part}", vnf, figure) for part in ("sum", "count"))
+
+    def render(snapshot: Snapshot) -> str:
+        value = snapshot.value(figure)
+        assert isinstance(value, Distribution)
+        reached = list(accumulate(value.counts))
+        if times:
+            reached = [*[reached[end] for end in _ENDS], value.count]
+        lines = [f"{prefix}{below}\n" for prefix, below in zip(prefixes, reached, strict=True)]
+        whole = number(value.total / NS) if times else number(value.total)
+        return f"{''.join(lines)}{total}{whole}\n{count}{value.count}\n"
+
+    return render
+
+
+def buckets(kind: int) -> list[float]:
+    """Upper bounds as they are told: in seconds, or inclusive where only whole numbers are counted."""
+    if kind == C.FIGURE_TIMES:
+        return [*(2**octave / NS for octave in OCTAVES), math.inf]
+    if kind == C.FIGURE_SIZES:
+        return [bound - 1 for bound in SIZES_BOUNDS]
+    return VALUES_BOUNDS
+
+
+def number(value: Any) -> str:
+    """As Prometheus writes it."""
+    if value == math.inf:
+        return "+Inf"
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else repr(value)
+
+
+# ---- JSON
+
+
+def document(reader: Reader) -> dict[str, Any]:
+    """Every figure of a VNF. A histogram's buckets are those that are not empty, with the bounds that they lie within.
+    Raises TimeoutError."""
+    snapshot, figures = reader.take()
+    up = {"name": "coven_vnf_up", "kind": "gauge", "unit": "", "labels": {}, "value": int(is_up(reader, snapshot))}
+    return {
+        "vnf": reader.vnf,
+        "timed_one_in": reader.sample,
+        "metrics": [up, *(_shown(figure, snapshot) for figure in figures)],
+    }
+
+
+def _shown(figure: Figure, snapshot: Snapshot) -> dict[str, Any]:
+    value = snapshot.value(figure)
+    shown: dict[str, Any] = {
+        "name": figure.name, "kind": KINDS.get(figure.kind, "unknown"), "unit": figure.unit,
+        "labels": dict(figure.pairs),
+    }  # fmt: skip
+    if not isinstance(value, Distribution):
+        return {**shown, "value": value if math.isfinite(value) else None}
+    scale = NS if figure.kind == C.FIGURE_TIMES else 1
+    lows = [0.0, *value.bounds]
+    cells: Iterable[tuple[float, float, int]] = zip(lows, value.bounds, value.counts, strict=False)
+    return {
+        **shown, "count": value.count, "sum": value.total / scale if math.isfinite(value.total) else None,
+        "buckets": [
+            {"from": low / scale, "below": None if high == math.inf else high / scale, "count": count}
+            for low, high, count in cells if count
+        ],
+    }  # fmt: skip

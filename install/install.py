@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("coven", "itf", "vns", "nshp", "pps", "agents", "packages", "docs")
-NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", "obj", "asan", "arm64", "bench", "*.new")
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", "obj", "asan", "arm64", "bench", "prometheus", "*.new")
 
 LAUNCHER = """#!/bin/sh
 exec {lib}/runtime/bin/python -P -m coven.cli "$@"

@@ -82,18 +82,55 @@ static void account_epochs(struct forwarder *fw)
 		cell_store(&h->oldest_epoch, fw->fabric.epoch);
 }
 
+/* Packets whose fate is not known: law 1 over the whole VNF, 0 unless there is a fault. */
+static int64_t unaccounted(const struct place_stats *stats)
+{
+	uint64_t came = 0, went = 0;
+	for (unsigned p = 0; p < PLACES; p++) {
+		const struct place_stats *s = &stats[p];
+		came += s->originated + s->cloned + (p < PLACE_LEAVING ? s->received : 0);
+		went += s->consumed + s->in_flight + (p >= PLACE_LEAVING && p < PLACE_HOP ? s->forwarded : 0);
+		for (unsigned r = 0; r < REASONS; r++)
+			went += s->dropped[r];
+	}
+	return (int64_t)(came - went);
+}
+
+static void publish_times(struct times *to, const struct times *from)
+{
+	if (to->count != from->count)
+		memcpy(to, from, sizeof *to);
+}
+
+static void publish_hop(struct hop_stats *to, const struct hop_stats *from)
+{
+	memcpy(to, from, offsetof(struct hop_stats, ring));
+	publish_times(&to->ring, &from->ring);
+	publish_times(&to->vnfc, &from->vnfc);
+}
+
 void account_publish(struct forwarder *fw)
 {
 	struct forwarder_header *h = fw->fabric.header;
+	struct statistics *to = fw->published, *live = &h->live;
 	account_in_flight(fw);
-	uint32_t sequence = h->sequence | 1; /* odd already if a forwarder died in here */
-	__atomic_store_n(&h->sequence, sequence, __ATOMIC_RELAXED);
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		if (fw->hops[n].in != NULL)
+			hop_account(&fw->hops[n]);
+	uint32_t sequence = to->sequence | 1; /* odd already if a forwarder died in here */
+	__atomic_store_n(&to->sequence, sequence, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	h->published.time_ns = fw->fabric.frames.now;
+	to->time_ns = fw->fabric.frames.now;
+	to->unaccounted = unaccounted(live->place);
 	for (unsigned p = 0; p < PLACES; p++)
 		if (place_used(fw, p))
-			memcpy(&h->published.place[p], &h->live.place[p], sizeof h->live.place[p]);
-	cell_store(&h->sequence, sequence + 1);
+			memcpy(&to->place[p], &live->place[p], sizeof live->place[p]);
+	for (unsigned n = 0; n < SEG_HOPS; n++)
+		if (fw->hops[n].in != NULL)
+			publish_hop(&to->hop[n], &live->hop[n]);
+	for (unsigned n = 0; n < SEG_PORTS; n++)
+		publish_times(&to->chain[n], &live->chain[n]);
+	cell_store(&to->sequence, sequence + 1);
 	account_epochs(fw);
 	fw->dirty = h->oldest_epoch != fw->fabric.epoch;
 	fw->publish_at = fw->fabric.frames.now + 10000000;

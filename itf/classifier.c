@@ -102,7 +102,7 @@ static void classifier_take(struct stage *s, const uint32_t *refs, unsigned n)
 	struct fabric *fabric = s->fabric;
 	struct frames *f = &fabric->frames;
 	s->in->received += n;
-	s->in->bursts++;
+	sizes_add(&s->in->bursts, n);
 	if (n == 0)
 		return;
 	const struct wiring *w = packet_wiring(fabric, refs[0]);

@@ -53,6 +53,10 @@ void control_read(struct forwarder *fw)
 			trace_take_up(fw, came.fds, came.count);
 			continue;
 		}
+		if ((size_t)got == sizeof m && m.kind == MESSAGE_WATCH) {
+			watch_take_up(fw, m.index, came.fds, came.count);
+			continue;
+		}
 		if ((size_t)got == sizeof m && m.kind == MESSAGE_REPORT)
 			fw->report = m.generation;
 		struct pending *where = NULL;

@@ -47,8 +47,11 @@ static void flush(struct forwarder *fw)
 		if (s->ops->flush)
 			s->ops->flush(s);
 	}
-	if (TRACED(&fw->fabric.frames) && !fw->fabric.frames.trace_rung)
+	if (!TRACED(&fw->fabric.frames))
+		return;
+	if (fw->fabric.frames.trace != NULL && !fw->fabric.frames.trace_rung)
 		trace_ring(fw);
+	watch_ring(fw);
 }
 
 static unsigned live_turn(struct forwarder *fw, bool *waiting)
@@ -283,13 +286,15 @@ static void *map_object(int fd, int protection, size_t least, char *why, size_t 
 	return size >= least ? head : NULL;
 }
 
-static bool map_segment(struct forwarder *fw, const int fds[3], char *why, size_t why_size)
+static bool map_segment(struct forwarder *fw, const int fds[4], char *why, size_t why_size)
 {
 	struct frames *f = &fw->fabric.frames;
 	size_t size;
 	struct forwarder_header *own = map_object(fds[1], PROT_READ | PROT_WRITE, sizeof *own, why, why_size);
 	struct config_header *config = map_object(fds[2], PROT_READ, sizeof *config, why, why_size);
-	if (own == NULL || config == NULL)
+	struct statistics_header *statistics =
+		map_object(fds[3], PROT_READ | PROT_WRITE, sizeof *statistics, why, why_size);
+	if (own == NULL || config == NULL || statistics == NULL)
 		return false;
 	const struct pool_geometry *pool = &own->pool;
 	f->pool = map_memory(fds[0], PROT_READ | PROT_WRITE, pool->size, &size);
@@ -305,12 +310,16 @@ static bool map_segment(struct forwarder *fw, const int fds[3], char *why, size_
 	f->priv = (struct frame_private *)((uint8_t *)own + own->privates);
 	f->saved = (struct frame_saved *)((uint8_t *)own + own->saved);
 	f->stats = own->live.place;
+	f->hops = own->live.hop;
+	fw->published = (struct statistics *)((uint8_t *)statistics + statistics->published);
+	fw->fabric.sample = statistics->sample;
+	fw->fabric.chain = statistics->sample > 0 ? own->live.chain : NULL;
 	f->spare = calloc(f->count, sizeof *f->spare);
 	fw->fabric.header = own;
 	fw->fabric.config = config;
 	for (unsigned i = 0; i < 2; i++)
 		fw->fabric.wiring[i] = (struct wiring *)((uint8_t *)config + config->slot[i]);
-	fw->fabric.capture = config->clock_mode == CLOCK_CAPTURE;
+	fw->fabric.capture = f->own_time = config->clock_mode == CLOCK_CAPTURE;
 	return f->spare != NULL;
 }
 
@@ -379,11 +388,11 @@ static bool prepare(struct forwarder *fw)
 
 int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops)
 {
-	static const char usage[] = "usage: coven-forwarder --fds POOL,FORWARDER,CONFIG,CONTROL\n"
+	static const char usage[] = "usage: coven-forwarder --fds POOL,FORWARDER,CONFIG,STATISTICS,CONTROL\n"
 				    "Started by the keeper with these descriptors; not for use by hand.\n";
-	int fds[4];
+	int fds[5];
 	if (argc != 3 || strcmp(argv[1], "--fds") != 0 ||
-	    sscanf(argv[2], "%d,%d,%d,%d", &fds[0], &fds[1], &fds[2], &fds[3]) != 4) {
+	    sscanf(argv[2], "%d,%d,%d,%d,%d", &fds[0], &fds[1], &fds[2], &fds[3], &fds[4]) != 5) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -399,11 +408,12 @@ int forwarder_main(int argc, char **argv, const struct stage_ops *const *ops)
 		fprintf(stderr, "coven-forwarder: %s\n", why);
 		return 1;
 	}
-	fw->control = fds[3];
+	fw->control = fds[4];
 	fw->ops = ops;
 	if (!prepare(fw))
 		return 1;
 	run(fw);
+	watch_close(fw);
 	free(fw->fabric.frames.spare);
 	free(fw);
 	return 0;

@@ -2,7 +2,7 @@
  *
  * It parses nothing and has no capability: the keeper hands it objects and sockets, writes the wiring and
  * moves the epoch. forwarder.c is the loop, control.c takes wiring up, account.c publishes figures,
- * capture.c is the loop's other clock, trace.c tells what becomes of each packet to whoever asked.
+ * capture.c is the loop's other clock, trace.c and watch.c tell what becomes of each packet to whoever asked.
  */
 #ifndef ITF_FORWARDER_H
 #define ITF_FORWARDER_H
@@ -18,6 +18,7 @@ struct pending { /* descriptors that came ahead of the wiring that names them */
 
 struct forwarder {
 	struct fabric fabric;
+	struct statistics *published;
 	int control;			    /* SOCK_SEQPACKET to the keeper */
 	int sleep_all;			    /* epoll: control, ports, hops */
 	int sleep_hops;			    /* epoll: control and hops, when ports wait for a hop */
@@ -33,9 +34,10 @@ struct forwarder {
 		[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */
 	int trace_bell;	     /* eventfd of the trace's reader, while there is a trace */
 	size_t trace_size;
-	bool ended;	 /* the keeper is gone */
-	bool dirty;	 /* something moved since the last publication */
-	uint32_t report; /* number of the report that the keeper waits for, 0 none */
+	struct watches *watches; /* of captures; NULL until there was one */
+	bool ended;		 /* the keeper is gone */
+	bool dirty;		 /* something moved since the last publication */
+	uint32_t report;	 /* number of the report that the keeper waits for, 0 none */
 	uint64_t publish_at, account_at, drain_until, switched_at;
 	uint64_t wait_until, wait_most; /* a wiring waits for the packets of the one before; 0: none does */
 	uint32_t wait_for;		/* how many */
@@ -74,6 +76,11 @@ void stage_stop(struct forwarder *fw, struct stage *s);
 void trace_take_up(struct forwarder *fw, const int *fds, unsigned count);
 void trace_ring(struct forwarder *fw);
 
+/* watch.c: descriptors of a watch object and its reader's eventfd (none: no more of it); ring those that fill up. */
+void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigned count);
+void watch_ring(struct forwarder *fw);
+void watch_close(struct forwarder *fw);
+
 /* capture.c: one turn in capture mode; false once everything has ended. */
 bool capture_turn(struct forwarder *fw, unsigned *moved);
 
@@ -84,6 +91,7 @@ bool hop_owes(struct stage *hop);
 uint64_t hop_advance(struct stage *hop, uint64_t clock, bool leap);
 void hop_forget(struct stage *hop, unsigned tag, unsigned reason, bool alive);
 void hop_retire(struct stage *hop);
+void hop_account(struct stage *hop);
 
 /* salvage.c: what a hop's process, which has ended, had finished goes on. */
 void hop_salvage(struct forwarder *fw, struct stage *hop, unsigned lost_reason);

@@ -26,12 +26,17 @@ struct frames {
 	struct frame_private *priv;
 	struct frame_saved *saved;
 	struct place_stats *stats; /* live figures, by place */
+	struct hop_stats *hops;	   /* by hop */
 	uint32_t *spare;	   /* stack of free frames */
 	uint32_t spares;
 	struct trace_header *trace; /* NULL: nobody asked */
 	struct trace_record *trace_records;
-	bool trace_rung; /* the reader knows of all records */
-	uint64_t now;	 /* ns, one read for each turn of the loop; in capture mode the capture's time */
+	bool trace_rung;	   /* the reader knows of all records */
+	struct watching *watching; /* NULL: nobody captures */
+	bool traced;		   /* one of them is there */
+	bool own_time;		   /* capture mode: the packets have their own */
+	uint32_t numbered;	   /* numbers given to packets */
+	uint64_t now; /* ns, one read for each turn of the loop; in capture mode the capture's time */
 };
 
 static inline uint8_t *frame_start(const struct frames *f, uint32_t ref)
@@ -63,7 +68,28 @@ static inline void frame_free(struct frames *f, uint32_t ref)
 	f->spare[f->spares++] = ref;
 }
 
-#define TRACED(f) __builtin_expect((f)->trace != NULL, 0)
+static inline void times_add(struct times *t, uint64_t ns)
+{
+	unsigned top = ns >> TIMES_LEAST ? 63 - (unsigned)__builtin_clzll(ns) : 0;
+	t->count++;
+	t->sum_ns += ns;
+	if (top == 0)
+		t->cell[0]++;
+	else if (top >= TIMES_MOST)
+		t->cell[TIMES_CELLS - 1]++;
+	else
+		t->cell[1 + (top - TIMES_LEAST) * TIMES_PARTS + (ns >> (top - 3) & (TIMES_PARTS - 1))]++;
+}
+
+/* A burst of n packets, n > 0. */
+static inline void sizes_add(struct sizes *s, unsigned n)
+{
+	unsigned top = 31 - (unsigned)__builtin_clz(n);
+	s->sum += n;
+	s->cell[top < SIZES_CELLS ? top : SIZES_CELLS - 1]++;
+}
+
+#define TRACED(f) __builtin_expect((f)->traced, 0)
 #include "trace.h"
 
 static inline void frame_drop(struct frames *f, uint32_t ref, unsigned place, unsigned reason)
@@ -71,6 +97,16 @@ static inline void frame_drop(struct frames *f, uint32_t ref, unsigned place, un
 	f->stats[place].dropped[reason]++;
 	if (TRACED(f))
 		trace_dropped(f, ref, place, reason);
+	frame_free(f, ref);
+}
+
+/* A frame whose bytes never became a packet of ours: what its record says is another's. */
+static inline void frame_refuse(struct frames *f, uint32_t ref, unsigned place, unsigned reason,
+				const uint8_t *data, uint32_t len)
+{
+	f->stats[place].dropped[reason]++;
+	if (TRACED(f))
+		trace_refused(f, place, reason, f->now, data, len, LINK_ETHERNET);
 	frame_free(f, ref);
 }
 

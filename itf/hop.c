@@ -3,6 +3,7 @@
  * What comes back over the ring is believed only as far as owners[] confirms it. Every field of a shared
  * record is read once and checked before it is used, since the VNFC may write to it at any time.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,9 +90,19 @@ static int hop_open(struct stage *s, const int *fds, unsigned count, char *why, 
 	return 0;
 }
 
+static void count_way(struct stage *s, uint16_t output, uint32_t len)
+{
+	struct way_stats *way =
+		&s->fabric->frames.hops[s->number].way[output < SEG_OUTPUTS ? output : SEG_OUTPUTS];
+	way->packets++;
+	way->bytes += len;
+}
+
 void hop_pass_by(struct stage *s, const uint32_t *refs, unsigned n)
 {
 	s->in->forwarded += n;
+	for (unsigned i = 0; i < n; i++)
+		count_way(s, 0, s->fabric->frames.record[refs[i]].len);
 	for (unsigned i = 0; i < n && TRACED(&s->fabric->frames); i++)
 		trace_verdict(&s->fabric->frames, refs[i], PLACE_HOP + s->number, VERDICT_NONE, 0);
 	for (unsigned i = 0; i < n; i++)
@@ -107,7 +118,7 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	struct hop *hop = s->self;
 	const struct hop_wiring *w = wired(s);
 	s->in->received += n;
-	s->in->bursts++;
+	sizes_add(&s->in->bursts, n);
 	if (hop == NULL || w->state != HOP_UP) {
 		if (w->on_failure == FAILURE_BYPASS)
 			hop_pass_by(s, refs, n);
@@ -133,6 +144,7 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 		f->owner[refs[i]] = OWNER_HOP + hop->tag;
 		r->verdict = VERDICT_NONE;
 		r->graph = f->priv[refs[i]].graph;
+		r->taken = 0;
 		if (s->fabric->capture)
 			r->time_ns = f->priv[refs[i]].time_ns;
 		bytes += r->len;
@@ -141,6 +153,10 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 		taps_show(s->fabric, refs, take);
 	s->in->bytes_in += bytes;
 	hop->has += take;
+	if (hop->highest[0] < waiting + take)
+		hop->highest[0] = waiting + take;
+	if (s->fabric->sample > 0)
+		hop_time(s, refs, take);
 	ring_put(&hop->to, refs, take);
 	hop->header->to_vnfc_head.filled = hop->to.mine;
 }
@@ -250,6 +266,8 @@ uint16_t hop_take_back(struct stage *s, uint32_t ref)
 		made = true;
 	} else {
 		hop->has--;
+		if (__builtin_expect(f->priv[ref].put_ns != 0, 0))
+			hop_note_times(s, ref);
 	}
 	struct frame_record r;
 	memcpy(&r, &f->record[ref], offsetof(struct frame_record, mark)); /* read once, then checked */
@@ -285,6 +303,7 @@ uint16_t hop_take_back(struct stage *s, uint32_t ref)
 		f->owner[ref] = OWNER_ARRIVING + f->priv[ref].port;
 		stats->forwarded++;
 		stats->bytes_out += r.len;
+		count_way(s, r.arg, r.len);
 		return target;
 	}
 	case VERDICT_DROP:

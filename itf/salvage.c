@@ -52,6 +52,7 @@ static void never_taken(struct stage *s, uint32_t ref, unsigned lost_reason)
 	struct hop *hop = s->self;
 	if (s->fabric->wiring[s->fabric->epoch & 1]->hop[s->number].on_failure == FAILURE_BYPASS) {
 		hop->has--;
+		f->priv[ref].put_ns = 0;
 		f->owner[ref] = OWNER_ARRIVING + f->priv[ref].port;
 		hop_pass_by(s, &ref, 1);
 	} else { /* one that hangs has let them wait */

@@ -5,13 +5,15 @@
  * offsets or indices and never pointers, and every cell has one writer, named beside it: F the
  * forwarder, H the VNFC host, K the keeper.
  *
- * Five kinds of object, each a sealed memfd with a descriptor of its own:
+ * Seven kinds of object. All but the statistics are sealed memfds, with a descriptor of its own each:
  *
  *   pool       frames, their shared records, their NSH areas       mapped by F, K and every H
  *   hop-N      rings, doorbell and cells of one VNFC                mapped by F, K and that H only
- *   forwarder  owners, private records, statistics                  mapped by F and K (and readers)
+ *   forwarder  owners, private records, live figures                mapped by F and K
+ *   statistics figures, published, and where each of them is        has a name; mapped by F, K and any reader
  *   config     two slots of wiring and the epoch that picks one     written by K, read-only elsewhere
  *   trace      what became of each packet, while somebody asks      mapped by F and K
+ *   watch      packets as they pass, while somebody captures        mapped by F, K and who reads it (R)
  */
 
 #pragma once
@@ -21,7 +23,7 @@ enum {
 	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
 	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
 	SEG_ABI_MAJOR = 2,
-	SEG_LAYOUT = 0x573b600,
+	SEG_LAYOUT = 0x56bc5f7f,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -99,6 +101,7 @@ enum {
 };
 
 enum { OFFSET_NONE = 0xffff };
+enum { STAMP_SHIFT = 5 };
 
 /* The shared record, 64 bytes: what a frame says of itself to the VNFC that has it. Untrusted: the
  * forwarder reads it once after a hop and checks every field before use. */
@@ -120,7 +123,9 @@ struct frame_record {
 	uint16_t nsh_len;    /* bytes in the NSH area, 0 if none */
 	uint16_t reserved16;
 	uint32_t cloned_from; /* FRAME_CLONED: 1 + the frame that it was copied from; 0: not said */
-	uint32_t reserved[2];
+	/* A packet that is timed: F sets `taken` to 1, the host both to when it took it and when it gave its verdict, as
+	 * CLOCK_MONOTONIC >> STAMP_SHIFT, or-ed with 1. */
+	uint32_t taken, given;
 };
 
 /* Who has a frame. The owner array in the forwarder object (writer F) is the truth that `in flight` is
@@ -155,7 +160,8 @@ struct frame_private {
 	uint16_t encap;	       /* 1 + the encapsulation that a rule said, 0 none */
 	uint16_t reserved16;
 	uint32_t number; /* of arrival, given while there is a trace; 0 none */
-	uint32_t reserved[2];
+	uint32_t reserved;
+	uint64_t put_ns; /* at a hop, if it is timed there: when it was put into its ring; else 0 */
 };
 
 /* Saved headers of a packet whose NSH was stripped (writer F): outer headers as they came, at most FRAME_OUTER
@@ -274,6 +280,23 @@ enum hop_phase { PHASE_STARTING = 0, PHASE_RUNNING = 1, PHASE_CONFIGURING = 2, P
 
 /* ---- forwarder ------------------------------------------------------------------------------- */
 
+/* How often a time occurred, log-linear: cell 0 below 2^TIMES_LEAST ns, then TIMES_PARTS cells of equal width for each
+ * power of two, the last one from 2^TIMES_MOST on. A cell's middle is within 6 % of all that is in it. */
+enum { TIMES_LEAST = 10, TIMES_MOST = 36, TIMES_PARTS = 8, TIMES_CELLS = 210 };
+
+struct times {
+	uint64_t count, sum_ns;
+	uint64_t cell[TIMES_CELLS];
+};
+
+/* How often a burst was of what size: cell i counts those of 2^i packets to below twice as many, the last one all above. */
+enum { SIZES_CELLS = 8 };
+
+struct sizes {
+	uint64_t sum;
+	uint64_t cell[SIZES_CELLS];
+};
+
 struct place_stats {
 	uint64_t received;   /* packets that came to this place */
 	uint64_t originated; /* made here */
@@ -282,15 +305,38 @@ struct place_stats {
 	uint64_t consumed;
 	uint64_t in_flight; /* counted from the owners when published */
 	uint64_t bytes_in, bytes_out;
-	uint64_t bursts, wakeups;
+	uint64_t wakeups;
 	uint64_t bogus; /* references in a hop's ring that were not that hop's to give: ignored */
-	uint64_t reserved;
+	struct sizes bursts;
 	uint64_t dropped[REASONS];
 };
 
+struct way_stats { /* what a hop forwarded by one output */
+	uint64_t packets, bytes;
+};
+
+struct hop_stats {
+	uint64_t waiting;   /* packets in the ring to it that it has not taken */
+	uint64_t highest;   /* the most that waited, in the last HIGHEST_S to 2 HIGHEST_S seconds */
+	uint64_t returning; /* packets in the ring back */
+	double occupancy;   /* waiting, as a part of what may wait */
+	struct way_stats way[SEG_OUTPUTS + 1]; /* by output; SEG_OUTPUTS is `back` */
+	struct times ring;		       /* from being put into the ring until the host takes it */
+	struct times vnfc;		       /* from there until its verdict */
+};
+enum { HIGHEST_S = 10 };
+
+/* In the statistics object: consistent at an even, unchanged sequence. As `live` in the forwarder's: F's working figures,
+ * never to be read for a sum. */
 struct statistics {
+	uint32_t sequence; /* odd while F writes */
+	uint32_t reserved;
 	uint64_t time_ns;
+	int64_t unaccounted; /* of the whole VNF: packets whose fate is not known */
 	struct place_stats place[PLACES];
+	struct hop_stats hop[SEG_HOPS];
+	struct times chain
+		[SEG_PORTS]; /* by the port it came in by: from its arrival until it is handed to a port */
 };
 
 struct port_memory { /* what a backend must know again after a forwarder's restart */
@@ -322,12 +368,70 @@ struct forwarder_header {
 	uint64_t heartbeat;    /* loop iterations, for the watchdog */
 	uint64_t loops_idle;   /* times it slept */
 	uint64_t clock;	       /* capture mode: now */
-	uint32_t sequence;     /* odd while `published` is being written */
-	uint32_t reserved[13];
+	uint32_t reserved[14];
 	struct port_memory memory[SEG_PORTS];
-	struct statistics live;			   /* F's working figures: never read these for a sum */
-	struct statistics published;		   /* consistent at an even, unchanged sequence */
+	struct statistics live;
 	struct nsh_path_stats nsh_path[SEG_PATHS]; /* by struct nsh_path's `counter` */
+};
+
+/* ---- statistics --------------------------------------------------------------------------------
+ *
+ * A POSIX shared-memory object that any program may map for reading: what every figure is called and where it is stands
+ * in its directory, so that readers need to know of nothing else here. F publishes the packets' figures, K writes the
+ * directory and, once a second, its own. A reader copies what it wants and looks whether both sequences were even and are
+ * as they were (itf/statistics.h, agents/statistics.py). */
+
+enum figure_kind {
+	FIGURE_COUNTER = 1,	 /* uint64_t, never goes back */
+	FIGURE_GAUGE = 2,	 /* int64_t */
+	FIGURE_REAL_COUNTER = 3, /* double, never goes back */
+	FIGURE_REAL = 4,	 /* double */
+	FIGURE_TIMES = 5,	 /* struct times */
+	FIGURE_SIZES = 6,	 /* struct sizes */
+	FIGURE_VALUES = 7,	 /* struct values */
+};
+enum {
+	FIGURES = 4096, /* in a directory, at most */
+	FIGURE_NAME = 96,
+	FIGURE_LABELS = 160,
+	FIGURE_CELLS = 16384, /* of K's figures */
+	STATISTICS_NAME = 64,
+};
+
+/* One figure, writer K. Of several with one name and the same labels the sum counts. */
+struct figure {
+	char name[FIGURE_NAME];
+	char labels[FIGURE_LABELS]; /* as Prometheus writes them: port="in",direction="in" */
+	char why[SEG_WHY];
+	char unit[16];
+	uint32_t kind; /* enum figure_kind */
+	uint32_t reserved;
+	uint64_t at; /* offset of the value */
+};
+
+struct values { /* as a hop_metric_cell's */
+	uint64_t count, sum_bits;
+	uint64_t buckets[HOP_BUCKETS];
+};
+
+struct statistics_header { /* K */
+	uint32_t magic, abi_major, layout, reserved0;
+	uint64_t size;
+	char name[STATISTICS_NAME]; /* of the VNF */
+	uint64_t start_wall_ns;	    /* since 1970: when it was instantiated */
+	uint64_t keeper_start; /* clock ticks since boot: with its pid and PID namespace, who the keeper is */
+	uint64_t keeper_namespace; /* inode number */
+	uint32_t keeper_pid;
+	uint32_t sample;    /* one packet in so many is timed; 0: none is */
+	uint64_t directory; /* offset of struct figure[FIGURES] */
+	uint64_t published; /* offset of struct statistics */
+	uint64_t cells;	    /* offset of uint64_t[FIGURE_CELLS] */
+	uint32_t sequence;  /* odd while K writes the directory or its cells */
+	uint32_t figures;   /* in the directory */
+	uint32_t version;   /* of the directory */
+	uint32_t cells_used;
+	uint64_t keeper_ns; /* CLOCK_MONOTONIC when K wrote last */
+	uint64_t left_out;  /* figures for which there was no room */
 };
 
 /* ---- config ---------------------------------------------------------------------------------- */
@@ -485,8 +589,9 @@ enum forwarder_message_kind {
 	MESSAGE_KICK = 6,    /* K -> F: look at the config object */
 	MESSAGE_TRACE = 7,   /* K -> F: write a trace; fds: trace object, eventfd. Without fds: no more */
 	MESSAGE_SWAPPED = 8, /* F -> K: the previous generation of hop `index` has no packets any more */
-	MESSAGE_LOST = 11,   /* F -> K: the packet in which hop `index` ended: salvage.c */
-	MESSAGE_REPORT = 9,  /* K -> F: publish now, with what the kernel counted; also: are you there? */
+	MESSAGE_WATCH = 12, /* K -> F: write into watch `index`; fds: its object, eventfd. Without: no more */
+	MESSAGE_LOST = 11,  /* F -> K: the packet in which hop `index` ended: salvage.c */
+	MESSAGE_REPORT = 9, /* K -> F: publish now, with what the kernel counted; also: are you there? */
 	MESSAGE_REPORTED =
 		10, /* F -> K: done for the MESSAGE_REPORT of that `generation`, and for all before it */
 };
@@ -508,6 +613,8 @@ enum trace_event {
 			    * NONE: it passed by a VNFC that was down */
 	TRACE_DROPPED = 4, /* at `place`, for the reason `arg` */
 	TRACE_LEAVING = 5, /* handed to the port of `place` (PLACE_LEAVING + n) to be sent */
+	TRACE_HANDED = 6,  /* handed to the hop of `place`; in watches only */
+	TRACE_MET = 7,	   /* was on its way from the port of `place` when this began */
 };
 enum { TRACE_SNAP = 96 };
 
@@ -534,4 +641,83 @@ struct trace_header {				  /* K, but for the two cells of F */
 	uint32_t packets;    /* F: numbers given */
 	uint32_t clock_mode; /* enum clock_mode */
 	uint32_t reserved[4];
+};
+
+/* ---- watch -----------------------------------------------------------------------------------------
+ *
+ * Not there unless somebody asked, several at once. F copies packets that pass one of its points and match its filter
+ * into a ring of bytes, and never waits: what finds no room is counted and left out. R takes them out. */
+
+enum {
+	WATCHES = 8, /* at once */
+	WATCH_INTERFACES = 16,
+	WATCH_POINTS = 32,
+	WATCH_INSNS = 2048, /* classic BPF instructions of one filter */
+	WATCH_WORDS = 1 << 19,
+	WATCH_ANY = 0xffff,	 /* every place; every `arg` */
+	WATCH_END = 0x80000000u, /* or-ed to a record's `size`: nothing up to the end of the ring */
+};
+
+struct watch_point {
+	uint16_t place;	    /* PLACE_* + number, or WATCH_ANY */
+	uint16_t arg;	    /* of the event, or WATCH_ANY */
+	uint16_t events;    /* bit per enum trace_event */
+	uint16_t interface; /* to which its packets belong */
+};
+
+struct watch_interface { /* of what is captured, as pcapng has it */
+	char name[2 * SEG_NAME + 4];
+	uint32_t link; /* enum link_type that is expected */
+};
+
+struct watch_counts {	  /* writer F: of one interface */
+	uint64_t seen;	  /* packets that passed it */
+	uint64_t matched; /* of them, those that the filter let through */
+	uint64_t missed;  /* of them, those for which there was no room */
+	uint64_t reserved;
+};
+
+struct watch_record {  /* 56 bytes, then `snap_len` of the packet, then `note_len` of a note; padded to 8 */
+	uint32_t size; /* of all that */
+	uint32_t packet;
+	uint64_t time_ns;
+	uint32_t len; /* bytes, as it is now */
+	uint16_t snap_len;
+	uint16_t place;
+	uint16_t arg;
+	uint8_t event;	   /* enum trace_event */
+	uint8_t verdict;   /* enum verdict */
+	uint8_t link;	   /* enum link_type */
+	uint8_t interface; /* of the first point that it passes */
+	uint8_t note_len;
+	uint8_t reserved;
+	uint32_t mark;
+	uint32_t reserved32;
+	uint8_t context[16];
+};
+
+struct watch_header { /* K, but for cells of others */
+	uint32_t magic, abi_major, layout, reserved0;
+	uint64_t size;
+	uint64_t ring;		 /* offset of its bytes */
+	uint64_t ring_size;	 /* a power of two */
+	uint64_t words;		 /* offset of WATCH_WORDS bytes of text: what numbers are called */
+	uint32_t words_sequence; /* odd while they are written */
+	uint32_t clock_mode;	 /* enum clock_mode */
+	uint32_t snap;		 /* bytes of each packet, at most */
+	uint32_t points, interfaces;
+	uint32_t filtered; /* 0: every packet */
+	uint32_t ethernet_len, ip_len;
+	uint64_t wall_minus_monotonic; /* ns: what makes a time since 1970 of `time_ns` */
+	uint32_t over;		       /* 1: nothing more comes, the VNF ends */
+	uint32_t reserved_k;
+	struct watch_point point[WATCH_POINTS];
+	struct watch_interface interface[WATCH_INTERFACES];
+	struct bpf_insn_cell ethernet[WATCH_INSNS], ip[WATCH_INSNS];
+
+	uint64_t written; /* F: bytes, ever */
+	uint64_t reserved_f[15];
+	struct watch_counts count[WATCH_INTERFACES]; /* F */
+	uint64_t read;				     /* R: bytes, ever */
+	uint64_t reserved_r[15];
 };

@@ -10,6 +10,7 @@ import fcntl
 import mmap
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ class SegmentObject:
         os.close(self.fd)
 
 
-def _header(obj: SegmentObject, ctype: str) -> Any:
+def header(obj: SegmentObject, ctype: str) -> Any:
+    """The object's head, with what says of which version it is."""
     head = obj.at(ctype)
     head.magic, head.abi_major, head.layout = C.SEG_MAGIC, C.SEG_ABI_MAJOR, C.SEG_LAYOUT
     head.size = obj.size
@@ -147,7 +149,7 @@ class Hop(SegmentObject):
         state = to_vnfc + 3 * 4 * slots
         obj = cls.create(f"hop-{number}", state + C.HOP_STATE_BYTES)
         assert isinstance(obj, Hop)
-        obj.head = head = _header(obj, "struct hop_header")
+        obj.head = head = header(obj, "struct hop_header")
         head.number, head.generation, head.ring_slots = number, generation, slots
         head.to_vnfc, head.from_vnfc, head.spare = to_vnfc, to_vnfc + 4 * slots, to_vnfc + 8 * slots
         head.state = state
@@ -160,7 +162,7 @@ class Hop(SegmentObject):
 
 
 class Forwarder(SegmentObject):
-    """Owners, private records and statistics."""
+    """Owners, private records and live figures."""
 
     head: Any
 
@@ -173,25 +175,10 @@ class Forwarder(SegmentObject):
         saved = page_up(privates + frames * ffi.sizeof("struct frame_private"))
         obj = cls.create("forwarder", saved + frames * ffi.sizeof("struct frame_saved"))
         assert isinstance(obj, Forwarder)
-        obj.head = head = _header(obj, "struct forwarder_header")
+        obj.head = head = header(obj, "struct forwarder_header")
         head.pool = pool[0]
         head.owners, head.privates, head.saved = owners, privates, saved
         return obj
-
-    def statistics(self) -> Any:
-        """A consistent copy of the published figures (a struct statistics).
-
-        Raises TimeoutError if the forwarder died while it was publishing.
-        """
-        size = ffi.sizeof("struct statistics")
-        copy = ffi.new("struct statistics *")
-        for _ in range(100000):
-            before = self.head.sequence
-            if before & 1 == 0:
-                ffi.memmove(copy, ffi.addressof(self.head.published), size)
-                if self.head.sequence == before:
-                    return copy
-        raise TimeoutError("the forwarder's figures stay half-written")
 
 
 class Config(SegmentObject):
@@ -205,7 +192,7 @@ class Config(SegmentObject):
         size = page_up(ffi.sizeof("struct wiring"))
         obj = cls.create("config", first + 2 * size)
         assert isinstance(obj, Config)
-        obj.head = head = _header(obj, "struct config_header")
+        obj.head = head = header(obj, "struct config_header")
         head.slot[0], head.slot[1] = first, first + size
         head.clock_mode = clock_mode
         return obj
@@ -224,7 +211,7 @@ class Trace(SegmentObject):
         records = page_up(ffi.sizeof("struct trace_header"))
         obj = cls.create("trace", records + slots * ffi.sizeof("struct trace_record"))
         assert isinstance(obj, Trace)
-        obj.head = head = _header(obj, "struct trace_header")
+        obj.head = head = header(obj, "struct trace_header")
         head.slots, head.records, head.clock_mode = slots, records, clock_mode
         return obj
 
@@ -248,3 +235,39 @@ class Trace(SegmentObject):
             for start in range(late * size, len(copies), size)
         ]
         return records, written, first + late - position
+
+
+class Watch(SegmentObject):
+    """Packets as they pass, for one reader. `room`: bytes of its ring, a power of two."""
+
+    head: Any
+
+    @classmethod
+    def make(cls, room: int, clock_mode: int, snap: int) -> Watch:
+        words = page_up(ffi.sizeof("struct watch_header"))
+        ring = page_up(words + C.WATCH_WORDS)
+        obj = cls.create("watch", ring + room)
+        assert isinstance(obj, Watch)
+        obj.head = head = header(obj, "struct watch_header")
+        head.words, head.ring, head.ring_size = words, ring, room
+        head.clock_mode, head.snap = clock_mode, snap
+        return obj
+
+    def filter(self, ethernet: Sequence[tuple[int, int, int, int]], ip: Sequence[tuple[int, int, int, int]]) -> None:
+        """Only packets for which these programs (code, jt, jf, k) say so. Raises ValueError for long ones."""
+        if max(len(ethernet), len(ip)) > C.WATCH_INSNS:
+            raise ValueError(f"{max(len(ethernet), len(ip))} instructions, {C.WATCH_INSNS} are possible")
+        self.head.filtered = 1
+        for cells, program in (self.head.ethernet, ethernet), (self.head.ip, ip):
+            for cell, (code, jt, jf, k) in zip(cells, program, strict=False):
+                cell.code, cell.jt, cell.jf, cell.k = code, jt, jf, k
+        self.head.ethernet_len, self.head.ip_len = len(ethernet), len(ip)
+
+    def say(self, words: str) -> None:
+        """What numbers are called, for readers (agents/words.h); cut at a line's end to what there is room for."""
+        raw = words.encode()
+        if len(raw) >= C.WATCH_WORDS:
+            raw = raw[: raw.rfind(b"\n", 0, C.WATCH_WORDS) + 1]
+        self.head.words_sequence += 1
+        ffi.memmove(self.at("char", self.head.words), raw + b"\0", len(raw) + 1)
+        self.head.words_sequence += 1

@@ -41,6 +41,9 @@ struct fabric {
 	const struct tap_ops *tap[TAPS];
 	unsigned taps;
 	uint32_t epoch;
+	struct times *chain;	/* by ingress port; NULL: nobody wants it */
+	uint32_t sample;	/* one packet in so many is timed, 0: none is */
+	uint32_t chain_due;	/* after so many packets that leave */
 	bool capture;		/* time is the captures' */
 	uint64_t capture_until; /* capture mode: a port hands on packets up to this time, no further */
 	bool draining;
@@ -158,20 +161,47 @@ static inline void port_take(struct stage *port, const struct tap_ops *past, con
 		if (fabric->tap[i] == past)
 			past = NULL;
 	}
+	if (TRACED(&port->fabric->frames))
+		trace_leaving(&port->fabric->frames, port->number, refs, n);
 	port->ops->take(port, refs, n);
+}
+
+/* Of n packets that come by, the index of the next that is to be timed, after *due more of them; n or above: none.
+ * `*due` is what is left for the next call. */
+static inline uint32_t sample_first(uint32_t *due, uint32_t sample, uint32_t n)
+{
+	uint32_t first = *due;
+	*due = first >= n ? first - n : sample - 1 - (n - 1 - first) % sample;
+	return first;
+}
+
+/* How long the packets were on their way. */
+static inline void chain_time(struct fabric *fabric, const uint32_t *refs, unsigned n)
+{
+	uint32_t i = sample_first(&fabric->chain_due, fabric->sample, n);
+	if (__builtin_expect(i >= n, 1))
+		return;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	for (; i < n; i += fabric->sample) {
+		const struct frame_private *priv = &fabric->frames.priv[refs[i]];
+		if (priv->time_ns <= now)
+			times_add(&fabric->chain[priv->port % SEG_PORTS], now - priv->time_ns);
+	}
 }
 
 static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t *refs, unsigned n)
 {
 	struct stage *s = id < STAGE_IDS ? fabric->stage[id] : NULL;
 	if (TRACED(&fabric->frames))
-		trace_hand(&fabric->frames, id, refs, n);
+		trace_hand(&fabric->frames, id, s != NULL && id >= STAGE_HOP && id < STAGE_SINGLE, refs, n);
 	if (s == NULL) {
 		stage_missing(fabric, id, refs, n);
 		return;
 	}
 	s->touched = true;
-	if (__builtin_expect(s->tapped, 0))
+	if (id < STAGE_HOP && fabric->chain != NULL)
+		chain_time(fabric, refs, n);
+	if (__builtin_expect(s->tapped || (TRACED(&fabric->frames) && id < STAGE_HOP), 0))
 		port_take(s, NULL, refs, n);
 	else
 		s->ops->take(s, refs, n);

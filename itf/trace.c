@@ -30,6 +30,7 @@ void trace_take_up(struct forwarder *fw, const int *fds, unsigned count)
 		munmap(f->trace, fw->trace_size);
 		close(fw->trace_bell);
 		f->trace = NULL;
+		f->traced = f->watching != NULL;
 	}
 	struct trace_header *t = count == 2 ? map_trace(fds[0], &fw->trace_size) : NULL;
 	if (t == NULL) {
@@ -42,6 +43,7 @@ void trace_take_up(struct forwarder *fw, const int *fds, unsigned count)
 	f->trace_records = (struct trace_record *)((uint8_t *)t + t->records);
 	f->trace_rung = true;
 	f->trace = t;
+	f->traced = true;
 }
 
 /* Once a turn: the reader's eventfd does not block (the keeper made it so), and a full one has been heard. */

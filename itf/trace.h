@@ -1,6 +1,6 @@
-/* The tap: one record for whatever happens to a packet, while somebody asked for a trace.
+/* The tap: what happens to each packet, told to whoever asked: a trace, captures.
  *
- * Without a trace it costs a branch that is predicted: every function here is called behind
+ * While nobody asks it costs a branch that is predicted: every function here is called behind
  * `if (TRACED(f))`. It sits where frames change hands and drops are counted, so that no packet escapes it: part
  * of frames.h.
  */
@@ -10,6 +10,24 @@
 
 /* never inlined: whoever has no trace has none of this in the way */
 #define TRACE_TAP __attribute__((cold, noinline, unused)) static
+
+/* One thing that happened to one packet. */
+struct sight {
+	uint64_t time_ns;
+	uint32_t packet; /* its number */
+	uint16_t place, arg;
+	uint8_t event;	 /* enum trace_event */
+	uint8_t verdict; /* enum verdict */
+	uint8_t link;
+	const uint8_t *data;
+	uint32_t len;
+	const struct frame_record *record; /* NULL: it never had a frame */
+};
+
+/* Those who capture. A pointer, since what uses frames does not link watch.c. */
+struct watching {
+	void (*tell)(struct frames *f, const struct sight *sight);
+};
 
 /* What a reader is told of next; room for it is made by forgetting the oldest. */
 static inline struct trace_record *trace_next(struct frames *f, uint32_t packet, unsigned event,
@@ -37,31 +55,58 @@ static inline void trace_snap(struct trace_record *r, const uint8_t *data, uint3
 }
 
 /* The packet's bytes, as its record says where they are: checked, since a VNFC may have written that. */
-static inline void trace_bytes(struct frames *f, uint32_t ref, struct trace_record *r)
+static inline void sight_bytes(const struct frames *f, uint32_t ref, struct sight *s)
 {
-	uint32_t data = f->record[ref].data, len = f->record[ref].len;
-	if (data <= f->frame_size && len <= f->frame_size - data)
-		trace_snap(r, frame_start(f, ref) + data, len);
-	r->link = f->priv[ref].link;
+	s->record = &f->record[ref];
+	uint32_t data = s->record->data, len = s->record->len;
+	s->link = f->priv[ref].link;
+	if (data <= f->frame_size && len <= f->frame_size - data) {
+		s->data = frame_start(f, ref) + data;
+		s->len = len;
+	}
 }
 
-/* The same for a packet in a frame. Captures: at the packet's own time, ours may be ahead of it. */
-static inline struct trace_record *trace_about(struct frames *f, uint32_t ref, unsigned event, unsigned place)
+static inline void trace_tell(struct frames *f, const struct sight *s)
 {
-	struct trace_record *r = trace_next(f, f->priv[ref].number, event, place);
-	if (f->trace->clock_mode == CLOCK_CAPTURE)
-		r->time_ns = f->priv[ref].time_ns;
-	return r;
+	if (f->trace != NULL && s->event != TRACE_HANDED) {
+		struct trace_record *r = trace_next(f, s->packet, s->event, s->place);
+		r->time_ns = s->time_ns;
+		r->verdict = s->verdict;
+		r->arg = s->arg;
+		r->link = s->link;
+		r->len = s->len;
+		bool framed = s->event == TRACE_VERDICT || (s->event == TRACE_DROPPED && s->record != NULL);
+		if (s->data != NULL && !framed)
+			trace_snap(r, s->data, s->len);
+		trace_done(f);
+	}
+	if (f->watching != NULL)
+		f->watching->tell(f, s);
+}
+
+/* The same for a packet in a frame. Capture mode: at the packet's own time, ours may be ahead of it. */
+static inline void trace_frame(struct frames *f, uint32_t ref, unsigned event, unsigned place,
+			       unsigned verdict, unsigned arg, bool own_time)
+{
+	struct sight s = { .time_ns = own_time ? f->priv[ref].time_ns : clock_ns(CLOCK_MONOTONIC),
+			   .packet = f->priv[ref].number,
+			   .place = (uint16_t)place,
+			   .arg = (uint16_t)arg,
+			   .event = (uint8_t)event,
+			   .verdict = (uint8_t)verdict };
+	sight_bytes(f, ref, &s);
+	trace_tell(f, &s);
+}
+
+static inline uint32_t trace_give_number(struct frames *f)
+{
+	return f->trace != NULL ? ++f->trace->packets : ++f->numbered;
 }
 
 TRACE_TAP void trace_number(struct frames *f, uint32_t ref, unsigned event, unsigned place, unsigned arg)
 {
-	f->priv[ref].number = ++f->trace->packets;
-	struct trace_record *r = trace_next(f, f->priv[ref].number, event, place);
-	r->arg = (uint16_t)arg;
-	r->time_ns = f->priv[ref].time_ns;
-	trace_bytes(f, ref, r);
-	trace_done(f);
+	f->priv[ref].number = trace_give_number(f);
+	trace_frame(f, ref, event, place, 0, arg, true);
 }
 
 TRACE_TAP void trace_arrived(struct frames *f, uint32_t ref)
@@ -70,47 +115,62 @@ TRACE_TAP void trace_arrived(struct frames *f, uint32_t ref)
 		trace_number(f, ref, TRACE_ARRIVED, PLACE_ARRIVING + f->priv[ref].port, 0);
 }
 
+/* One that was on its way before anybody asked. */
+static inline void trace_met(struct frames *f, uint32_t ref)
+{
+	if (f->priv[ref].number == 0)
+		trace_number(f, ref, TRACE_MET, PLACE_ARRIVING + f->priv[ref].port, 0);
+}
+
 /* A packet that ended before it had a frame. */
 TRACE_TAP void trace_refused(struct frames *f, unsigned place, unsigned reason, uint64_t time_ns,
 			     const uint8_t *data, uint32_t len, unsigned link)
 {
-	struct trace_record *r = trace_next(f, ++f->trace->packets, TRACE_DROPPED, place);
-	r->time_ns = time_ns;
-	r->verdict = VERDICT_DROP;
-	r->arg = (uint16_t)reason;
-	r->link = (uint8_t)link;
-	trace_snap(r, data, len);
-	trace_done(f);
+	struct sight s = { .time_ns = time_ns,
+			   .packet = trace_give_number(f),
+			   .place = (uint16_t)place,
+			   .arg = (uint16_t)reason,
+			   .link = (uint8_t)link,
+			   .data = data,
+			   .len = len };
+	s.event = TRACE_ARRIVED;
+	if (f->watching != NULL) /* a trace does without: the drop brings the bytes */
+		f->watching->tell(f, &s);
+	s.event = TRACE_DROPPED;
+	s.verdict = VERDICT_DROP;
+	trace_tell(f, &s);
 }
 
 TRACE_TAP void trace_verdict(struct frames *f, uint32_t ref, unsigned place, unsigned verdict, unsigned arg)
 {
-	struct trace_record *r = trace_about(f, ref, TRACE_VERDICT, place);
-	r->verdict = (uint8_t)verdict;
-	r->arg = (uint16_t)arg;
-	r->len = f->record[ref].len;
-	trace_done(f);
+	trace_frame(f, ref, TRACE_VERDICT, place, verdict, arg, f->own_time);
 }
 
 TRACE_TAP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, unsigned reason)
 {
-	trace_arrived(f, ref); /* dropped by the port itself */
-	struct trace_record *r = trace_about(f, ref, TRACE_DROPPED, place);
-	r->verdict = VERDICT_DROP;
-	r->arg = (uint16_t)reason;
-	trace_done(f);
+	if (place < PLACE_LEAVING)
+		trace_arrived(f, ref); /* dropped by the port itself */
+	trace_met(f, ref);
+	trace_frame(f, ref, TRACE_DROPPED, place, VERDICT_DROP, reason, f->own_time);
 }
 
-/* A burst is handed to a stage: the first time its packets are seen, the last time when that is a port. */
-TRACE_TAP void trace_hand(struct frames *f, unsigned stage, const uint32_t *refs, unsigned n)
+/* A port gets these packets to send. */
+TRACE_TAP void trace_leaving(struct frames *f, unsigned port, const uint32_t *refs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		trace_frame(f, refs[i], TRACE_LEAVING, PLACE_LEAVING + port, 0, 0, f->own_time);
+}
+
+/* A burst is handed to a stage: the first time its packets are seen, unless it comes from elsewhere than a port. */
+TRACE_TAP void trace_hand(struct frames *f, unsigned stage, bool hop, const uint32_t *refs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		trace_arrived(f, refs[i]);
-		if (stage >= STAGE_HOP)
-			continue;
-		struct trace_record *r = trace_about(f, refs[i], TRACE_LEAVING, PLACE_LEAVING + stage);
-		trace_bytes(f, refs[i], r);
-		trace_done(f);
+		if (stage >= STAGE_SINGLE)
+			trace_arrived(f, refs[i]);
+		trace_met(f, refs[i]);
+		if (hop)
+			trace_frame(f, refs[i], TRACE_HANDED, PLACE_HOP + stage - STAGE_HOP, 0, 0,
+				    f->own_time);
 	}
 }
 #endif

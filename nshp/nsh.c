@@ -302,7 +302,8 @@ static void nsh_take(struct stage *s, const uint32_t *refs, unsigned n)
 	count_path(fabric, &known);
 	s->in->received += seen;
 	s->in->forwarded += forwarded;
-	s->in->bursts += seen > 0;
+	if (seen > 0)
+		sizes_add(&s->in->bursts, seen);
 }
 
 static const struct tap_ops keeping;

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from itf.statistics import sweep
+
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS = 0x20000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
@@ -37,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests prove nothing about time: the machine may be slow, and busy with something else.
     settings.register_profile("coven", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("coven")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What keepers that tests killed have left in /dev/shm."""
+    if not hasattr(session.config, "workerinput"):
+        sweep()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -147,7 +155,7 @@ def segment_descriptors() -> set[str]:
             target = os.readlink(f"/proc/self/fd/{number}")
         except OSError:
             continue
-        if "memfd:coven" in target:
+        if "memfd:coven" in target or target.startswith("/dev/shm/coven-"):
             found.add(f"{number} -> {target}")
     return found
 

@@ -222,7 +222,9 @@ static unsigned receive(struct stage *s, struct queue *q, unsigned budget)
 	for (uint32_t i = 0; i < kept; i++) {
 		s->in->bytes_in += len[i];
 		if (len[i] > live_longest(f)) {
-			frame_drop(f, refs[i], PLACE_ARRIVING + s->number, REASON_oversize);
+			frame_refuse(f, refs[i], PLACE_ARRIVING + s->number, REASON_oversize,
+				     frame_start(f, refs[i]) + data[i],
+				     len[i] <= f->frame_size - data[i] ? len[i] : f->frame_size - data[i]);
 			continue;
 		}
 		refs[good++] = refs[i];

@@ -57,7 +57,7 @@ static inline void live_hand(struct stage *s, const uint32_t *refs, unsigned n)
 	if (n == 0)
 		return;
 	s->in->forwarded += n;
-	s->in->bursts++;
+	sizes_add(&s->in->bursts, n);
 	stage_hand(s->fabric, (uint16_t)live_wired(s)->enter, refs, n);
 }
 
@@ -93,7 +93,7 @@ static inline unsigned live_sort(struct stage *s, const uint32_t *refs, unsigned
 	uint32_t mtu = live_wired(s)->mtu;
 	unsigned kept = 0;
 	s->out->received += n;
-	s->out->bursts++;
+	sizes_add(&s->out->bursts, n);
 	for (unsigned i = 0; i < n; i++) {
 		int reason = live_refuses(f, refs[i], mtu, &out[kept]);
 		if (reason < 0)

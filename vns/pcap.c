@@ -194,7 +194,7 @@ static unsigned pcap_poll(struct stage *s, unsigned budget)
 		n += got == BROUGHT_FRAME;
 		if (n == SEG_BURST || (n > 0 && (got == BROUGHT_NOTHING || moved == budget))) {
 			s->in->forwarded += n;
-			s->in->bursts++;
+			sizes_add(&s->in->bursts, n);
 			stage_hand(fabric, (uint16_t)wired(s)->enter, refs, n);
 			n = 0;
 		}
@@ -254,7 +254,7 @@ static void pcap_take(struct stage *s, const uint32_t *refs, unsigned n)
 	uint32_t keep[SEG_BURST];
 	uint64_t bytes = 0;
 	s->out->received += n;
-	s->out->bursts++;
+	sizes_add(&s->out->bursts, n);
 	if (p->writer.fd < 0) {
 		for (unsigned i = 0; i < n; i++)
 			bytes += f->record[refs[i]].len;

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 NETLINK_ROUTE, RTMGRP_LINK = 0, 1
 NLMSG_DONE, NEW_LINK, DEL_LINK, GET_LINK = 3, 16, 17, 18
 NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
-IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID = 3, 4, 5, 10, 37, 46
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
+IFLA_LINK_NETNSID, IFLA_TARGET_NETNSID = 37, 46
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 BYTES = 1 << 16  #: of one answer; the kernel makes no longer ones
 
@@ -35,6 +36,7 @@ class Link:
     master: int = 0  #: index of what it is enslaved to, 0 for nothing
     lower: int = 0  #: index of what it stands on; of a veth, its other end
     space: int | None = None  #: the number that our namespace has for the one where `lower` is; None: ours
+    address: str = ""  #: of its hardware, in hex with colons
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:
@@ -76,6 +78,7 @@ def parse(data: bytes) -> Iterator[tuple[int, Link | None]]:
             master=_number(said.get(IFLA_MASTER)),
             lower=_number(said.get(IFLA_LINK)),
             space=_number(said[IFLA_LINK_NETNSID]) if IFLA_LINK_NETNSID in said else None,
+            address=said.get(IFLA_ADDRESS, b"").hex(":"),
         )
 
 

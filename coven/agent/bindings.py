@@ -9,6 +9,7 @@ from coven.agent.store import Row
 from coven.keeper import plan
 from coven.package.model import Descriptor
 from itf.mistakes import Kind, Mistake, Refused, suggest
+from vns.named import first_name
 
 BACKENDS = plan.LIVE_BACKENDS
 
@@ -31,12 +32,12 @@ def read_ports(descriptor: Descriptor, wanted: Mapping[str, Any], mistakes: list
         if isinstance(binding, str):
             binding = {"interface": binding}
         if binding is None or "interface" not in binding:
-            wrong(f"{place}.interface", "nothing", "the name of an interface", f"--port {name}=INTERFACE")
+            wrong(f"{place}.interface", "nothing", "an interface's name or MAC address", f"--port {name}=INTERFACE")
             continue
         interface = binding["interface"]
-        if interface in users:
-            wrong(f"{place}.interface", interface, "an interface of its own", f"{users[interface]} has it")
-        users[interface] = name
+        if (meant := first_name(interface)) in users:
+            wrong(f"{place}.interface", interface, "an interface of its own", f"{users[meant]} has it")
+        users[meant] = name
         ports[name] = {"backend": "auto", "take": False, **binding}
     return ports
 
@@ -48,7 +49,9 @@ def stay(
     kept = {name: binding for name, binding in bound.items() if name in descriptor.ports}
     ports = read_ports(descriptor, {**kept, **wanted}, mistakes)
     for name in kept.keys() & wanted.keys():
-        if ports.get(name) != kept[name]:
+        if _meant(ports.get(name)) == _meant(kept[name]):
+            ports[name] = kept[name]
+        else:
             mistakes.append(Mistake(
                 field=f"ports.{name}", found="another binding", expected=f"{kept[name]['interface']}, as it is",
                 remedy="terminate and instantiate to bind it anew"
@@ -56,17 +59,22 @@ def stay(
     return ports
 
 
+def _meant(binding: Row | None) -> Row | None:
+    """The same for bindings that say an interface by its name and by its address."""
+    return None if binding is None else {**binding, "interface": first_name(binding["interface"])}
+
+
 def check_disjoint(name: str, ports: dict[str, Row], vnfs: list[Row]) -> None:
     taken = {
-        binding["interface"]: (vnf["name"], port)
+        first_name(binding["interface"]): (vnf["name"], port)
         for vnf in vnfs
         if vnf["name"] != name
         for port, binding in vnf["ports"].items()
     }
     mistakes = []
     for port, binding in ports.items():
-        if binding["interface"] in taken:
-            other, its_port = taken[binding["interface"]]
+        if (meant := first_name(binding["interface"])) in taken:
+            other, its_port = taken[meant]
             mistakes.append(
                 Mistake(
                     field=f"ports.{port}.interface", found=binding["interface"], expected="a free interface",

@@ -13,6 +13,7 @@ from coven.base.folder_lock import Held, alone
 from coven.base.places import Places
 from coven.keeper.client import find_process
 from coven.keeper.recovery import JOURNAL, Busy, Left, recover
+from itf.statistics import sweep as sweep_statistics
 
 RUN_PREFIX = "run-"  #: folders of `coven run`
 
@@ -52,7 +53,8 @@ def clean(state: str | None) -> list[str]:
     known: set[str] = set()
     if places.run.is_dir() and _agent_serves(places):
         known = {folder.name for folder in places.run.iterdir() if not folder.name.startswith(RUN_PREFIX)}
-    return sweep(places.run, known, recover) + _old_unpacked()
+    done = sweep(places.run, known, recover) + _old_unpacked()
+    return done + [f"{name}: removed, a statistics object" for name in sweep_statistics()]
 
 
 def _agent_serves(places: Places) -> bool:

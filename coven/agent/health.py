@@ -48,6 +48,12 @@ def reasons(status: Mapping[str, Any]) -> list[str]:
         f"{vnfc} is {each.get('state')}"
         for vnfc, each in status.get("vnfcs", {}).items() if each.get("state") != "running"
     ]  # fmt: skip
+    for name, part in (*status.get("vnfcs", {}).items(), *status.get("ports", {}).items()):
+        health = part.get("health", {})
+        if health.get("state") in ("stuck", "overloaded"):
+            why.append(f"{name} is {health['state']}: {health.get('why')}")
+        elif health.get("says"):
+            why.append(f"{name} says: {health['says']}")
     why += port_troubles(status)
     if status.get("unaccounted"):
         why.append(f"{status['unaccounted']} packets are unaccounted for")

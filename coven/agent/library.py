@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -152,13 +153,18 @@ class Library:
             raise missing(f"package {identity}", suggest(identity, [row["id"] for row in rows]))
         return found[-1]
 
-    def remove(self, identity: str) -> None:
-        """By NAME:VERSION; a NAME alone when there is one version only."""
+    def remove(self, identity: str, runs_from: Callable[[Path], Sequence[str]] = lambda folder: ()) -> None:
+        """By NAME:VERSION; a NAME alone when there is one version only. `runs_from`: the VNFs that still have processes
+        from a folder."""
         row = self.find(identity)
         versions = [other["id"] for other in self.store.packages() if other["name"] == row["name"]]
         if ":" not in identity and len(versions) > 1:
             raise conflict(
                 f"{identity} has several versions", f"say which: {', '.join(versions)}", "which package?"
             )
+        if users := runs_from(Path(row["folder"])):
+            names = ", ".join(users)
+            raise conflict(f"VNFCs of {names} that were the same in the version before run on from {row['id']}",
+                           f"terminate and instantiate {names} first", "package in use")  # fmt: skip
         self.store.remove_package(row["id"])
         shutil.rmtree(row["folder"], ignore_errors=True)

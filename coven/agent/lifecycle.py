@@ -9,22 +9,24 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from coven.agent.bindings import check_disjoint, read_ports, stay
 from coven.agent.cleaning import sweep
-from coven.agent.keepers.line import QUICK_SECONDS
+from coven.agent.decisions import Decisions
+from coven.agent.keepers.line import CONFIGURE_SECONDS, QUICK_SECONDS
 from coven.agent.keepers.processes import Keepers
 from coven.agent.keepers.watch import KeeperWatch
-from coven.agent.operations import OPERATIONS, Operations, as_it_was
-from coven.agent.store import Row, Store, conflict
+from coven.agent.operations import OPERATIONS, USUAL, Terms
+from coven.agent.standing import as_it_was
+from coven.agent.states import State
+from coven.agent.store import Row, Store, busy, conflict, resting
 from coven.base.control_addresses import Address
 from coven.base.places import Places
 from coven.base.problem import joined
 from coven.keeper.client import Keeper, Unreachable
-from coven.keeper.forwarder.service_paths import ServicePaths
+from coven.keeper.forwarder.service_paths import ServicePaths, without_figures
 from coven.keeper.recovery import Left
 from coven.package.languages import unavailable
 from coven.package.model import Descriptor
@@ -33,10 +35,8 @@ from itf.mistakes import Mistake, Refused
 
 log = logging.getLogger("coven.agent")
 
-CUT_SECONDS = 20.0  #: a termination waits so long for the end of what it gives up
 
-
-class Lifecycle(Operations):
+class Lifecycle(Decisions):
     def __init__(
         self, places: Places, store: Store, keepers: Keepers, recover: Callable[[Path], Left],
         control: Mapping[str, Address],
@@ -44,8 +44,11 @@ class Lifecycle(Operations):
         super().__init__(places, store, keepers, recover, control)
         keepers.died = self._keeper_died
         self.watch = KeeperWatch(
-            self._idle, lambda name: Keeper(self.directory(name)), self.lines, self.heal, self.agree
+            self._idle, lambda name: Keeper(self.directory(name)), self.lines, self.heal, self.agree, self._upgrading
         )
+
+    def _upgrading(self) -> list[str]:
+        return [row["vnf"] for row in self.store.unfinished() if row["operation"] == "UPGRADE"]
 
     def close(self) -> None:
         """Let operations that are going on come to their end; keepers live on."""
@@ -60,7 +63,9 @@ class Lifecycle(Operations):
         """Delete a VNF. Raises Refused with 409 unless it is NOT_INSTANTIATED and nothing is going on."""
         with self.store.transaction():
             vnf = self.vnf(name)
-            if running := self.store.unfinished(name):
+            if (running := self.store.unfinished(name)) and resting(running[0]):
+                raise busy(running[0])
+            if running:
                 remedy = f"wait until it is over: GET /v1/operations/{running[0]['id']}?wait=20"
                 raise conflict(f"{name} has an operation going on: {running[0]['operation']}", remedy)
             if vnf["instantiation_state"] != "NOT_INSTANTIATED":
@@ -71,7 +76,7 @@ class Lifecycle(Operations):
 
     # what may be asked
 
-    def instantiate(self, name: str, request: Row, wrong: Sequence[Mistake] = ()) -> Row:
+    def instantiate(self, name: str, request: Row, wrong: Sequence[Mistake] = (), terms: Terms = USUAL) -> Row:
         """Begin to instantiate. `wrong`: what of {ports?, config?, start?, latency?} was no such thing and left out.
 
         Raises Refused when anything is wrong or it is not the time.
@@ -88,20 +93,19 @@ class Lifecycle(Operations):
             vnf = self.vnf(name)
             if vnf["instantiation_state"] != "NOT_INSTANTIATED" and not self.store.unfinished(name):
                 raise conflict(f"{name} is INSTANTIATED", f"coven terminate {name}")
-            check_disjoint(name, ports, self.store.vnfs())
-            operation = self._begin(vnf, "instantiate", request)
-            # claimed now: nobody else gets these interfaces while we open them
-            self.store.set_vnf(name, ports=ports, errors=[])
+            check_disjoint(name, ports, self._claims())
+            operation = self._begin(vnf, "instantiate", request, terms)
+            self._claim(operation)
         return self._run(operation)
 
-    def upgrade(self, name: str, request: Row, wrong: Sequence[Mistake] = ()) -> Row:
+    def upgrade(self, name: str, request: Row, wrong: Sequence[Mistake] = (), terms: Terms = USUAL) -> Row:
         """Begin to put another version of its package in its place: {package, ports?, config?}, where `ports` binds
         those that are new. What is configured stays where the new version takes it; `left_out` in the operation's
         request names the rest. Raises Refused when anything is wrong or it is not the time."""
         with self._config_locks[name]:  # what is being configured is so, or is refused
-            return self._begin_upgrade(name, request, wrong)
+            return self._begin_upgrade(name, request, wrong, terms)
 
-    def _begin_upgrade(self, name: str, request: Row, wrong: Sequence[Mistake]) -> Row:
+    def _begin_upgrade(self, name: str, request: Row, wrong: Sequence[Mistake], terms: Terms) -> Row:
         vnf = self.vnf(name)
         old, new = self.descriptor(vnf["package"]), self.descriptor(request["package"])
         mistakes = unavailable(new)
@@ -128,18 +132,63 @@ class Lifecycle(Operations):
         }  # fmt: skip
         with self.store.transaction():
             vnf = self.vnf(name)
-            check_disjoint(name, ports, self.store.vnfs())
-            operation = self._begin(vnf, "upgrade", whole)
-            # claimed now: nobody else gets these interfaces while we open them
-            self.store.set_vnf(name, ports={**vnf["ports"], **ports})
+            check_disjoint(name, ports, self._claims())
+            operation = self._begin(vnf, "upgrade", whole, terms)
+            self._claim(operation)
         return self._run(operation)
 
-    def operate(self, name: str, kind: str) -> Row:
+    def connect(self, name: str, request: Row, terms: Terms = USUAL) -> Row:
+        """Begin to bind ports to other interfaces: {ports, links?}; those that it does not name stay.
+
+        Raises Refused when anything is wrong or it is not the time."""
+        vnf = self.vnf(name)
+        mistakes: list[Mistake] = []
+        ports = read_ports(self.descriptor(vnf["package"]), {**vnf["ports"], **request["ports"]}, mistakes)
+        if vnf["instantiation_state"] != "INSTANTIATED" and not self.store.unfinished(name):
+            raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
+        if mistakes:
+            raise Refused(mistakes, title="other connections refused")
+        with self.store.transaction():
+            check_disjoint(name, ports, self._claims())
+            whole = {"links": vnf["links"], **request, "ports": ports}
+            operation = self._begin(self.vnf(name), "connect", whole, terms)
+        return self._run(operation)
+
+    def modify(self, name: str, change: Callable[[Row], Row], terms: Terms = USUAL) -> Row:
+        """Begin to change what is known of a VNF: `change` makes whole {title?, about?, config?} out of it as it is.
+
+        Raises Refused: as `change` does, and with 409."""
+        with self._config_locks[name]:
+            vnf = self.vnf(name)
+            operation = self._begin(vnf, "modify", change(vnf), terms)
+        return self._run(operation)
+
+    def replace_keeper(self, name: str, terms: Terms = USUAL) -> Row:
+        """Begin to make all that runs of a VNF anew, in the state that it is in. Raises Refused with 409."""
+        with self.store.transaction():
+            vnf = self.vnf(name)
+            if vnf["instantiation_state"] != "INSTANTIATED" and not self.store.unfinished(name):
+                raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
+            operation = self._begin(vnf, "heal", {}, terms)
+        return self._run(operation)
+
+    def _claims(self) -> list[Row]:
+        """The VNFs with their ports, and those that operations are about to bind, or may yet."""
+        pending = [row for row in self.store.unfinished() if row["request"].get("ports")]
+        return [*self.store.vnfs(), *({"name": row["vnf"], "ports": row["request"]["ports"]} for row in pending)]
+
+    def runs_from(self, folder: Path) -> list[str]:
+        """The VNFs with processes that may still read from a package's folder. Raises Refused with 503 when a keeper
+        does not say."""
+        running = [vnf["name"] for vnf in self.store.vnfs() if vnf["instantiation_state"] == "INSTANTIATED"]
+        return [name for name in running if str(folder) in self.ask(name, "ping").get("packages", [])]
+
+    def operate(self, name: str, kind: str, terms: Terms = USUAL) -> Row:
         """Begin to start, stop or terminate. Raises Refused, with 503 when the keeper does not answer: then only
         termination works."""
         stuck = unborn = False
         if kind == "terminate":
-            unborn = self._cut_short(name)
+            unborn = not terms.rests and self._cut_short(name)
         elif (stood := self.stands(name)) is not None and self._instantiated(name):
             said = self.ask(name, "ping")
             self.agree(name, said.get("state"), stood)
@@ -152,22 +201,8 @@ class Lifecycle(Operations):
                 wanted = OPERATIONS[kind][1]
                 if wanted is not None and vnf["operational_state"] == wanted and not stuck:
                     raise conflict(f"{name} is {wanted} already")
-            operation = self._begin(vnf, kind, {})
+            operation = self._begin(vnf, kind, {}, terms)
         return self._run(operation)
-
-    def _cut_short(self, name: str) -> bool:
-        """Give up what brings this VNF up, or to another version, however long it builds; whether it was never up."""
-        rising = [row for row in self.store.unfinished(name) if row["operation"] in ("INSTANTIATE", "HEAL", "UPGRADE")]
-        for row in rising:
-            self._given_up.add(row["id"])
-            end = time.monotonic() + CUT_SECONDS
-            while any(each["id"] == row["id"] for each in self.store.unfinished(name)) and time.monotonic() < end:
-                self.keepers.cut_short(self.directory(name))
-                if row["operation"] == "UPGRADE":
-                    with contextlib.suppress(Unreachable, Refused):
-                        Keeper(self.directory(name)).call("abandon", QUICK_SECONDS)
-                self.store.await_end(row["id"], 0.5)
-        return any(row["operation"] != "UPGRADE" for row in rising)
 
     def _instantiated(self, name: str) -> bool:
         return bool(self.vnf(name)["instantiation_state"] == "INSTANTIATED")
@@ -223,10 +258,15 @@ class Lifecycle(Operations):
         """What an earlier agent had done and could not write down is as the keeper says."""
         said = keeper.call("ping", QUICK_SECONDS)
         self.agree(vnf["name"], said.get("state"), self.stands(vnf["name"]))
-        config = keeper.call("list", QUICK_SECONDS).get("config")
+        # a change that the earlier agent began may be going on still: VNFCs have taken up some of it
+        config = keeper.call("list", CONFIGURE_SECONDS, settled=True).get("config")
         if config and vnf["config"] and config != vnf["config"]:
             log.warning("%s is configured otherwise than was written down: its keeper says so", vnf["name"])
             self.store.set_vnf(vnf["name"], config=config)
+        paths = without_figures(keeper.call("paths", QUICK_SECONDS)["paths"])
+        if paths != ServicePaths(self.descriptor(vnf["package"]), vnf["paths"]).table():
+            log.warning("%s has other service paths than were written down: its keeper says so", vnf["name"])
+            self.store.set_vnf(vnf["name"], paths=paths)
 
     def _settle(self, operation: Row) -> None:
         """Finish or roll back an operation that was going on when the agent died."""
@@ -236,32 +276,42 @@ class Lifecycle(Operations):
             Mistake(found="the agent ended during the operation"), title="interrupted"
         )
         if vnf is None or vnf["instance"] != operation["instance"]:
-            self.store.set_operation(operation["id"], state="FAILED", errors=[died.mistakes[0].as_dict()])
+            self._over(operation, State.FAILED, [died.mistakes[0].as_dict()])
             return
         keeper = Keeper(self.directory(name))
         try:
-            if operation["state"] in ("FAILED_TEMP", "ROLLING_BACK"):
+            if resting(operation):  # and is undone
+                return
+            if operation["state"] == State.ROLLING_BACK and operation["rests"]:
+                self._back(operation)
+                return
+            if operation["state"] in (State.FAILED_TEMP, State.ROLLING_BACK):
                 raise died
             if kind == "TERMINATE":
                 self._act(operation)
             elif kind == "OPERATE":
                 self._resume_operate(operation, keeper)
-            elif kind == "UPGRADE":
+            elif kind in ("UPGRADE", "CHANGE_EXT_CONN"):
                 raise died  # unless the keeper has become it
+            elif kind == "MODIFY_INFO":
+                self._modify(operation)
             else:
                 self._resume_bring_up(operation, vnf, keeper)
         except (Refused, Unreachable, OSError) as error:
             if isinstance(error, Unreachable):
                 error = died
-            if kind == "OPERATE" and keeper.pid() is None:
-                # its keeper is gone as well: healing brings it back as it was before
-                self.store.set_operation(
-                    operation["id"], state="ROLLED_BACK", errors=[died.mistakes[0].as_dict()]
-                )
+            begun = operation["state"] in (State.STARTING, State.PROCESSING)
+            healing = kind == "HEAL" and begun and error is died and not operation["rests"]
+            if healing:
+                with contextlib.suppress(Refused, Unreachable, OSError):  # healing tries that, too
+                    self._take_down(name)  # what it had begun
+            if healing or (kind in ("OPERATE", "MODIFY_INFO") and keeper.pid() is None):
+                # no keeper is left: healing brings it back as it was before
+                self._over(operation, State.ROLLED_BACK, [died.mistakes[0].as_dict()])
                 return
-            self._roll_back(operation, error)
+            self._failed(operation, error)
             return
-        self._over(operation, "COMPLETED", [])
+        self._over(operation, State.COMPLETED, [])
 
     def _resume_operate(self, operation: Row, keeper: Keeper) -> None:
         keeper.call("start" if operation["target"] == "STARTED" else "stop")

@@ -1,40 +1,36 @@
-"""How an operation on a VNF is carried out: recorded before it acts, in a thread of its own, rolled back when it fails.
+"""How an operation on a VNF is carried out: recorded before it acts, in a thread of its own.
 
-What a row of the store says of an instantiated VNF, and of one that is not, is written by one function each.
+One that fails is undone at once. Then it is ROLLED_BACK; or it rests in FAILED_TEMP until somebody decides, if it was
+begun so.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from coven.agent.control.listeners import ControlSockets
 from coven.agent.keepers.line import QUICK_SECONDS
 from coven.agent.keepers.listener import Listener
-from coven.agent.keepers.processes import INSTANTIATE_SECONDS, Keepers
-from coven.agent.keepers.talk import KeeperTalk
-from coven.agent.store import Row, Store
-from coven.base.control_addresses import Address
-from coven.base.places import Places
+from coven.agent.keepers.processes import INSTANTIATE_SECONDS
+from coven.agent.standing import STORE_SECONDS, Standing, as_it_was
+from coven.agent.states import CancelMode, State
+from coven.agent.store import Row
 from coven.keeper.client import Keeper, Unreachable
 from coven.keeper.events import Event
-from coven.keeper.plan import Plan, PortPlan
-from coven.keeper.recovery import Busy, Left
-from coven.package.descriptor import DESCRIPTOR
-from coven.package.languages import operator_libs
+from coven.keeper.plan import PLAN, Plan, PortPlan
 from coven.package.zips import NO_SPACE
 from itf.mistakes import Kind, Mistake, Refused
 
 log = logging.getLogger("coven.agent")
 
 HEAL_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  #: seconds between the tries to bring a VNF back
-STORE_SECONDS = 2.0  #: between tries to write to a full disk
 COMMIT_SECONDS = 30.0  #: an upgrade that cannot be given up any more is over long before
 LOOK_SECONDS = 0.1
 
@@ -46,75 +42,78 @@ OPERATIONS = {
     "terminate": ("TERMINATE", None),
     "heal": ("HEAL", None),
     "upgrade": ("UPGRADE", None),
+    "connect": ("CHANGE_EXT_CONN", None),
+    "modify": ("MODIFY_INFO", None),
 }
 
 
-class Operations(KeeperTalk):
-    def __init__(
-        self, places: Places, store: Store, keepers: Keepers, recover: Callable[[Path], Left],
-        control: Mapping[str, Address],
-    ):  # fmt: skip
-        """`control`: the VNFs whose Click handlers are reachable over loopback TCP, too."""
-        super().__init__()
-        self.places = places
-        self.store = store
-        self.keepers = keepers
-        self.recover = recover
-        self.control = ControlSockets(places.run, control)
-        self.listener = Listener(self._port_came_back)
-        self._closing = threading.Event()
+@dataclass(frozen=True)
+class Terms:
+    """On which an operation is begun."""
+
+    rests: bool = False  #: when it fails: in FAILED_TEMP, until somebody decides
+    automatic: bool = False  #: nobody asked for it
+    params: Row | None = None  #: the request as a VNFM stated it
+
+
+BY_ITSELF, USUAL = Terms(automatic=True), Terms()
+
+
+class GivenUp(StrEnum):
+    """Why an operation is given up; for a termination it does not rest."""
+
+    TERMINATION = "a termination was asked for meanwhile"
+    CANCEL = "it was cancelled"
+
+
+class Operations(Standing):
+    def __init__(self, *rest: Any):
+        super().__init__(*rest)
         self._workers: set[threading.Thread] = set()
-        self._given_up: set[str] = set()  #: operations, for a termination
+        self._given_up: dict[str, GivenUp] = {}  #: operations
+        self.cancelling: dict[str, CancelMode] = {}  #: operations that somebody cancelled and that are not over yet
+        self._cutting = threading.Lock()  #: who gives one up holds it, and who undoes it takes it once
+        self.listener = Listener(self._port_came_back)
 
     # beginning and end
 
-    def _begin(self, vnf: Row, kind: str, request: Row) -> Row:
+    def _begin(self, vnf: Row, kind: str, request: Row, terms: Terms = USUAL) -> Row:
         operation, target = OPERATIONS[kind]
-        return self.store.begin(vnf, operation, target, request)
+        return self.store.begin(vnf, operation, target, request, rests=int(terms.rests),
+                                automatic=int(terms.automatic), params=terms.params)  # fmt: skip
 
-    def _run(self, operation: Row) -> Row:
-        worker = threading.Thread(target=self._work, args=(operation,), name=f"operation {operation['id']}")
+    def _run(self, operation: Row, perform: Callable[[Row], None] | None = None) -> Row:
+        """Have a thread carry it out; `perform`: as that does, instead."""
+        worker = threading.Thread(
+            target=self._work, args=(operation, perform or self._perform), name=f"operation {operation['id']}"
+        )
         self._workers.add(worker)
         worker.start()
         return operation
 
-    def _work(self, operation: Row) -> None:
+    def _work(self, operation: Row, perform: Callable[[Row], None]) -> None:
         try:
-            self._perform(operation)
+            perform(operation)
         except Exception as error:  # a bug, or a disk that is full
             log.exception("%s of %s", operation["operation"], operation["vnf"])
             self._give_up(operation, error)
         finally:
+            with self._cutting:
+                self._given_up.pop(operation["id"], None)
+                self.cancelling.pop(operation["id"], None)
             # a HEAL that failed has tried often enough
             if not self._closing.is_set() and operation["operation"] != "HEAL":
                 self._check_alive(operation["vnf"])
-            self._given_up.discard(operation["id"])
             self._workers.discard(threading.current_thread())
 
     def _give_up(self, operation: Row, error: Exception) -> None:
         """Record a failure, however long the disk is full: what is not over blocks its VNF."""
         errors = error.mistakes if isinstance(error, Refused) else [Mistake(found=f"a fault: {error}")]
-        self._insist(lambda: self._over(operation, "FAILED", [mistake.as_dict() for mistake in errors]))
+        state = State.FAILED_TEMP if operation["rests"] else State.FAILED
+        self._insist(lambda: self._over(operation, state, [mistake.as_dict() for mistake in errors]))
 
-    def _over(self, operation: Row, state: str, errors: list[Row]) -> None:
+    def _over(self, operation: Row, state: State, errors: list[Row]) -> None:
         self.store.set_operation(operation["id"], state=state, progress="", errors=errors)
-
-    def _insist(self, write: Callable[[], None]) -> None:
-        """Write down what is so already, however long the disk is full."""
-        while True:
-            try:
-                write()
-                return
-            except Refused as refused:
-                if refused.kind != Kind.NO_SPACE:
-                    raise
-                if self._closing.wait(STORE_SECONDS):
-                    return  # the next agent settles it
-
-    def _tell(self, operation: Row, **values: Any) -> None:
-        """Write down how it goes on, if that can be."""
-        with contextlib.suppress(Refused):
-            self.store.set_operation(operation["id"], **values)
 
     def _check_alive(self, name: str) -> None:
         """A keeper that died during an operation was not replaced then."""
@@ -123,17 +122,24 @@ class Operations(KeeperTalk):
                 self.heal(name)
 
     def _perform(self, operation: Row) -> None:
-        """STARTING -> PROCESSING -> COMPLETED; else FAILED_TEMP -> ROLLING_BACK -> ROLLED_BACK or FAILED."""
-        name = operation["vnf"]
-        self._tell(operation, state="PROCESSING")
+        """STARTING -> PROCESSING -> COMPLETED, or what `_failed` makes of it."""
+        if operation["id"] in self._given_up:  # before anything was touched
+            errors = [Mistake(found=self._given_up[operation["id"]]).as_dict()]
+            if operation["operation"] in ("INSTANTIATE", "UPGRADE"):  # but claimed
+                self._undone(operation, errors)
+            self._insist(lambda: self._over(operation, State.ROLLED_BACK, errors))
+            return
+        self._tell(operation, state=State.PROCESSING)
+        self._carry_out(operation)
+
+    def _carry_out(self, operation: Row) -> None:
         try:
             self._act(operation)
         except (Refused, Unreachable, OSError) as error:
-            meanwhile = Refused(Mistake(found="a termination was asked for meanwhile"), title="given up")
-            self._roll_back(operation, meanwhile if operation["id"] in self._given_up else error)
+            self._failed(operation, error)
             return
-        self._insist(lambda: self._over(operation, "COMPLETED", []))
-        log.info("%s of %s completed", operation["operation"], name)
+        self._insist(lambda: self._over(operation, State.COMPLETED, []))
+        log.info("%s of %s completed", operation["operation"], operation["vnf"])
 
     def _act(self, operation: Row) -> None:
         name, kind, request = operation["vnf"], operation["operation"], operation["request"]
@@ -144,6 +150,10 @@ class Operations(KeeperTalk):
             self._heal(operation)
         elif kind == "UPGRADE":
             self._upgrade(operation, keeper)
+        elif kind == "CHANGE_EXT_CONN":
+            self._connect(operation)
+        elif kind == "MODIFY_INFO":
+            self._modify(operation)
         elif kind == "OPERATE":
             started = operation["target"] == "STARTED"
             if started and keeper.call("ping", QUICK_SECONDS).get("forwarder") == "failed":
@@ -156,92 +166,6 @@ class Operations(KeeperTalk):
         else:
             self._take_down(name)
             self._insist(lambda: self._not_instantiated(name))
-
-    # what the store says of a VNF
-
-    def _is_up(self, name: str, request: Row, start: bool) -> None:
-        self.store.set_vnf(
-            name, instantiation_state="INSTANTIATED", operational_state="STARTED" if start else "STOPPED",
-            ports=request["ports"], config=request["config"], latency=request["latency"], errors=[],
-        )  # fmt: skip
-
-    def _operates(self, name: str, state: str) -> None:
-        self.store.set_vnf(name, operational_state=state)
-
-    def _not_instantiated(self, name: str, errors: Sequence[Row] = ()) -> None:
-        """Nothing of it runs; what belonged to that life goes with it."""
-        self.store.set_vnf(
-            name, instantiation_state="NOT_INSTANTIATED", operational_state=None, ports={}, paths=None,
-            errors=list(errors),
-        )  # fmt: skip
-
-    # up and down
-
-    def _plan(self, vnf: Row, package: str, request: Row, missing: bool = False) -> Plan:
-        """What a keeper is to run. `missing`: interfaces that are not there are waited for."""
-        row = self.store.package(package)
-        assert row is not None  # a package in use cannot be deleted
-        return Plan(
-            name=vnf["name"], instance=vnf["instance"], package=Path(row["folder"]), descriptor=DESCRIPTOR,
-            build=self.places.builds / vnf["instance"],
-            ports={port: PortPlan(**facts) for port, facts in request["ports"].items()}, config=request["config"],
-            latency=request["latency"], paths=request["paths"], missing=missing,
-            libs=operator_libs(self.descriptor(package)),
-        )  # fmt: skip
-
-    def _bring_up(self, operation: Row, request: Row, start: bool) -> None:
-        name = operation["vnf"]
-        vnf = self.vnf(name)
-        wanted = self._plan(vnf, vnf["package"], {**request, "paths": vnf["paths"]}, operation["operation"] == "HEAL")
-        for build in wanted.build.parent.glob(f"{wanted.build.name}.*"):  # of versions between; none runs any more
-            shutil.rmtree(build, ignore_errors=True)
-        wanted.build.mkdir(parents=True, exist_ok=True)
-        directory = self.directory(name)
-        self.recover_directory(directory)
-
-        def progress(text: str) -> None:
-            self._tell(operation, progress=text)
-
-        keeper = self.keepers.start(directory, wanted, progress)
-        self.listener.follow(directory)
-        if operation["operation"] == "INSTANTIATE":
-            self.control.open(name)
-        else:
-            self._open_control(name)
-        if start:
-            keeper.call("start", missing=wanted.missing)
-        self._is_up(name, request, start)
-
-    def _open_control(self, name: str) -> None:
-        """For a VNF that runs already, or again: that goes on, whatever became of its sockets."""
-        try:
-            self.control.open(name)
-        except Refused as refused:
-            log.warning("%s: %s", name, refused)
-
-    def recover_directory(self, directory: Path) -> None:
-        """Undo what a dead keeper left, by its journal; what cannot be undone stays in it."""
-        self.control.close(directory.name)
-        if not directory.is_dir():
-            return
-        try:
-            left = self.recover(directory)
-        except (Busy, RuntimeError) as error:
-            raise Refused(
-                Mistake(file=str(directory), found=str(error), expected="a dead keeper's journal, undone"),
-                title="not undone", kind=Kind.FAULT,
-            ) from None  # fmt: skip
-        for failure in left.failed:
-            log.error("%s: not undone: %s", directory.name, failure)
-        if not left.failed:
-            shutil.rmtree(directory, ignore_errors=True)
-
-    def _take_down(self, name: str) -> None:
-        directory = self.directory(name)
-        self.keepers.forget(directory)
-        self.control.close(name)
-        Keeper(directory).end()
-        self.recover_directory(directory)
 
     # another version
 
@@ -284,35 +208,105 @@ class Operations(KeeperTalk):
             self._insist(lambda: self.store.set_vnf(name, ports=kept))
         return True
 
+    # other interfaces, other facts
+
+    def _connect(self, operation: Row) -> None:
+        """Ports are bound when a VNF comes up: another keeper takes over."""
+        name, vnf = operation["vnf"], self.vnf(operation["vnf"])
+        request = {**as_it_was(vnf), **operation["request"]}
+        if vnf["ports"] == request["ports"]:
+            self.store.set_vnf(name, links=request["links"])
+            return
+        self._take_down(name)
+        self._bring_up(operation, request, vnf["operational_state"] == "STARTED")
+
+    def _not_connected(self, operation: Row) -> bool:
+        """Have the VNF run with the interfaces that it had. False: it runs with those that it was to have."""
+        name, vnf = operation["vnf"], self.vnf(operation["vnf"])
+        keeper, state = Keeper(self.directory(name)), vnf["operational_state"]
+        wanted = {port: PortPlan(**facts) for port, facts in vnf["ports"].items()}
+        try:
+            runs = keeper.call("ping", QUICK_SECONDS).get("state") == state
+            runs = runs and Plan.read(keeper.directory / PLAN).ports == wanted
+        except (Unreachable, Refused):
+            runs = False
+        if not runs:
+            self._take_down(name)
+            self._bring_up(operation, as_it_was(vnf), state == "STARTED", missing=True)
+        return bool(vnf["ports"] != operation["request"]["ports"])
+
+    def _modify(self, operation: Row) -> None:
+        request = operation["request"]
+        facts = {key: request[key] for key in ("title", "about") if key in request}
+        self._reconfigure(operation["vnf"], lambda before: request.get("config", before), facts, operation["id"])
+
     # back
 
-    def _roll_back(self, operation: Row, error: Exception) -> None:
-        """Back to what was before, keeping the reason."""
-        name = operation["vnf"]
-        errors = _errors(error)
-        log.warning("%s of %s failed: %s", operation["operation"], name, error)
-        self._tell(operation, state="FAILED_TEMP", errors=errors)
-        self._tell(operation, state="ROLLING_BACK")
+    def _failed(self, operation: Row, error: Exception) -> None:
+        """What becomes of an operation that failed, or was given up."""
+        with self._cutting:
+            given_up = self._given_up.pop(operation["id"], None)
+        if given_up is not None:
+            error = Refused(Mistake(found=given_up), title="given up")
+        log.warning("%s of %s failed: %s", operation["operation"], operation["vnf"], error)
+        if operation["rests"] and given_up != GivenUp.TERMINATION:
+            self._rest(operation, _errors(error))
+        else:
+            self._roll_back(operation, _errors(error))
+
+    def _rest(self, operation: Row, errors: list[Row]) -> None:
+        """It is undone at once, so that nothing is in between while it waits for a decision."""
+        if self._undone(operation, errors):
+            self._insist(lambda: self._over(operation, State.FAILED_TEMP, errors))
+        else:
+            self._insist(lambda: self._over(operation, State.COMPLETED, []))
+
+    def _undone(self, operation: Row, errors: list[Row]) -> bool:
+        """False: it is done after all. What cannot be undone goes to `errors`."""
         try:
-            if operation["operation"] in ("INSTANTIATE", "HEAL"):
-                self._take_down(name)
-                self._insist(lambda: self._not_instantiated(name, errors))
-            elif operation["operation"] == "UPGRADE":
-                if not self._not_upgraded(operation):
-                    self._insist(lambda: self._over(operation, "COMPLETED", []))
-                    return
-            elif operation["operation"] == "OPERATE":
-                self._put_back(name, "stop" if operation["target"] == "STARTED" else "start")
-            elif Keeper(self.directory(name)).pid() is None:
-                # a termination cannot be taken back once the keeper has gone: it is finished instead
-                self.recover_directory(self.directory(name))
-                self._insist(lambda: self._not_instantiated(name))
-        except (Refused, Unreachable, OSError) as second:
-            log.error("rolling back %s of %s failed: %s", operation["operation"], name, second)
-            more = errors + _errors(second)
-            self._insist(lambda: self._over(operation, "FAILED", more))
+            return self._undo(operation, errors)
+        except (Refused, Unreachable, OSError) as error:
+            log.error("undoing %s of %s failed: %s", operation["operation"], operation["vnf"], error)
+            errors += _errors(error)
+            return True
+
+    def _roll_back(self, operation: Row, errors: list[Row]) -> None:
+        """Back to what was before, keeping the reason."""
+        self._tell(operation, state=State.FAILED_TEMP, errors=errors)
+        self._tell(operation, state=State.ROLLING_BACK)
+        told = len(errors)
+        if not self._undone(operation, errors):
+            self._insist(lambda: self._over(operation, State.COMPLETED, []))
             return
-        self._insist(lambda: self._over(operation, "ROLLED_BACK", errors))
+        state = State.ROLLED_BACK if len(errors) == told else self._stuck(operation)
+        self._insist(lambda: self._over(operation, state, errors))
+
+    @staticmethod
+    def _stuck(operation: Row) -> State:
+        """Where an operation ends whose way back failed."""
+        return State.FAILED_TEMP if operation["rests"] else State.FAILED
+
+    def _undo(self, operation: Row, errors: Sequence[Row]) -> bool:
+        """Make what was before of whatever an operation has done; also when it is undone already. False: it is done
+        after all, whoever said otherwise. Raises Refused, Unreachable, OSError."""
+        name, kind = operation["vnf"], operation["operation"]
+        if kind == "INSTANTIATE" or (kind == "HEAL" and not operation["rests"]):
+            self._take_down(name)
+            self._insist(lambda: self._not_instantiated(name, errors))
+        elif kind == "HEAL":  # once it is decided the VNF is brought back as always
+            self._take_down(name)
+        elif kind == "UPGRADE":
+            return self._not_upgraded(operation)
+        elif kind == "CHANGE_EXT_CONN":
+            return self._not_connected(operation)
+        elif kind == "OPERATE":
+            self._put_back(name, "stop" if operation["target"] == "STARTED" else "start")
+        elif kind == "TERMINATE" and Keeper(self.directory(name)).pid() is None:
+            # a termination cannot be taken back once the keeper has gone: it is finished instead
+            self.recover_directory(self.directory(name))
+            self._insist(lambda: self._not_instantiated(name))
+            return not operation["rests"]
+        return True  # a modification is made whole or not at all
 
     def _put_back(self, name: str, op: str) -> None:
         """Have the keeper take back a start or stop, which it may be carrying out still: it does one after the
@@ -330,10 +324,11 @@ class Operations(KeeperTalk):
     # healing
 
     def heal(self, name: str) -> Row | None:
+        """Begin to bring a VNF back that has lost its keeper; None: it is not instantiated."""
         vnf = self.vnf(name)
         if vnf["instantiation_state"] != "INSTANTIATED":
             return None
-        return self._run(self._begin(vnf, "heal", {}))
+        return self._run(self._begin(vnf, "heal", {}, BY_ITSELF))
 
     def _heal(self, operation: Row) -> None:
         """A new keeper in the state of the old one, after undoing what that one left."""
@@ -344,7 +339,7 @@ class Operations(KeeperTalk):
         while True:
             try:
                 Keeper(self.directory(name)).end(ask=False)
-                self._bring_up(operation, request, vnf["operational_state"] == "STARTED")
+                self._bring_up(operation, request, vnf["operational_state"] == "STARTED", missing=True)
                 return
             except (Refused, Unreachable, OSError) as error:
                 log.warning("%s does not come back yet: %s", name, error)
@@ -378,8 +373,3 @@ def _no_room(error: Exception) -> bool:
     if isinstance(error, Refused):
         return error.kind == Kind.NO_SPACE
     return isinstance(error, OSError) and error.errno in NO_SPACE
-
-
-def as_it_was(vnf: Row) -> Row:
-    """The request that brings a VNF back after its keeper died."""
-    return {key: vnf[key] for key in ("ports", "config", "latency")}

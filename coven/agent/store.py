@@ -14,15 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from coven.agent.states import UNFINISHED, State, reachable
 from itf.mistakes import Kind, Mistake, Refused
 
 Row = dict[str, Any]
 
-VERSION = 5
-#: operation states in which an operation is not over (ETSI's LcmOperationStateType)
-UNFINISHED = ("STARTING", "PROCESSING", "FAILED_TEMP", "ROLLING_BACK")
+VERSION = 6
 KEPT_OPERATIONS = 1000
 
 _FIFTH = """
@@ -50,6 +49,18 @@ CREATE TABLE coordinations (
 CREATE TABLE indicators (             -- as subscribers were last told; the row without an id says that they were
     vnf TEXT NOT NULL, id TEXT NOT NULL, value JSON NOT NULL, PRIMARY KEY (vnf, id));
 """
+_SIXTH = """
+CREATE TABLE alarms (
+    id TEXT PRIMARY KEY, instance TEXT NOT NULL, vnf TEXT NOT NULL,
+    fault TEXT NOT NULL,              -- of which kind
+    place TEXT NOT NULL,              -- the VNFC, the port, or the like; '': the VNF
+    severity TEXT NOT NULL, details JSON NOT NULL,
+    began TEXT NOT NULL, raised TEXT NOT NULL, changed TEXT,
+    cleared TEXT,                     -- null: it stands
+    acknowledged TEXT);
+ALTER TABLE subscriptions ADD COLUMN verbosity TEXT;
+CREATE UNIQUE INDEX one_alarm_a_fault ON alarms(instance, fault, place) WHERE cleared IS NULL;
+"""
 _SCHEMA = """
 CREATE TABLE packages (
     id TEXT PRIMARY KEY,              -- NAME:VERSION
@@ -68,18 +79,27 @@ CREATE TABLE vnfs (
     paths JSON NOT NULL DEFAULT 'null', -- service paths as an operator changed them; null: the descriptor's
     latency TEXT NOT NULL DEFAULT 'normal',
     errors JSON NOT NULL DEFAULT '[]',
-    created TEXT NOT NULL);
+    created TEXT NOT NULL,
+    title TEXT,                       -- what a VNFM calls it; null: its name
+    about JSON NOT NULL DEFAULT '{}', -- what a VNFM keeps with it: description, metadata, extensions
+    links JSON NOT NULL DEFAULT '[]'  -- the external virtual links that it was connected by, as they were stated
+    );
 CREATE TABLE operations (
     id TEXT PRIMARY KEY, vnf TEXT NOT NULL, instance TEXT NOT NULL,
     operation TEXT NOT NULL, target TEXT, state TEXT NOT NULL,
     request JSON NOT NULL, progress TEXT NOT NULL DEFAULT '', errors JSON NOT NULL DEFAULT '[]',
-    started TEXT NOT NULL, changed TEXT NOT NULL);
+    started TEXT NOT NULL, changed TEXT NOT NULL,
+    entered TEXT NOT NULL DEFAULT '', -- its state
+    rests INTEGER NOT NULL DEFAULT 0, -- whether it rests in FAILED_TEMP until somebody decides
+    automatic INTEGER NOT NULL DEFAULT 0, -- whether nobody asked for it
+    params JSON NOT NULL DEFAULT 'null' -- the request as a VNFM stated it
+    );
 CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
     WHERE state IN ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK');
-""" + _FIFTH
+""" + _FIFTH + _SIXTH
 _JSON = {
     "ports", "config", "paths", "errors", "request", "csar", "scopes", "filter", "authentication", "notification",
-    "value", "args",
+    "value", "args", "about", "links", "params", "details",
 }  # fmt: skip
 #: from version N to the next one
 _STEPS = {
@@ -87,6 +107,16 @@ _STEPS = {
     2: "ALTER TABLE vnfs ADD COLUMN latency TEXT NOT NULL DEFAULT 'normal'",
     3: "ALTER TABLE packages ADD COLUMN csar JSON NOT NULL DEFAULT 'null'",
     4: _FIFTH,
+    5: """
+ALTER TABLE vnfs ADD COLUMN title TEXT;
+ALTER TABLE vnfs ADD COLUMN about JSON NOT NULL DEFAULT '{}';
+ALTER TABLE vnfs ADD COLUMN links JSON NOT NULL DEFAULT '[]';
+ALTER TABLE operations ADD COLUMN entered TEXT NOT NULL DEFAULT '';
+ALTER TABLE operations ADD COLUMN rests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN params JSON NOT NULL DEFAULT 'null';
+UPDATE operations SET entered = changed;
+""" + _SIXTH,
 }
 
 
@@ -103,6 +133,14 @@ def conflict(found: str, remedy: str | None = None, title: str = "not now") -> R
     return Refused(
         Mistake(found=found, remedy=remedy), title=title, kind=Kind.CONFLICT
     )
+
+
+def busy(operation: Row) -> Refused:
+    """Why nothing else may be begun while an operation is not over."""
+    remedy = "wait until it is over"
+    if resting(operation):
+        remedy = f"decide: retry, rollback or fail, POST /vnflcm/v2/vnf_lcm_op_occs/{operation['id']}/rollback"
+    return conflict(f"{operation['vnf']} has an operation going on: {operation['operation']} {operation['id']}", remedy)
 
 
 def missing(what: str, remedy: str | None = None) -> Refused:
@@ -122,12 +160,29 @@ def _coded(row: Row) -> list[Any]:
     return [json.dumps(value) if key in _JSON else value for key, value in row.items()]
 
 
+class Observer(Protocol):
+    """Told within the transaction of what is so then, which a Refused of it undoes."""
+
+    def operation_entered(self, operation: Row) -> None:
+        """An operation is in another state, or new."""
+
+    def vnf_created(self, vnf: Row) -> None: ...
+
+    def vnf_deleted(self, vnf: Row) -> None: ...
+
+
+def resting(operation: Row) -> bool:
+    """Whether it waits for somebody's decision."""
+    return bool(operation["rests"]) and operation["state"] == State.FAILED_TEMP
+
+
 class Store:
     """One connection, one lock. Every method is one transaction; a failed one changes nothing."""
 
     def __init__(self, file: Path):
         self._lock = threading.RLock()
         self.changed = threading.Condition()  #: notified whenever an operation changes
+        self.observers: list[Observer] = []
         self._released = False
         with self._told(writing=True):
             self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
@@ -251,18 +306,19 @@ class Store:
 
     # VNFs
 
-    def add_vnf(self, name: str, package: str) -> Row:
-        with self.transaction() as db:
+    def add_vnf(self, name: str, package: str, **more: Any) -> Row:
+        """A new VNF. `more`: other columns. Raises Refused with 409 when the name is taken."""
+        with self.transaction():
             if self.vnf(name):
                 raise conflict(
                     f"a VNF called {name} exists", "choose another name, or delete it", "name taken"
                 )
-            db.execute(
-                "INSERT INTO vnfs (name, instance, package, created) VALUES (?, ?, ?, ?)",
-                (name, str(uuid.uuid4()), package, now()),
-            )
+            given = {"name": name, "instance": str(uuid.uuid4()), "package": package, "created": now(), **more}
+            self.insert("vnfs", given)
             row = self.vnf(name)
             assert row is not None
+            for observer in self.observers:
+                observer.vnf_created(row)
             return row
 
     def vnfs(self) -> list[Row]:
@@ -279,7 +335,11 @@ class Store:
 
     def remove_vnf(self, name: str) -> None:
         with self.transaction() as db:
+            if (row := self.vnf(name)) is None:
+                return
             db.execute("DELETE FROM vnfs WHERE name = ?", (name,))
+            for observer in self.observers:
+                observer.vnf_deleted(row)
 
     # tokens
 
@@ -295,49 +355,36 @@ class Store:
 
     # operations
 
-    def begin(self, vnf: Row, operation: str, target: str | None, request: Row) -> Row:
-        """A new operation, STARTING. Raises Refused with 409 while another one is not over."""
+    def begin(self, vnf: Row, operation: str, target: str | None, request: Row, **more: Any) -> Row:
+        """A new operation, STARTING. `more`: other columns. Raises Refused with 409 while another one is not over."""
         with self.transaction():
             if running := self.unfinished(vnf["name"]):
-                raise conflict(
-                    f"{vnf['name']} has an operation going on: {running[0]['operation']} {running[0]['id']}",
-                    "wait until it is over",
-                )
+                raise busy(running[0])
             begun = now()
-            return self._add_operation(vnf, operation, target, "STARTING", request, "", begun, begun)
+            return self._add_operation(vnf, operation, target, State.STARTING, request, "", begun, begun, **more)
 
     def record(self, vnf: Row, operation: str, request: Row, progress: str, at: float) -> Row:
         """An operation that was carried out without us, COMPLETED, whatever else is going on. `at`: seconds since
         1970."""
         with self.transaction():
-            row = self._add_operation(vnf, operation, None, "COMPLETED", request, progress, moment(at), now())
+            row = self._add_operation(
+                vnf, operation, None, State.COMPLETED, request, progress, moment(at), now(), automatic=1
+            )
         with self.changed:
             self.changed.notify_all()
         return row
 
     def _add_operation(
-        self, vnf: Row, operation: str, target: str | None, state: str, request: Row, progress: str,
-        started: str, changed: str,
+        self, vnf: Row, operation: str, target: str | None, state: State, request: Row, progress: str,
+        started: str, changed: str, **more: Any,
     ) -> Row:  # fmt: skip
         identity = str(uuid.uuid4())
         with self.transaction() as db:
-            db.execute(
-                "INSERT INTO operations"
-                " (id, vnf, instance, operation, target, state, request, progress, started, changed)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    identity,
-                    vnf["name"],
-                    vnf["instance"],
-                    operation,
-                    target,
-                    state,
-                    json.dumps(request),
-                    progress,
-                    started,
-                    changed,
-                ),
-            )
+            self.insert("operations", {
+                "id": identity, "vnf": vnf["name"], "instance": vnf["instance"], "operation": operation,
+                "target": target, "state": state, "request": request, "progress": progress, "started": started,
+                "changed": changed, "entered": changed, **more,
+            })  # fmt: skip
             db.execute(
                 "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE state NOT IN"
                 " ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK')"
@@ -346,13 +393,27 @@ class Store:
             )
             row = self.operation(identity)
             assert row is not None
+            self._entered(row)
             return row
 
+    def _entered(self, row: Row) -> None:
+        for observer in self.observers:
+            observer.operation_entered(row)
+
     def set_operation(self, identity: str, **values: Any) -> None:
+        """Raises Refused with 409 where its state cannot become that one."""
         values["changed"] = now()
-        assignments = ", ".join(f"{key} = ?" for key in values)
         with self.transaction() as db:
+            row = self.operation(identity)
+            moves = row is not None and values.get("state", row["state"]) != row["state"]
+            if row is not None and moves:
+                if values["state"] not in reachable(State(row["state"])):
+                    raise conflict(f"operation {identity} is {row['state']}", f"it cannot be {values['state']}")
+                values["entered"] = values["changed"]
+            assignments = ", ".join(f"{key} = ?" for key in values)
             db.execute(f"UPDATE operations SET {assignments} WHERE id = ?", (*_coded(values), identity))
+            if row is not None and moves:
+                self._entered({**row, **values})
         with self.changed:
             self.changed.notify_all()
 
@@ -388,13 +449,13 @@ class Store:
         return self._released
 
     def await_end(self, identity: str, seconds: float, progress: str | None = None) -> Row | None:
-        """The operation when it is over, when its progress is another than `progress`, or after `seconds`."""
+        """The operation when it is over or rests, when its progress is another than `progress`, or after `seconds`."""
 
         def news() -> bool:
             if self._released:
                 return True
             row = self.operation(identity)
-            if row is None or row["state"] not in UNFINISHED:
+            if row is None or row["state"] not in UNFINISHED or resting(row):
                 return True
             return progress is not None and row["progress"] != progress
 

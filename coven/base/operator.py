@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from coven.base import compat_ports
 from coven.base import control_addresses as control_config
 from coven.base.control_addresses import Address
 from coven.base.reading import Reader
@@ -20,7 +21,7 @@ CONFIG = Path("/etc/coven/coven.yaml")
 SIGNATURES, ANCHORS, READING = "package_signatures", "trust_anchors", "package_reading"
 FIELDS = (
     "listen", "state", "tls_cert", "tls_key", "tls_client_ca", "libs", "notification_targets",
-    "notification_ca", SIGNATURES, ANCHORS, READING,
+    "notification_ca", compat_ports.FIELD, SIGNATURES, ANCHORS, READING,
     control_config.FIELD,
 )  # fmt: skip
 
@@ -36,6 +37,7 @@ class ServeConfig:
     notification_ca: str | None = None  #: file
     libs: frozenset[str] | None = None  #: pkg-config names that C VNFCs may link; None: the default ones
     packages: Policy = field(default_factory=Policy)  #: what is wanted of packages
+    coven_compat: compat_ports.Ports | None = None  #: of the original prototype's interface; None: it is off
     control_sockets: dict[str, Address] = field(default_factory=dict)  #: by VNF
 
 
@@ -73,12 +75,25 @@ def parse(text: bytes, name: str) -> ServeConfig:
         libs = frozenset(reader.string(item, f"libs[{number}]") for number, item in enumerate(items))
     targets = _networks(reader, fields.get("notification_targets"))
     packages = _packages(reader, fields)
+    compat = _compat(reader, fields.get(compat_ports.FIELD))
     control = control_config.read_field(reader, fields.get(control_config.FIELD))
     if reader.mistakes:
         raise Refused(reader.mistakes, title="configuration refused")
     return ServeConfig(
-        listen or None, **files, libs=libs, notification_targets=targets, packages=packages, control_sockets=control
-    )
+        listen or None, **files, libs=libs, notification_targets=targets, packages=packages, coven_compat=compat,
+        control_sockets=control,
+    )  # fmt: skip
+
+
+def _compat(reader: Reader, node: Node | None) -> compat_ports.Ports | None:
+    if node is None:
+        return None
+    text = reader.string(node, compat_ports.FIELD)
+    try:
+        return compat_ports.read_ports(text)
+    except ValueError as expected:
+        reader.wrong(node, compat_ports.FIELD, text, str(expected))
+        return None
 
 
 def _networks(reader: Reader, node: Node | None) -> tuple[str, ...]:

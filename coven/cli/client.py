@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from coven.agent.store import UNFINISHED
+from coven.agent.states import UNFINISHED
 from coven.base.places import SYSTEM_RUN, SYSTEM_STATE, Places, is_loopback
 from coven.base.problem import Misuse, from_problem
 from coven.base.terminal import progress
@@ -157,6 +158,26 @@ class Client:
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             raise from_problem(answer if isinstance(answer, dict) else {}, response.status_code)
         return answer
+
+    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
+        """What a GET brings, as it comes. Raises Refused with the agent's problem, also when it breaks off."""
+        from requests import RequestException
+
+        from coven.cli.transport import unreachable
+
+        headers = {"Authorization": f"Bearer {self.address.token}"} if self.address.token else {}
+        try:
+            response = self._session.get(
+                f"{self.address.url.rstrip('/')}{path}", headers=headers, timeout=TIMEOUT, stream=True,
+                params={key: value for key, value in query.items() if value is not None}, allow_redirects=False,
+            )  # fmt: skip
+            with response:
+                if response.status_code >= HTTPStatus.BAD_REQUEST:
+                    answer = response.json() if response.headers.get("Content-Type", "").endswith("json") else {}
+                    raise from_problem(answer, response.status_code)
+                yield from response.iter_content(None)
+        except RequestException as error:
+            raise unreachable(self.address.url, error) from None
 
     def get(self, path: str, **query: Any) -> Any:
         return self.ask("GET", path, **query)

@@ -15,10 +15,11 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from coven.base import tables
+from coven.base.compat_ports import OPTION, Ports, read_ports
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
-from coven.cli import author, deploying, logs, packing, tracing
+from coven.cli import author, capturing, deploying, logs, packing, tracing
 from coven.cli.client import agent_of
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -68,8 +69,17 @@ def serve(given: Arguments) -> int:
     return serve_here(
         Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
                 packages=config.packages, manner=Manner(given.vnf, given.strict_versions),
-                targets=Targets(networks, config.notification_ca, (pair.certificate, pair.key) if pair else None))
+                targets=Targets(networks, config.notification_ca, (pair.certificate, pair.key) if pair else None),
+                original=_compat_ports(given.coven_compat, config.coven_compat))
     )
+
+
+def _compat_ports(text: str | None, configured: Ports | None) -> Ports | None:
+    """What `--coven-compat` says, over what the file says. Raises Misuse."""
+    try:
+        return configured if text is None else read_ports(text)
+    except ValueError as expected:
+        raise Misuse(Mistake(field=OPTION, found=text, expected=str(expected))) from None
 
 
 def token(given: Arguments) -> int:
@@ -341,7 +351,7 @@ def ask(given: Arguments) -> int:
     offered = client.get(path)
     if given.vnfc is not None and given.vnfc not in offered:
         raise Refused(Mistake(field="VNFC", found=given.vnfc, expected="a VNFC", remedy=suggest(given.vnfc, offered)))
-    if given.request is None or (given.request == "list" and "list" not in _names(offered[given.vnfc])):
+    if given.request is None or given.request == "list":
         chosen = offered if given.vnfc is None else {given.vnfc: offered[given.vnfc]}
         _print_requests(chosen, given.json)
         return 0
@@ -387,11 +397,12 @@ def _print_requests(offered: dict[str, list[dict[str, Any]]], as_json: bool) -> 
                 else f"{arg['name']}:{arg.get('type', '')}"
                 for arg in request.get("args", [])
             )
+            needs = "operate" if request.get("changes") else "read"
             rows.append(
-                [vnfc, f"{request['name']} {args}".strip(), request.get("unit", ""), request.get("why", "")]
+                [vnfc, f"{request['name']} {args}".strip(), request.get("unit", ""), needs, request.get("why", "")]
             )
-    head = ["VNFC", "request", "unit", "what"]
-    print(tables.table(head, rows, ["what", "unit"]) if rows else "no VNFC offers a request")
+    head = ["VNFC", "request", "unit", "right", "what"]
+    print(tables.table(head, rows, ["what", "unit", "right"]) if rows else "it has no VNFC")
 
 
 # without an agent
@@ -446,6 +457,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "config": config,
     "logs": logs.logs,
     "trace": tracing.trace,
+    "capture": capturing.capture,
     "ask": ask,
     "test": test,
     "run": run,

@@ -43,7 +43,7 @@ PROGRAMS = {
 LIBRARIES = {"bpf": "libbpf-dev", "pcap": "libpcap-dev", "seccomp": "libseccomp-dev", "cjson": "libcjson-dev"}
 MODULES = (
     "cffi", "numpy", "scapy", "bottle", "waitress", "ruamel.yaml", "yaml", "jsonschema_rs", "requests", "shtab",
-    "prometheus_client", "argparse_manpage",
+    "prometheus_client", "argparse_manpage", "posix_ipc", "psutil",
 )  # fmt: skip
 CAPABILITIES = {
     12: ("net_admin", "changing interfaces"),

@@ -147,6 +147,11 @@ def _agent_commands(p: Parser) -> None:
         "--control-socket", action="append", default=[], metavar="VNF=HOST:PORT",
         help="Click's ControlSocket protocol for that VNF on loopback TCP, without a token (docs/click.md)",
     )  # fmt: skip
+    serve.add_argument(
+        "--coven-compat", nargs="?", const="", metavar="HOST[:HTTP,TCP]",
+        help="be driven by the original prototype's EMS, too: its HTTP and TCP interface, without a token "
+             "(default 127.0.0.1:6667,6668; docs/coven.md)",
+    )  # fmt: skip
     _token_commands(p)
     doctor = p.add(
         "doctor", "say what this machine has, lacks, and how to mend it", "coven doctor", agent=False
@@ -297,6 +302,24 @@ def _vnf_commands(p: Parser) -> None:
     trace.add_argument("--filter", metavar="EXPRESSION", help="only those that match (pcap-filter)")
     trace.add_argument("--count", type=int, default=10, metavar="N", help="end after so many (default 10)")
     trace.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
+    capture = p.on_vnf(
+        "capture", "packets of a running VNF at any place, as pcapng or as lines",
+        "coven capture fw --at in,out -w - | wireshark -k -i -\n"
+        "coven capture fw --at filter:behind --filter 'tcp port 80' --for 10 -w fw.pcapng\n"
+        "coven capture fw --drops",
+    )  # fmt: skip
+    capture.add_argument(
+        "--at", metavar="PLACE[,PLACE]",
+        help="PORT, PORT:arriving, PORT:leaving, VNFC, VNFC:before, VNFC:behind, or a drop name (default: every port)",
+    )
+    capture.add_argument("--drops", action="store_true", help="only what is dropped there (or anywhere), with why")
+    capture.add_argument("--filter", metavar="EXPRESSION", help="only those that match (pcap-filter)")
+    capture.add_argument(
+        "-w", "--write", metavar="FILE", help="into a pcapng file, - for standard output (default: a line a packet)"
+    )
+    capture.add_argument("--snaplen", type=int, metavar="N", help="at most so many bytes of each packet (default: all)")
+    capture.add_argument("--for", dest="for_", type=seconds, metavar="S", help="end after so many seconds")
+    capture.add_argument("--count", type=int, metavar="N", help="end after so many packets")
     logs = p.on_vnf(
         "logs", "what VNFCs and keeper said", "coven logs fw --vnfc filter --lines 20\ncoven logs fw -f", json=True
     )

@@ -19,6 +19,7 @@ from typing import Any
 from itf.mistakes import Kind, Mistake, Refused
 
 SOCKET = "keeper.sock"
+STATISTICS = "statistics"  #: in its folder: leads to its statistics object
 CALL_SECONDS = 15.0  #: `configure` may take a VNFC 10 s
 REQUEST_SECONDS = 2.0  #: the keeper itself gives up an agent request after 1 s
 END_SECONDS = 20.0
@@ -94,6 +95,35 @@ class Keeper:
         if not answer.get("ok"):
             raise Refused(mistakes_of(answer), title=f"{op} refused", kind=kind_of(answer))
         return answer
+
+    def capture(self, timeout: float, **arguments: Any) -> socket.socket:
+        """A connection from which a capture can be read, as pcapng. Raises as `call` does."""
+        deadline = time.monotonic() + timeout
+        kept = None
+        try:
+            connection = kept = connect(self.directory, timeout)
+            connection.sendall((json.dumps({"id": 1, "op": "capture", **arguments}) + "\n").encode())
+            # what follows the answer is the capture's
+            line = bytearray()
+            while not line.endswith(b"\n") and len(line) < MAX_REPLY:
+                connection.settimeout(max(0.001, deadline - time.monotonic()))
+                if not (byte := connection.recv(1)):
+                    raise Unreachable("the keeper closed the connection")
+                line += byte
+            answer = json.loads(line)
+            if not answer.get("ok"):
+                raise Refused(mistakes_of(answer), title="capture refused", kind=kind_of(answer))
+            kept = None
+            return connection
+        except TimeoutError:
+            raise Unreachable(f"no answer within {timeout:g} s", late=True) from None
+        except BlockingIOError:
+            raise Unreachable("it lets nobody in", late=True) from None
+        except (OSError, ValueError, AttributeError) as error:
+            raise Unreachable(str(error)) from None
+        finally:
+            if kept is not None:
+                kept.close()
 
     def pid(self) -> int | None:
         """The process that listens on the socket, or else the one whose command line names the folder."""

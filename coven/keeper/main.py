@@ -21,17 +21,21 @@ from coven.base.folder_lock import hold
 from coven.base.plain import parse
 from coven.keeper import journal
 from coven.keeper.events import Events
-from coven.keeper.hosts.process import REQUEST_SECONDS, HostProcess
+from coven.keeper.hosts.asked import REQUEST_SECONDS
+from coven.keeper.hosts.asked import request as ask
+from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.state import State
 from coven.keeper.journal import JOURNAL
 from coven.keeper.life import hosting
-from coven.keeper.life.reconfigure import reconfigure
+from coven.keeper.life.reconfigure import Reconfiguring
+from coven.keeper.life.standard import STANDARD, offered
 from coven.keeper.life.tracing import Traces
 from coven.keeper.life.upgrade import Upgrade
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import PLATFORM, Answers, Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import PLAN, Plan
+from coven.keeper.watching.captures import Captures
 from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
@@ -106,7 +110,27 @@ class Client:
         except (ValueError, AttributeError):
             self._answer(None, refusal([Mistake(found="no JSON object", expected="one a line")]))
             return
+        if request.get("op") == "capture":
+            self._become_stream(request, number)
+            return
         self.keeper.operate(request, lambda answer: self._answer(number, answer))
+
+    def _become_stream(self, request: dict[str, Any], number: Any) -> None:
+        """Answer that it begins; from then on the connection is a capture's."""
+        captures = self.keeper.captures
+        try:
+            asked = captures.judge(request)
+            captures.check_room()
+        except Refused as refused:
+            self._answer(number, refusal(refused.mistakes, refused.kind))
+            return
+        self._answer(number, {"ok": True})
+        if not self._open or self._out:  # it does not even read that
+            self.close()
+            return
+        with suppress(Refused):  # who reads finds nothing there
+            captures.begin(asked, self.connection.fileno())
+        self.close()
 
     def _answer(self, number: Any, answer: dict[str, Any]) -> None:
         if not self._open:
@@ -161,8 +185,10 @@ class Keeper:
         identity = f"{os.getpid()}.{journal.start_time(os.getpid())}"
         self.events = Events(identity)
         self.traces = Traces(vnf)
+        self.captures = Captures(vnf)
         vnf.ports.on_back = lambda port, interface: self.events.add(port=port, interface=interface)
         self._ended: list[Reply] = []
+        self._reconfiguring = Reconfiguring()
         self._operations: dict[str, Callable[[dict[str, Any], Reply], None]] = {
             "status": self._status,
             "stats": self._status,
@@ -262,8 +288,10 @@ class Keeper:
 
     def _ping(self, request: dict[str, Any], reply: Reply) -> None:
         vnf = self.vnf
+        used = {vnf.plan.package, *(host.loads_from for host in vnf.hosts.values() if host.loads_from)}
         reply({"ok": True, "state": vnf.state, "forwarder": vnf.forwarder.watch.state,
-               "package": str(vnf.plan.package), "upgrading": vnf.upgrading is not None})  # fmt: skip
+               "package": str(vnf.plan.package), "packages": sorted(map(str, used)),
+               "upgrading": vnf.upgrading is not None})  # fmt: skip
 
     def _abandon(self, request: dict[str, Any], reply: Reply) -> None:
         """Give an upgrade up, unless it is committed."""
@@ -286,7 +314,7 @@ class Keeper:
         wanted = self.vnf.descriptor.configured(configs)
         for host in hosts.values():
             _running(host, f"config.{host.name}", "not configured")  # it alone can check its configuration
-        reconfigure(hosts, {name: wanted[name] for name in hosts}, self._mistakes_to(reply))
+        self._reconfiguring.begin(hosts, {name: wanted[name] for name in hosts}, self._mistakes_to(reply))
 
     def _paths(self, request: dict[str, Any], reply: Reply) -> None:
         """The service paths; with `paths` another table, which answers when the forwarder has taken it up."""
@@ -299,17 +327,28 @@ class Keeper:
         self.vnf.forwarder.epochs.move(lambda errors: reply({"ok": True, "paths": table.document(segment)}))
 
     def _list(self, request: dict[str, Any], reply: Reply) -> None:
-        hosts = [self._host(request)] if request.get("vnfc") is not None else list(self.vnf.hosts.values())
-        reply({"ok": True, "requests": {host.name: host.requests for host in hosts},
-               "config": {host.name: host.config for host in hosts}})  # fmt: skip
+        """What VNFCs offer, and how they are configured; with `settled` not before a change of that is over."""
+        only = self._host(request) if request.get("vnfc") is not None else None
+
+        def answer() -> None:
+            hosts = [only] if only is not None else list(self.vnf.hosts.values())
+            reply({"ok": True, "requests": {host.name: offered(host) for host in hosts},
+                   "config": {host.name: host.config for host in hosts}})  # fmt: skip
+
+        if request.get("settled") is True:
+            self._reconfiguring.when_over(answer)
+        else:
+            answer()
 
     def _request(self, request: dict[str, Any], reply: Reply) -> None:
         host = self._host(request)
         name, args = request.get("name"), request.get("args") or []
-        known = [entry["name"] for entry in host.requests]
+        known = [entry["name"] for entry in offered(host)]
         if name not in known:
-            expected = f"one of {', '.join(known)}" if known else "a VNFC that declares requests"
-            raise Refused(Mistake(field="name", found=str(name)[:60], expected=expected))
+            raise Refused(Mistake(field="name", found=str(name)[:60], expected=f"one of {', '.join(known)}"))
+        if name in STANDARD:
+            reply({"ok": True, "value": STANDARD[name].answer(self.vnf, host)})
+            return
         _running(host, f"{host.name}.{name}", "not asked")
 
         def answered(answer: dict[str, Any] | None) -> None:
@@ -323,7 +362,7 @@ class Keeper:
                 error = str(answer.get("error") or "refused")[:2000]
                 reply(refusal([Mistake(field=f"{host.name}.{name}", found=error)]))
 
-        host.ask({"op": "request", "name": name, "args": args}, REQUEST_SECONDS, answered)
+        ask(host, str(name), args, answered)
 
     def _trace(self, request: dict[str, Any], reply: Reply) -> None:
         """The next `count` packets that end and match, or those of the next `wait` seconds."""
@@ -400,6 +439,7 @@ def keep(directory: Path) -> int:
     loop.forget(server)
     server.close()
     vnf.end()
+    keeper.captures.end()
     record.finish()
     keeper.end()
     vnf.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from coven.keeper.client import SOCKET
+from coven.keeper.figures.object import restore as restore_statistics
 from coven.keeper.journal import JOURNAL, Busy, Journal, Left, undo
 from coven.keeper.ports.opening import restore_entry
 from pps.confine.memory_group import find_controller, sweep
@@ -26,4 +27,6 @@ def _restore(entry: dict[str, Any]) -> str | None:
         if prefix.count(".") == 2:  # whole names of one keeper, never all there are
             sweep(find_controller(), prefix)
         return None
+    if entry.get("act") == "statistics":
+        return restore_statistics(entry)
     return restore_entry(entry)

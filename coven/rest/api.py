@@ -21,13 +21,17 @@ from coven.agent.lifecycle import Lifecycle
 from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.rights.audit import Audit
 from coven.agent.rights.callers import Scope
-from coven.agent.store import Row, missing
+from coven.agent.store import Row, missing, resting
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
+<<<<<<< HEAD
 from coven.rest.chain import ChainApi
+=======
+from coven.rest.captures import CapturesApi
+>>>>>>> main
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.metrics import MetricsApi
@@ -59,7 +63,11 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
+<<<<<<< HEAD
 class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
+=======
+class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi):
+>>>>>>> main
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -69,7 +77,9 @@ class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, Trace
         self.lifecycle = lifecycle
         self.interfaces = [interface(lifecycle, manner, deliveries) for interface in INTERFACES]
         OperationsApi.__init__(self, lifecycle.store)
+        MetricsApi.__init__(self, lifecycle)
         TracesApi.__init__(self)
+        CapturesApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.library = library
         self.gate = gate
@@ -90,6 +100,7 @@ class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, Trace
         for interface in self.interfaces:
             interface.close()
         self.deliveries.close()
+        self.readers.close()
 
     # the agent
 
@@ -140,7 +151,7 @@ class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, Trace
     @route("DELETE", "/v1/packages/{id}", "Remove a package that no VNF uses", status=204, errors=(409, 507),
            scope=Scope.ONBOARD)  # fmt: skip
     def delete_package(self, id: str) -> None:
-        self.library.remove(id)
+        self.library.remove(id, self.lifecycle.runs_from)
 
     # VNFs
 
@@ -175,7 +186,7 @@ class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, Trace
     )
     def delete_vnf(self, name: str) -> None:
         for ending in self.store.unfinished(name):
-            if ending["operation"] == "TERMINATE":
+            if ending["operation"] == "TERMINATE" and not resting(ending):
                 self._wait(ending["id"], MAX_WAIT)
         self.lifecycle.delete(name)
 
@@ -325,18 +336,19 @@ class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, Trace
         "Ask a VNFC (504: it did not answer within 1 s)",
         reply="Answer",
         body="AskRequest",
+        scope=Scope.READ,  # for one that changes nothing
         errors=(409, 503, 504),
     )
     def ask_vnfc(self, name: str, body: Row) -> Row:
         vnfc, request, args = body["vnfc"], body["request"], body.get("args", [])
         self._known_vnfc(name, vnfc)
         offered = {each["name"]: each for each in self.list_requests(name).get(vnfc, [])}
-        if request == "list" and request not in offered:
-            return {"vnfc": vnfc, "request": request, "value": list(offered.values())}
         if request not in offered:
             raise missing(f"request {request} at {vnfc}", suggest(request, offered))
+        if offered[request].get("changes"):
+            admit(web.caller(), Scope.OPERATE)
         if isinstance(args, dict):
-            args = positional(args, offered.get(request, {}).get("args", []))
+            args = positional(args, offered[request].get("args", []))
         answer = self.lifecycle.ask(name, "request", vnfc=vnfc, name=request, args=args)
         return {"vnfc": vnfc, "request": request, "value": answer.get("value")}
 
@@ -457,4 +469,4 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
         api.audit.note(web.who(), web.origin().address, what, bottle.response.status_code, **where)
         return answered
 
-    return answer if entry.method == "GET" else audited
+    return answer if entry.method == "GET" and entry.scope != Scope.CAPTURE else audited

@@ -27,6 +27,7 @@ _BOUNDS = {"minimum": "at least", "maximum": "at most"}
 _DOCUMENT = {"components": {"schemas": SCHEMAS}}
 
 #: numbers as JSON writes them (RFC 8259, 6), of as many digits as anybody needs
+_FLAGS = {"true": True, "false": False}
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(rf"{_INTEGER.pattern}(\.[0-9]{{1,18}})?([eE][+-]?[0-9]{{1,3}})?")
 
@@ -120,6 +121,8 @@ def _value(text: str, schema: Schema) -> Any:
         return int(text)
     if schema.get("type") == "number" and _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
         return number
+    if schema.get("type") == "boolean" and text in _FLAGS:
+        return _FLAGS[text]
     return text
 
 

@@ -65,7 +65,7 @@ class Gate:
         too many wrong ones."""
         check_origin(header)
         if self.tokens is None:
-            _check_host(header)
+            check_host(header)
             return ANYONE
         credential = presented(header)
         if credential is None:
@@ -141,6 +141,7 @@ def presented(header: Header) -> Credential | None:
     raise Refused(mistake, title="malformed credential", kind=Kind.UNREADABLE)
 
 
+<<<<<<< HEAD
 def cookie_name(header: Header) -> str:
     """Of the session: cookies do not tell the ports of a host apart, agents do."""
     port = urlsplit(f"//{header('Host') or ''}").netloc.rpartition(":")[2]
@@ -159,6 +160,9 @@ def session_of(header: Header) -> str | None:
 
 def check_origin(header: Header) -> None:
     """Raises Refused with 403 for a page of another origin."""
+=======
+def check_origin(header: Header) -> None:
+>>>>>>> main
     # a web page that the user visits could ask a loopback agent in the user's name
     origin, host = header("Origin"), header("Host") or ""
     if origin and urlsplit(origin).netloc != host:
@@ -166,7 +170,7 @@ def check_origin(header: Header) -> None:
         raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
 
 
-def _check_host(header: Header) -> None:
+def check_host(header: Header) -> None:
     host = header("Host") or ""
     name = urlsplit(f"//{host}").hostname or ""
     if name not in ("localhost", "::1") and not name.startswith("127."):

@@ -1,35 +1,40 @@
-"""The REST API's part for scrapers: every VNF's figures as Prometheus reads them."""
+"""The REST API's part for who watches: every VNF's figures as Prometheus reads them, and one's as JSON."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
-from agents.metrics import MEDIA, exposition
+from agents.metrics import MEDIA, Exposition, document
+from coven.agent.figures import Readers
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.store import Row
 from coven.rest.routes import route
-from itf.mistakes import Refused
-
-AT_ONCE = 8  #: keepers that are asked: each that hangs takes QUICK_SECONDS, and scrapers wait for 10 s in all
+from itf.mistakes import Kind, Mistake, Refused
 
 
 class MetricsApi:
     lifecycle: Lifecycle
 
+    def __init__(self, lifecycle: Lifecycle):
+        self.readers = Readers(lifecycle.places.run)
+        self._exposition = Exposition()
+
     @route("GET", "/metrics", "Every figure of every VNF, for Prometheus", reply="Metrics", produces=MEDIA)
     def get_metrics(self) -> str:
-        return exposition(statuses(self.lifecycle)).decode()
+        names = [vnf["name"] for vnf in self.lifecycle.store.vnfs() if vnf["instantiation_state"] == "INSTANTIATED"]
+        with self.readers.of(names, forget=True) as readers:
+            return self._exposition.text(readers)
 
-
-def statuses(lifecycle: Lifecycle) -> dict[str, Row | None]:
-    """The status document of each VNF that is instantiated; None when its keeper does not answer."""
-
-    def status(name: str) -> Row | None:
-        try:
-            return lifecycle.ask(name, "status")
-        except Refused:  # one that is silent hides no other
-            return None
-
-    names = [vnf["name"] for vnf in lifecycle.store.vnfs() if vnf["instantiation_state"] == "INSTANTIATED"]
-    with ThreadPoolExecutor(AT_ONCE, "metrics") as threads:
-        return dict(zip(names, threads.map(status, names), strict=True))
+    @route("GET", "/v1/vnfs/{name}/metrics", "Its figures, under the names that /metrics has", reply="Figures",
+           errors=(409, 503))  # fmt: skip
+    def get_figures(self, name: str) -> Row:
+        self.lifecycle.keeper(name)
+        with self.readers.of([name]) as readers:
+            reader = readers[name]
+            try:
+                if reader is not None:
+                    return document(reader)
+            except TimeoutError as problem:
+                found = str(problem)
+            else:
+                found = f"{name} has no statistics object"
+        mistake = Mistake(found=found, remedy="try again in a moment")
+        raise Refused(mistake, title="not there now", kind=Kind.UNAVAILABLE)

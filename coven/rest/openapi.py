@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from coven.agent.bindings import BACKENDS
+from coven.agent.operations import OPERATIONS
 from coven.agent.rights.callers import Scope
+from coven.agent.states import State
 from coven.rest.routes import FORM, JSON, LISTING, PROBLEM, TOKEN_ENDPOINT, Route
 from coven.rest.schema import (
     ANY,
@@ -28,6 +30,7 @@ from coven.rest.schema import (
     several,
 )
 from coven.rest.sol import schemas as sol
+from coven.rest.sol.vnflcm import schemas as vnflcm
 
 #: the schema of what takes no argument: its body may be missing
 NOTHING = "Nothing"
@@ -39,6 +42,12 @@ _ENDS: Schema = {"dropped": mapping(COUNT), "in_flight": COUNT, "unaccounted": {
 #: of a place that packets come to and leave
 _FIGURES: Schema = {
     **dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed"), COUNT), **_ENDS,
+}
+
+#: how well a part is, the worst state first
+_STANDING: Schema = {
+    "state": {"enum": ["down", "stuck", "overloaded", "alive", "degraded", "ready", "progressing"]},
+    "since": TIME, "why": NULL_TEXT,
 }
 
 SCHEMAS: Schema = {
@@ -90,10 +99,10 @@ SCHEMAS: Schema = {
     "Nothing": record({}, closed=True),
     "Operation": record({
         "id": {"type": "string", "format": "uuid"}, "vnf": NAME,
-        "operation": {"enum": ["INSTANTIATE", "OPERATE", "TERMINATE", "HEAL", "UPGRADE"]},
+        "operation": {"enum": sorted({name for name, _ in OPERATIONS.values()})},
         "target": {"enum": ["STARTED", "STOPPED", None]},
-        "state": {"enum": ["STARTING", "PROCESSING", "COMPLETED", "FAILED_TEMP", "FAILED",
-                           "ROLLING_BACK", "ROLLED_BACK"]},
+        "state": {"enum": list(State)},
+        "resting": {**FLAG, "description": "it waits in FAILED_TEMP for somebody's decision (vnflcm)"},
         "progress": TEXT, "errors": _ERRORS, "started": TIME, "changed": TIME,
         "left_out": {**_ERRORS, "description": "of an UPGRADE: what was configured and the new version does not take"},
     }),
@@ -101,6 +110,7 @@ SCHEMAS: Schema = {
     "Stats": record({
         "name": TEXT, "state": {"enum": ["STARTED", "STOPPED"]},
         "operation": {"enum": ["start", "stop", "upgrade", None], "description": "what the keeper is about"},
+        "statistics": {**NULL_TEXT, "description": "the name of its statistics object"},
         "forwarder": record({
             "pid": NULL_COUNT,
             "state": {"enum": ["starting", "running", "draining", "done", "hung", "down", "failed"]},
@@ -112,16 +122,21 @@ SCHEMAS: Schema = {
             "link_since": {"anyOf": [TIME, {"type": "null"}]}, "mtu": NULL_COUNT, "incomplete": FLAG,
             "trouble": several(record({"what": TEXT, "since": TIME})),
             "received": COUNT, "sent": COUNT, "bytes_in": COUNT, "bytes_out": COUNT, **_ENDS,
+            "health": record(_STANDING, closed=True),
         }, closed=True)),
         "vnfcs": mapping(record({
             "language": TEXT, "state": {"enum": ["stopped", "starting", "running", "down", "failed"]},
             "pid": NULL_COUNT, "restarts": COUNT, "backoff_seconds": {"type": ["number", "null"], "minimum": 0},
             "confinement": TEXT, "engine": NULL_TEXT, "memory_limit": TEXT,
-            "metrics": mapping(ANY), "held": COUNT, "exceptions": COUNT, "log_lines_suppressed": COUNT,
+            "metrics": mapping(ANY),
+            "requests": record({"asked": COUNT, "timed_out": COUNT, "seconds": {"type": "number", "minimum": 0}},
+                               closed=True),
+            "health": record({**_STANDING, "says": NULL_TEXT}, closed=True),
+            "held": COUNT, "exceptions": COUNT, "log_lines_suppressed": COUNT,
             **_FIGURES, "bogus": COUNT,
         }, closed=True)),
         "classifier": record(_FIGURES, closed=True), "nsh": record(_FIGURES, closed=True),
-        "explanations": mapping(TEXT),
+        "explanations": mapping(TEXT), "health": record(_STANDING, closed=True),
     }, closed=True),
     "Health": record({
         "status": {"enum": ["healthy", "degraded", "stopped", "not instantiated"]},
@@ -165,6 +180,8 @@ SCHEMAS: Schema = {
     }),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
+        "changes": {**FLAG, "description": "asking changes something, and takes the right to operate"},
+        "standard": {**FLAG, "description": "every VNFC answers it"},
         "args": several(record({"name": TEXT, "type": TEXT, "default": ANY}, ("name", "type"))),
     }, ("name",)))),
     "AskRequest": record({
@@ -197,13 +214,25 @@ SCHEMAS: Schema = {
         "grant_type": {"enum": ["client_credentials"]}, "client_id": TEXT, "client_secret": TEXT, "scope": TEXT,
     }, ("grant_type",)),
     "AccessToken": record({"access_token": TEXT, "token_type": TEXT, "expires_in": COUNT, "scope": TEXT}),
-    "Document": {"type": "object"}, "Metrics": TEXT,
-    **sol.SCHEMAS,
+    "Figures": record({
+        "vnf": TEXT, "timed_one_in": {**COUNT, "description": "of how many packets one is timed; 0: none is"},
+        "metrics": several(record({
+            "name": TEXT, "kind": {"enum": ["counter", "gauge", "histogram", "unknown"]}, "unit": TEXT,
+            "labels": mapping(TEXT), "value": {"type": ["number", "null"]},
+            "count": COUNT, "sum": {"type": ["number", "null"]},
+            "buckets": several(record({
+                "from": {"type": "number"}, "below": {"type": ["number", "null"], "description": "null: no limit"},
+                "count": COUNT,
+            }, closed=True)),
+        }, ("name", "kind", "unit", "labels"), closed=True)),
+    }, closed=True),
+    "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
+    **sol.SCHEMAS, **vnflcm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {
     **SCHEMAS["Binding"], **INTERFACE, "type": ["string", "object"],
-    "description": "the name of an interface, or an object with it",
+    "description": "an interface's name or MAC address, or an object with it",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from coven.agent.store import Row, Store, missing
+from coven.agent.store import Row, Store, missing, resting
 from coven.rest import web
 from coven.rest.routes import Query, route
 from coven.rest.schema import NAME, TEXT
@@ -71,5 +71,6 @@ class OperationsApi:
 
 
 def _shown_operation(row: Row) -> Row:
-    shown = {key: value for key, value in row.items() if key not in ("request", "instance")}
-    return {**shown, "left_out": row["request"].get("left_out", [])}
+    shown = {key: row[key] for key in ("id", "vnf", "operation", "target", "state", "progress", "errors", "started",
+                                       "changed")}  # fmt: skip
+    return {**shown, "resting": resting(row), "left_out": row["request"].get("left_out", [])}

@@ -21,6 +21,7 @@ MERGE_PATCH = "application/merge-patch+json"
 ZIP = "application/zip"
 BYTES = "application/octet-stream"
 FORM = "application/x-www-form-urlencoded"
+PCAPNG = "application/x-pcapng"
 PROBLEM = "application/problem+json"
 TOKEN_ENDPOINT = "/oauth2/token"
 

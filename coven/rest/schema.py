@@ -27,8 +27,8 @@ TOKEN_NAME: Schema = {
 }  # fmt: skip
 #: Linux: IFNAMSIZ is 16 with the NUL; no slash, no space
 INTERFACE: Schema = {
-    "type": "string", "pattern": r"^[^\s/:]{1,15}$", "not": {"enum": [".", ".."]},
-    "description": "the name of an interface",
+    "type": "string", "pattern": r"^([^\s/:]{1,15}|[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5})$",
+    "not": {"enum": [".", ".."]}, "description": "the name of an interface, or its MAC address",
 }  # fmt: skip
 #: keeper and number of a line
 LOG_PLACE: Schema = {

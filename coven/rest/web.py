@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -18,8 +18,13 @@ from coven.rest.routes import JSON, PROBLEM, TOKEN_ENDPOINT
 from itf.mistakes import Kind, Mistake, Refused
 
 CHALLENGES = tuple(("WWW-Authenticate", f'{scheme} realm="coven"') for scheme in ("Bearer", "Basic"))
+<<<<<<< HEAD
 ORIGIN, VERDICT = "coven.origin", "coven.verdict"  #: in a request's WSGI environment: what the server says of it
 STREAM = "coven.stream"  #: there, put by who answers: what takes the writing end of an answer that goes on
+=======
+#: in a request's WSGI environment: what the server says of it
+ORIGIN, VERDICT, PENDING = "coven.origin", "coven.verdict", "coven.pending"
+>>>>>>> main
 UPLOADS = "/v1/packages"
 MAX_ADDRESS = 8192  #: characters of a path and its query
 MAX_JSON = 1 << 20  #: bytes of a request's JSON body
@@ -124,6 +129,12 @@ def caller() -> Caller:
     if isinstance(verdict, Refused):
         raise verdict
     return verdict
+
+
+def pending() -> Callable[[], int | None]:
+    """What tells how many bytes of the answer the client has yet to take, None once it has gone; as the server says."""
+    found: Callable[[], int | None] = bottle.request.environ.get(PENDING, lambda: 0)
+    return found
 
 
 def known_as(caller: Caller) -> None:

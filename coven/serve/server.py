@@ -19,6 +19,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from coven.agent.rights.callers import NOBODY, Caller
 from coven.agent.rights.sessions import Sessions
 from coven.agent.rights.tokens import Tokens
 from coven.agent.store import Store
+from coven.base.compat_ports import OPTION, Ports
 from coven.base.control_addresses import Address
 from coven.base.places import Places, is_loopback
 from coven.base.signatures import Policy
@@ -43,9 +45,12 @@ from coven.package.zips import MAX_ARCHIVE
 from coven.rest import web
 from coven.rest.api import Api, application
 from coven.rest.gate import UNKNOWN, Gate, Header, Origin
+from coven.rest.original.platform import Platform
+from coven.rest.original.shelf import Shelf
 from coven.rest.routes import TOKEN_ENDPOINT
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.serve import tls
+from coven.serve.original import Original
 from coven.serve.spool import MOST, SILENT_SECONDS, patient
 from coven.web.page import Page, for_anybody
 from itf import limits
@@ -54,16 +59,17 @@ from itf.mistakes import Mistake, Refused
 log = logging.getLogger("coven.agent")
 
 HOST, PORT = "127.0.0.1", 8080
-THREADS = 16
+THREADS = 24
 _FIRST_PASSED_FD = 3  #: sd_listen_fds(3)
 
 
-def listen(host: str, port: int, secure: bool = False) -> socket.socket:
-    """A listening socket. Raises Refused without TLS for what is not loopback, and when the address is taken."""
+def listen(host: str, port: int, secure: bool = False, field: str = "--listen") -> socket.socket:
+    """A listening socket. Raises Refused without TLS for what is not loopback, and when the address is taken.
+    `field`: the option that says where."""
     if not secure and not is_loopback(host):
         raise Refused(
             Mistake(
-                field="--listen", found=host, expected="a loopback address, or TLS",
+                field=field, found=host, expected="a loopback address, or TLS",
                 remedy="nothing listens beyond loopback without TLS: --tls-cert FILE --tls-key FILE, or use ssh -L"
             ),
             title="not on loopback",
@@ -78,14 +84,14 @@ def listen(host: str, port: int, secure: bool = False) -> socket.socket:
         sock.listen(128)
     except OSError as error:
         sock.close()
-        remedy = "choose another with --listen HOST:PORT"
+        remedy = f"choose another with {field}"
         if error.errno == errno.EADDRINUSE:
             remedy = f"something else listens there (ss -ltnp 'sport = :{port}' says what): {remedy}"
         elif error.errno is None:
             remedy = "a numeric address of this machine; 0.0.0.0 or [::] for all"
         found = f"{host}:{port}: {limits.words(error) if error.errno else 'not a numeric address'}"
         raise Refused(
-            Mistake(field="--listen", found=found, expected="a free address of this machine", remedy=remedy),
+            Mistake(field=field, found=found, expected="a free address of this machine", remedy=remedy),
             title="cannot listen",
         ) from None
     sock.setblocking(False)
@@ -192,6 +198,7 @@ class Options:
     packages: Policy | None = None  #: what is wanted of packages
     manner: Manner = AS_USUAL  #: of the ETSI interfaces
     targets: Targets = field(default_factory=Targets)  #: of notifications
+    original: Ports | None = None  #: where the interface of the original prototype is
 
 
 class Agent:
@@ -246,6 +253,13 @@ class Agent:
             clear_untrusted_proxy_headers=True,
         )  # fmt: skip
         self._server.channel_class = patient(self._judge, self._front.origin if self._front else _origin)
+        self.original = None if options.original is None else self._original(options.original, options.manner)
+
+    def _original(self, ports: Ports, manner: Manner) -> Original:
+        http, tcp = (listen(ports.host, port, True, OPTION) for port in (ports.http, ports.tcp))
+        end = partial(os.kill, os.getpid(), signal.SIGTERM)
+        platform = Platform(self.lifecycle, self.library, manner, Shelf(self.places.state / "original"), end)
+        return Original(platform, http, tcp, partial(self.audit.note, "the prototype's interface"))
 
     def _judge(self, header: Header, method: str, path: str, length: int, origin: Origin) -> Caller:
         """Before a body is taken in: who sends it, and how much. Raises Refused."""
@@ -291,6 +305,8 @@ class Agent:
         if self._front:
             self._front.start()
         self.api.start()
+        if self.original:
+            self.original.start()
         self._publish()
         notify(f"READY=1\nSTATUS=serving {self.url}")
         ready(self.url)
@@ -307,7 +323,12 @@ class Agent:
 
     def close(self) -> None:
         self.places.address.unlink(missing_ok=True)
+<<<<<<< HEAD
         self.page.close()
+=======
+        if self.original:
+            self.original.close()
+>>>>>>> main
         self._server.close()
         if self._front:
             self._front.close()
@@ -342,6 +363,10 @@ def serve(options: Options) -> int:
         print(f"serving {url}, state in {agent.places.state}", flush=True)
         if not options.authenticate:
             print("without authentication: any user of this machine may ask", flush=True)
+        if agent.original:
+            print(f"the original prototype's interface: {agent.original.where}", flush=True)
+            if agent.original.warning:
+                print(f"coven: warning: {agent.original.warning}", file=sys.stderr, flush=True)
 
     try:
         agent.serve(ready)

@@ -35,7 +35,7 @@ from coven.base.problem import STATUS, problem
 from coven.package.zips import NO_SPACE, READ_ONLY
 from coven.rest.gate import Header, Origin
 from coven.rest.routes import PROBLEM
-from coven.rest.web import CHALLENGES, ORIGIN, STREAM, VERDICT
+from coven.rest.web import CHALLENGES, ORIGIN, PENDING, STREAM, VERDICT
 from itf.mistakes import Mistake, Refused
 
 MOST = 200  #: connections; one more, and the longest silent one goes
@@ -209,6 +209,7 @@ class Task(WSGITask):
     def get_environment(self) -> dict[str, Any]:
         environment: dict[str, Any] = super().get_environment()
         environment[ORIGIN], environment[VERDICT] = self.channel.origin, self.request.verdict
+        environment[PENDING] = self.channel.pending
         if self.channel.origin.secure:
             environment["wsgi.url_scheme"] = "https"
         return environment
@@ -250,6 +251,10 @@ class Channel(HTTPChannel):
     @last_activity.setter
     def last_activity(self, now: float) -> None:
         self._heard = now
+
+    def pending(self) -> int | None:
+        """Bytes of answers that the client has yet to take; None once it has gone."""
+        return int(self.total_outbufs_len) if self.connected else None
 
     def received(self, data: bytes) -> bool:
         if self.streams:

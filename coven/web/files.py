@@ -23,7 +23,7 @@ POLICY = "; ".join((
     "require-trusted-types-for 'script'", "trusted-types coven",
 ))  # fmt: skip
 HEADERS = {
-    "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }  # fmt: skip

@@ -63,7 +63,7 @@ def announce_regularly():
         announce()
 
 
-@request("announce", "tell everybody, now; answers how many packets that took", "packets")
+@request("announce", "tell everybody, now; answers how many packets that took", "packets", changes=True)
 def announce():
     """A gratuitous ARP request (RFC 5227): whoever had another MAC address for us takes ours."""
     for port in ports:

@@ -37,7 +37,7 @@ class Filter extends Vnfc {
         return rule > 0 ? hitsOf(rule) : state.values().stream().mapToLong(n -> ((Number) n).longValue()).sum();
     }
 
-    @Request(why = "set the hits to zero")
+    @Request(why = "set the hits to zero", changes = true)
     boolean reset() {
         state.clear();
         return true;

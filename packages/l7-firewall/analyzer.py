@@ -91,7 +91,7 @@ def rules():
             for name, about in RULES.items()}
 
 
-@request("reset", "forget hits and suspects; answers how many packets had been marked", "packets")
+@request("reset", "forget hits and suspects; answers how many packets had been marked", "packets", changes=True)
 def reset():
     marked = sum(state.pop("hits", {}).values())
     state.pop("suspects", None)

@@ -44,7 +44,7 @@ VNFC_REQUEST(hits, "marked packets since the last reset; of one rule by its numb
 	vnfc_answer_int(request, (int64_t)sum);
 }
 
-VNFC_REQUEST(reset, "set the hits to zero", "")
+VNFC_CHANGE(reset, "set the hits to zero", "")
 {
 	memset(vnfc_state(), 0, sizeof(*vnfc_state()));
 	vnfc_answer_json(request, "true");

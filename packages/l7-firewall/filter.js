@@ -25,4 +25,4 @@ request("hits", why, "packets", { rule: 0 }, (rule) => {
 request("reset", "set the hits to zero", "", () => {
   for (const rule of Object.keys(state)) delete state[rule];
   return true;
-});
+}, { changes: true });

@@ -30,7 +30,7 @@ def hits(rule: int = 0):
     return found.get(str(rule), 0) if rule else sum(found.values())
 
 
-@request("reset", "set the hits to zero")
+@request("reset", "set the hits to zero", changes=True)
 def reset():
     state.pop("hits", None)
     return True

@@ -110,7 +110,7 @@ VNFC_REQUEST(top, "the IPv4 senders with the most bytes, the first first", "byte
 	vnfc_answer_json(request, text);
 }
 
-VNFC_REQUEST(reset, "forget the senders", "")
+VNFC_CHANGE(reset, "forget the senders", "")
 {
 	memset(vnfc_state(), 0, sizeof(*vnfc_state()));
 	vnfc_answer_json(request, "true");

@@ -42,7 +42,7 @@ def hits():
     return state.get("hits", {})
 
 
-@request("reset", "forget the hits")
+@request("reset", "forget the hits", changes=True)
 def reset():
     state.clear()
     return True

@@ -263,8 +263,7 @@ static cJSON *request(void *user, struct host *host, const char *name, const cJS
 	struct c_vnfc *c = user;
 	struct vnfc_declared **d = c->component->declared_begin;
 	(void)host;
-	while (d < c->component->declared_end &&
-	       !((*d)->kind == VNFC_IS_REQUEST && strcmp((*d)->name, name) == 0))
+	while (d < c->component->declared_end && !(vnfc_is_asked(*d) && strcmp((*d)->name, name) == 0))
 		d++;
 	if (d >= c->component->declared_end)
 		return NULL;
@@ -289,7 +288,7 @@ static int declare(struct c_vnfc *c, struct vnfc_declared *d)
 		d->id = id < 0 ? 0 : (uint32_t)id;
 		return id < 0 ? -1 : 0;
 	}
-	if (d->kind != VNFC_IS_REQUEST) {
+	if (!vnfc_is_asked(d)) {
 		d->cell = host_declare_metric(c->host, kind[d->kind], d->name, d->why, d->unit);
 		return d->cell ? 0 : -1;
 	}
@@ -303,7 +302,7 @@ static int declare(struct c_vnfc *c, struct vnfc_declared *d)
 			cJSON_AddItemToObject(arg, "default", fallback);
 		cJSON_AddItemToArray(args, arg);
 	}
-	return host_declare_request(c->host, d->name, d->why, d->unit, args);
+	return host_declare_request(c->host, d->name, d->why, d->unit, args, d->kind == VNFC_IS_CHANGE);
 }
 
 static int by_line(const void *a, const void *b)

@@ -44,14 +44,14 @@ static void click_answer_any(struct vnfc_request *r)
 	else
 		vnfc_answer_error(r, "there is no handler %s", name);
 }}
-VNFC__DECLARE(click_request_any, VNFC_IS_REQUEST, 0, "handler", {why}, "", NULL, click_answer_any,
+VNFC__DECLARE(click_request_any, VNFC_IS_CHANGE, 0, "handler", {why}, "", NULL, click_answer_any,
 		click_arguments, 3);
 """
 REQUEST = """static void click_answer{i}(struct vnfc_request *r)
 {{
 	click_answer(r, &click_handlers[{i}]);
 }}
-VNFC__DECLARE(click_request{i}, VNFC_IS_REQUEST, 0, {name}, {why}, "", NULL, click_answer{i}, {arguments});"""
+VNFC__DECLARE(click_request{i}, {kind}, 0, {name}, {why}, "", NULL, click_answer{i}, {arguments});"""
 LIFE = """
 VNFC_INIT
 {
@@ -285,6 +285,7 @@ def _request(index: int, name: str, why: str, handler: Handler | None) -> str:
         i=index,
         name=c_string(name),
         why=c_string(why),
+        kind="VNFC_IS_CHANGE" if handler is not None and handler.write is not None else "VNFC_IS_REQUEST",
         arguments="click_arguments + 1, 1" if _takes_value(handler) else "NULL, 0",
     )
 

@@ -203,7 +203,7 @@ static int declare_element(struct exec *x, const char *element, bool general, si
 			continue;
 		bool takes = strchr(flags, 'w') || strchr(flags, '+');
 		status = host_declare_request(x->host, name, strchr(flags, 'r') ? "" : "to be written", "",
-					      arguments(value, takes));
+					      arguments(value, takes), strchr(flags, 'w') != NULL);
 	}
 	free(text);
 	return status;
@@ -235,7 +235,7 @@ int click_declare(struct exec *x)
 		       -1;
 	int status = host_declare_request(x->host, "handler",
 					  "any handler, by its name: read, or written if there is a value",
-					  "", arguments(any, 3));
+					  "", arguments(any, 3), true);
 	char *names = strchr(text, '\n'); /* behind their number */
 	/* what all elements have comes last: more than one message holds is read by name, through the first request */
 	for (int general = 0; names && general < 2 && status == 0; general++)

@@ -235,7 +235,8 @@ static void declare(struct exec *x, const cJSON *ready)
 	}
 	cJSON_ArrayForEach(at, cJSON_GetObjectItemCaseSensitive(ready, "requests"))
 		host_declare_request(x->host, text_of(at, "name"), text_of(at, "why"), text_of(at, "unit"),
-				     cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(at, "args"), true));
+				     cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(at, "args"), true),
+				     cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(at, "changes")));
 }
 
 static void on_answer(struct exec *x, const struct message *m)

@@ -44,7 +44,7 @@ struct socket_engine {
 	uint16_t input, local; /* the TCP ports of the connection to it */
 	int agent;
 	const char *question[QUESTIONS]; /* what its agent understands, */
-	char name[QUESTIONS][SEG_NAME];	 /* under these names */
+	char *name[QUESTIONS];		 /* under these names */
 	uint32_t questions;
 };
 
@@ -328,7 +328,8 @@ static cJSON *request(struct exec *x, const char *name, const cJSON *args, char 
 			if ((more = recv(fd, answer + n, (size_t)(AGENT_BYTES - n), 0)) <= 0)
 				break;
 	if (n <= 0)
-		snprintf(error, size, "the component's agent at port %d: %s", e->agent,
+		snprintf(error, size, "the component's agent at port %d %s: %s", e->agent,
+			 fd < 0 ? "is not reached" : "does not answer",
 			 fd < 0 || more < 0 ? strerror(errno) : "an empty answer");
 	if (fd >= 0)
 		close(fd);
@@ -423,11 +424,11 @@ static void learn_questions(struct exec *x)
 	cJSON_ArrayForEach(at, cJSON_GetObjectItemCaseSensitive(host_config(x->host), "requests"))
 	{
 		if (!cJSON_IsString(at) || e->questions == QUESTIONS ||
-		    host_declare_request(x->host, at->string, "asked of the component's own agent", "",
-					 NULL) < 0)
+		    host_declare_request(x->host, at->string, "asked of the component's own agent", "", NULL,
+					 true) < 0) /* what it does, nobody says */
 			continue;
 		e->question[e->questions] = strdup(at->valuestring);
-		snprintf(e->name[e->questions++], SEG_NAME, "%s", at->string);
+		e->name[e->questions++] = strdup(at->string);
 	}
 }
 

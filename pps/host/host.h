@@ -65,8 +65,10 @@ int host_declare_reason(struct host *h, const char *name, const char *why);
 /* init only. kind: enum hop_metric. The cell, or NULL after host_error(). */
 struct hop_metric_cell *host_declare_metric(struct host *h, uint32_t kind, const char *name, const char *why,
 					    const char *unit);
-/* init only. args: [{"name", "type", "default"?}], taken over. 0, or -1 after host_error(). */
-int host_declare_request(struct host *h, const char *name, const char *why, const char *unit, cJSON *args);
+/* init only. args: [{"name", "type", "default"?}], taken over; changes: asking changes something. 0, or -1 after
+ * host_error(). */
+int host_declare_request(struct host *h, const char *name, const char *why, const char *unit, cJSON *args,
+			 bool changes);
 
 /* HOP_STATE_BYTES that survive a restart, for the language to arrange. */
 uint8_t *host_state(struct host *h);

@@ -145,6 +145,7 @@ static void request(struct host *h, const cJSON *message)
 	cJSON_ArrayForEach(known, h->requests) declared |=
 		cJSON_IsString(name) &&
 		strcmp(cJSON_GetObjectItemCaseSensitive(known, "name")->valuestring, name->valuestring) == 0;
+	uint64_t began = clock_ns(CLOCK_MONOTONIC);
 	work_begins(h, PHASE_RUNNING);
 	if (declared && h->language->request) {
 		strcpy(error, "no answer was given");
@@ -152,6 +153,7 @@ static void request(struct host *h, const cJSON *message)
 	}
 	work_ends(h, PHASE_RUNNING);
 	cJSON *answer = reply("answer", message, value != NULL);
+	cJSON_AddNumberToObject(answer, "seconds", (double)(clock_ns(CLOCK_MONOTONIC) - began) / 1e9);
 	if (value)
 		cJSON_AddItemToObject(answer, "value", value);
 	else
@@ -301,15 +303,20 @@ struct hop_metric_cell *host_declare_metric(struct host *h, uint32_t kind, const
 	return cell;
 }
 
-int host_declare_request(struct host *h, const char *name, const char *why, const char *unit, cJSON *args)
+int host_declare_request(struct host *h, const char *name, const char *why, const char *unit, cJSON *args,
+			 bool changes)
 {
 	const cJSON *known;
-	bool twice = false;
+	bool twice = false, standard = strcmp(name, "list") == 0 || strcmp(name, "metrics") == 0;
 	cJSON_ArrayForEach(known, h->requests) twice |=
 		strcmp(cJSON_GetObjectItemCaseSensitive(known, "name")->valuestring, name) == 0;
 	if (twice)
 		host_error(h, NULL, 0, "request", name, "each request once", "choose another name");
-	if (twice || !request_name_is_good(h, name)) {
+	if (standard)
+		host_error(h, NULL, 0, "request", name,
+			   "a name other than list and metrics, which every VNFC answers",
+			   "choose another name");
+	if (twice || standard || !request_name_is_good(h, name)) {
 		cJSON_Delete(args);
 		return -1;
 	}
@@ -318,6 +325,7 @@ int host_declare_request(struct host *h, const char *name, const char *why, cons
 	cJSON_AddStringToObject(request, "why", why);
 	cJSON_AddStringToObject(request, "unit", unit);
 	cJSON_AddItemToObject(request, "args", args ? args : cJSON_CreateArray());
+	cJSON_AddBoolToObject(request, "changes", changes);
 	cJSON_AddItemToArray(h->requests, request);
 	return 0;
 }

@@ -306,13 +306,13 @@ NATIVE(jint, metric)
 }
 
 NATIVE(jint, request)
-(JNIEnv *env, jclass self, jstring name, jstring why, jstring unit, jstring arguments, jstring file,
- jint line)
+(JNIEnv *env, jclass self, jstring name, jstring why, jstring unit, jstring arguments, jboolean changes,
+ jstring file, jint line)
 {
 	(void)env, (void)self;
 	char *text[] = { text_of(name), text_of(why), text_of(unit), text_of(arguments), text_of(file) };
 	int done = managed_request(text[0] ? text[0] : "", text[1] ? text[1] : "", text[2] ? text[2] : "",
-				   text[3] ? text[3] : "[]", text[4], line);
+				   text[3] ? text[3] : "[]", changes, text[4], line);
 	for (size_t i = 0; i < sizeof(text) / sizeof(*text); i++)
 		free(text[i]);
 	return done;

@@ -14,7 +14,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "packet.js reads the low word of an address first");
 
-enum { MOST = 6 }; /* arguments of a function */
+enum { MOST = 7 }; /* arguments of a function */
 
 static napi_env js; /* of the one thread that runs the host */
 static napi_ref hooks, on_burst;
@@ -401,13 +401,14 @@ FUNCTION(metric)
 	return int_new(number);
 }
 
-/* request(name, why, unit, arguments, file, line) */
+/* request(name, why, unit, arguments, changes, file, line) */
 FUNCTION(request)
 {
 	char *text[] = { text_of(args[0]), text_of(args[1]), text_of(args[2]), text_of(args[3]),
-			 text_of(args[4]) };
+			 text_of(args[5]) };
 	int done = managed_request(text[0] ? text[0] : "", text[1] ? text[1] : "", text[2] ? text[2] : "",
-				   text[3] ? text[3] : "[]", text[4], (int)uint_of(args[5]));
+				   text[3] ? text[3] : "[]", uint_of(args[4]) != 0, text[4],
+				   (int)uint_of(args[6]));
 	for (size_t i = 0; i < sizeof(text) / sizeof(*text); i++)
 		free(text[i]);
 	return int_new(done);

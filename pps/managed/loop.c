@@ -342,11 +342,11 @@ int managed_metric(uint32_t kind, const char *name, const char *why, const char 
 	return (int)metrics_n++;
 }
 
-int managed_request(const char *name, const char *why, const char *unit, const char *args, const char *file,
-		    int line)
+int managed_request(const char *name, const char *why, const char *unit, const char *args, bool changes,
+		    const char *file, int line)
 {
 	host_place(managed_host, file, line);
-	int done = host_declare_request(managed_host, name, why, unit, cJSON_Parse(args));
+	int done = host_declare_request(managed_host, name, why, unit, cJSON_Parse(args), changes);
 	host_place(managed_host, NULL, 0);
 	return done;
 }

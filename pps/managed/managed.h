@@ -107,8 +107,8 @@ void managed_cancel(uint32_t id);
 int managed_reason(const char *name, const char *why, const char *file, int line);
 int managed_metric(uint32_t kind, const char *name, const char *why, const char *unit, const char *file,
 		   int line);
-int managed_request(const char *name, const char *why, const char *unit, const char *args, const char *file,
-		    int line);
+int managed_request(const char *name, const char *why, const char *unit, const char *args, bool changes,
+		    const char *file, int line);
 /* Counter: adds; gauge: sets; histogram: observes. */
 void managed_measure(uint32_t metric, double value);
 double managed_measured(uint32_t metric);

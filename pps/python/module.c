@@ -364,12 +364,13 @@ static PyObject *serve(PyObject *self, PyObject *args)
 static PyObject *declare_request(PyObject *self, PyObject *args)
 {
 	const char *name, *why, *unit, *arguments, *file;
-	int line;
+	int line, changes;
 	(void)self;
-	if (!PyArg_ParseTuple(args, "sssssi:declare_request", &name, &why, &unit, &arguments, &file, &line))
+	if (!PyArg_ParseTuple(args, "sssspsi:declare_request", &name, &why, &unit, &arguments, &changes,
+			      &file, &line))
 		return NULL;
 	host_place(host, file, line);
-	int done = host_declare_request(host, name, why, unit, cJSON_Parse(arguments));
+	int done = host_declare_request(host, name, why, unit, cJSON_Parse(arguments), changes);
 	host_place(host, NULL, 0);
 	if (done < 0)
 		return PyErr_Format(refused_error, "the request %s cannot be declared", name);
@@ -380,7 +381,7 @@ static PyMethodDef functions[] = {
 	{ "run", run, METH_VARARGS, "run(fds, hooks): the whole life of a host; returns the exit status" },
 	{ "serve", serve, METH_VARARGS, "serve(handle, handle_burst, state): one of the first two is None" },
 	{ "declare_request", declare_request, METH_VARARGS,
-	  "declare_request(name, why, unit, arguments as JSON, file, line)" },
+	  "declare_request(name, why, unit, arguments as JSON, changes, file, line)" },
 	{ NULL, NULL, 0, NULL },
 };
 

@@ -24,7 +24,10 @@ from tests.rigs.agent import Agent
 
 CHECKS = [content_type_conformance, response_headers_conformance, response_schema_conformance, status_code_conformance]
 UNAVAILABLE = 503, 504
-ENDING = ("POST /v1/vnfs/{name}/terminate", "DELETE /v1/vnfs/{name}")  #: after which the others would find nothing
+#: after which the others would find nothing
+ENDING = ("POST /v1/vnfs/{name}/terminate", "DELETE /v1/vnfs/{name}",
+          "POST /vnflcm/v2/vnf_instances/{vnfInstanceId}/terminate",
+          "DELETE /vnflcm/v2/vnf_instances/{vnfInstanceId}")  # fmt: skip
 OPERATIONS = {f"{route.method} {route.path}": route for route in ROUTES}
 
 
@@ -49,8 +52,12 @@ def test_operation(served: Agent, name: str, long_run: bool) -> None:
     operation = schema[route.path][route.method]
     there = {"vnfInstanceId": served.ask("GET", "/v1/vnfs/fw")[1]["id"], "interface": "vnfind", "major": "v1",
              "indicatorId": "received"}  # fmt: skip
+    occurrences = served.ask("GET", "/vnflcm/v2/vnf_lcm_op_occs")[1]
+    there["vnfLcmOpOccId"] = occurrences[0]["id"]
     if name not in ENDING:
         there["name"] = "fw"
+    else:
+        del there["vnfInstanceId"]
 
     @settings(max_examples=200 if long_run else 12, suppress_health_check=list(HealthCheck), database=None)
     @given(operation.as_strategy(), st.booleans())

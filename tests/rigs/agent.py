@@ -29,6 +29,7 @@ import ipaddress, json, sys, pathlib, resource
 from coven.agent.notifying.targets import Targets
 from coven.keeper.journal import Left
 from coven.rest.sol.exchange import Manner
+from coven.base.compat_ports import Ports
 from coven.serve.server import Options, serve
 if sys.argv[3] != "0":
     import signal
@@ -41,6 +42,21 @@ def recover(directory):
     return Left()
 options = Options(sys.argv[1], "127.0.0.1", 0, sys.argv[4] == "auth", manner=Manner(*json.loads(sys.argv[5])),
                   targets=Targets(tuple(map(ipaddress.ip_network, json.loads(sys.argv[6])))))
+if (before := int(sys.argv[8])) > 0:
+    # with the file `armed`, kill this process before its store begins to write for that many times
+    import contextlib, itertools, os
+    from coven.agent.store import Store
+    armed, writes, real = pathlib.Path(sys.argv[1]) / "armed", itertools.count(1), Store.transaction
+    @contextlib.contextmanager
+    def transaction(self):
+        with self._lock:
+            if not self._db.in_transaction and armed.exists() and next(writes) == before:
+                os.kill(os.getpid(), 9)
+            with real(self) as db:
+                yield db
+    Store.transaction = transaction
+if sys.argv[7] == "original":
+    options.original = Ports("127.0.0.1", 0, 0)
 if sys.argv[2]:
     options.keeper, options.recover = [sys.executable, sys.argv[2]], recover
 sys.exit(serve(options))
@@ -76,6 +92,8 @@ class Agent:
         self.vnf: str | None = None  #: `coven serve --vnf`
         self.notify: list[str] = []  #: `coven serve --notify`
         self.strict = False  #: `coven serve --strict-versions`
+        self.original: tuple[int, int] | None = None  #: with `coven serve --coven-compat`: ports of HTTP and of TCP
+        self.dies_before = 0  #: the write of its store before which it is killed, counted from when `arm` was called
         self.headers: dict[str, str] = {}  #: of the last answer
         self.process: subprocess.Popen[str] | None = None
 
@@ -91,6 +109,8 @@ class Agent:
                 "auth" if self.authenticate else "none",
                 json.dumps([self.vnf, self.strict]),
                 json.dumps(self.notify),
+                "original" if self.original is not None else "",
+                str(self.dies_before),
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -102,10 +122,21 @@ class Agent:
         line = self.process.stdout.readline()
         assert line.startswith("serving http"), (line, self.log())
         self.url = line.split()[1].rstrip(",")
+        while self.original is not None and (found := re.search(r":(\d+), and by TCP at .*:(\d+)", line)) is None:
+            line = self.process.stdout.readline()
+            assert line, self.log()
+        if self.original is not None:
+            self.original = int(found[1]), int(found[2])
         return self
 
     def log(self) -> str:
         return (self.state.parent / f"{self.state.name}.log").read_text()
+
+    def arm(self) -> None:
+        (self.state / "armed").touch()
+
+    def disarm(self) -> None:
+        (self.state / "armed").unlink(missing_ok=True)
 
     def kill(self) -> None:
         assert self.process is not None

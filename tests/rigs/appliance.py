@@ -33,8 +33,14 @@ class Appliance:
         for command in (
             "link set lo up",
             "link add in0 type veth peer name in1", "link add out0 type veth peer name out1",
+            # no addresses of IPv6, whose neighbour discovery would be packets that no test sent
+            *(f"link set {end} addrgenmode none" for end in ("in0", "in1", "out0", "out1")),
             "link set in0 up", "link set in1 up", "link set out0 up", "link set out1 up",
         ):  # fmt: skip
+            self.ip(command)
+
+    def ip(self, *commands: str) -> None:
+        for command in commands:
             subprocess.run(["ip", "-n", self.space, *command.split()], check=True)
 
     def inside(self, *words: str) -> list[str]:
@@ -78,15 +84,18 @@ class Appliance:
                     ended: dict[str, Any] = self.get(f"/v1/operations/{operation['id']}?wait=20")
                     return ended
 
-    def keeper(self) -> int | None:
-        return find_process(self.state / "run" / "fw")
+    def keeper(self, vnf: str = "fw") -> int | None:
+        return find_process(self.state / "run" / vnf)
+
+    def kill_keeper(self, vnf: str = "fw") -> None:
+        if (pid := self.keeper(vnf)) is not None:
+            fd = os.pidfd_open(pid)
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            os.close(fd)
 
     def clean(self) -> None:
         if self.agent is not None and self.agent.poll() is None:
             self.agent.kill()
             self.agent.wait()
-        if (pid := self.keeper()) is not None:
-            fd = os.pidfd_open(pid)
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
-            os.close(fd)
+        self.kill_keeper()
         subprocess.run(["ip", "netns", "del", self.space], check=True)

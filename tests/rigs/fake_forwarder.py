@@ -51,6 +51,8 @@ class Back:
     l4: int
     l4_proto: int
     graph: int
+    taken: int  #: stamps of one that is timed, else 0
+    given: int
 
 
 def offsets(data: bytes) -> tuple[int, int, int, int]:
@@ -211,14 +213,16 @@ class FakeForwarder:
         context: bytes = b"",
         mark: int = 0,
         graph: int = 0,
+        timed: bool = False,
     ) -> int:
-        """Put a packet into a free frame, as a port would; returns the frame."""
+        """Put a packet into a free frame, as a port would; returns the frame. `timed`: the host is asked for stamps."""
         frame = self.free.pop(0)
         record = self.records[frame]
         ffi.memmove(ffi.addressof(record), bytes(ffi.sizeof("struct frame_record")), ffi.sizeof(record))
         record.data, record.len = C.FRAME_HEADROOM, len(data)
         record.port, record.mark, record.graph = port, mark, graph
         record.time_ns = time_ns or time.monotonic_ns()
+        record.taken = int(timed)
         record.l3, record.l4, record.l4_proto, record.flags = offsets(data)
         for i, byte in enumerate(context):
             record.context[i] = byte
@@ -256,8 +260,9 @@ class FakeForwarder:
             data = bytes(ffi.buffer(self.bytes_of(frame) + r.data, r.len))
         context = bytes(ffi.buffer(r.context))
         return Back(
-            frame, r.verdict, r.arg, data, r.port, r.flags, r.mark, context, r.l3, r.l4, r.l4_proto, r.graph
-        )
+            frame, r.verdict, r.arg, data, r.port, r.flags, r.mark, context, r.l3, r.l4, r.l4_proto, r.graph,
+            r.taken, r.given,
+        )  # fmt: skip
 
     def collect(self, n: int) -> list[Back]:
         """Wait for at least n frames to come back. Raises TimeoutError."""

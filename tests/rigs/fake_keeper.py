@@ -8,21 +8,38 @@ import json
 import os
 import signal
 import socketserver
+import struct
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from coven.keeper.client import CALL_SECONDS
+from coven.keeper.client import CALL_SECONDS, STATISTICS
+from itf.statistics import Statistics
 
 DIRECTORY = Path(sys.argv[sys.argv.index("--directory") + 1])
 PLAN = json.loads((DIRECTORY / "plan.json").read_text())
-MODE = PLAN["config"].get("a", {}).get("mode", "")
+figures = Statistics.make(PLAN["name"], 1)
+(DIRECTORY / STATISTICS).unlink(missing_ok=True)
+(DIRECTORY / STATISTICS).symlink_to(f"/proc/{os.getpid()}/fd/{figures.fd}")
 started = False
 turns = threading.Lock()  #: one start or stop after the other
 config = PLAN["config"]
 paths: list[dict[str, Any]] = PLAN["paths"] or []
+
+
+def mode() -> str:
+    """How it misbehaves; a file `mode` beside its folder says otherwise."""
+    instead = DIRECTORY.parent / "mode"
+    return instead.read_text() if instead.exists() else str(PLAN["config"].get("a", {}).get("mode", ""))
+
+
+def unusable() -> list[str]:
+    """Interfaces that cannot be opened: the file `unusable` names them."""
+    named = DIRECTORY.parent / "unusable"
+    bound = [port["interface"] for port in PLAN["ports"].values()]
+    return [each for each in (named.read_text().split() if named.exists() else []) if each in bound]
 
 
 def say(record: dict[str, Any]) -> None:
@@ -37,6 +54,19 @@ def state() -> str:
     return "STARTED" if started else "STOPPED"
 
 
+def offered() -> list[dict[str, Any]]:
+    def own(name: str, why: str = "", unit: str = "", args: Any = (), changes: bool = False) -> dict[str, Any]:
+        return {"name": name, "why": why, "unit": unit, "args": list(args), "changes": changes}
+
+    adding = [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}]
+    requests = [own("hits", "packets seen", "packets"), own("add", "a sum", args=adding), own("sleep"),
+                own("reset", "begin anew", changes=True)]  # fmt: skip
+    standard = {"list": "what may be asked of it", "health": "how it is, since when and why",
+                "metrics": "what its author counts"}  # fmt: skip
+    return [*({**each, "standard": False} for each in requests),
+            *({**own(name, why), "standard": True} for name, why in standard.items())]  # fmt: skip
+
+
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     global started, paths
     op = request["op"]
@@ -44,37 +74,40 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         counts = dict.fromkeys(("received", "originated", "cloned", "forwarded", "consumed"), 0)
         ends = {"dropped": {}, "in_flight": 0, "unaccounted": 0}
         figures = {**counts, **ends}
+        health = {"state": "ready", "since": "2026-01-02T03:04:05Z", "why": None}
         vnfcs = {
             name: {
                 **figures, "language": "python", "state": "running", "pid": os.getpid(), "restarts": 0, "bogus": 0,
                 "backoff_seconds": None,
                 "metrics": {}, "confinement": "full", "engine": None, "memory_limit": "rlimit", "held": 0,
-                "exceptions": 0, "log_lines_suppressed": 0,
+                "exceptions": 0, "log_lines_suppressed": 0, "health": {**health, "says": None},
+                "requests": {"asked": 0, "timed_out": 0, "seconds": 0.0},
             }
             for name in config
         }  # fmt: skip
         ports = {
             name: {**ends, "backend": "af_packet", "why": "fake", "interface": name, "link": "up", "link_since": None,
                    "mtu": 1500, "incomplete": False, "trouble": [], "received": 0, "sent": 0, "bytes_in": 0,
-                   "bytes_out": 0}
+                   "bytes_out": 0, "health": health}
             for name in PLAN["ports"]
         }  # fmt: skip
         forwarder = {"pid": None, "state": "running", "restarts": 0, "silent_seconds": 0.0, "why": None}
         return {"ok": True, "name": PLAN["name"], "state": state(), "operation": None, "forwarder": forwarder,
+                "statistics": None,
                 **figures, "estimated": False, "time_ns": 0, "ports": ports, "vnfcs": vnfcs,
-                "classifier": figures, "nsh": figures, "explanations": {}}  # fmt: skip
+                "classifier": figures, "nsh": figures, "explanations": {}, "health": health}  # fmt: skip
     if op == "ping":
-        return {"ok": True, "state": state(), "forwarder": "failed" if MODE == "stuck" else "running"}
+        return {"ok": True, "state": state(), "forwarder": "failed" if mode() == "stuck" else "running"}
     if op in ("start", "stop"):
-        if f"exit-{op}" == MODE:
+        if f"exit-{op}" == mode():
             os._exit(1)
-        if f"refuse-{op}" == MODE:
+        if f"refuse-{op}" == mode():
             return mistake("no wish to")
-        if f"freeze-{op}" == MODE:
+        if f"freeze-{op}" == mode():
             os.kill(os.getpid(), signal.SIGSTOP)
             threading.Event().wait()  # this thread may run on for a moment
         with turns:
-            if f"slow-{op}" == MODE:
+            if f"slow-{op}" == mode():
                 time.sleep(CALL_SECONDS + 1)
             started = op == "start"
         return {"ok": True}
@@ -87,21 +120,20 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         paths = request.get("paths") or paths
         return {"ok": True, "paths": paths}
     if op == "list":
-        requests = [
-            {"name": "hits", "why": "packets seen", "unit": "packets", "args": []},
-            {"name": "add", "why": "a sum", "unit": "",
-             "args": [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}]},
-            {"name": "sleep", "why": "", "unit": "", "args": []},
-        ]  # fmt: skip
+        requests = offered()
         return {"ok": True, "requests": dict.fromkeys(config, requests), "config": config}
     if op == "request":
         if request["name"] == "sleep":
             return {"ok": False, "timeout": True}
+        if request["name"] == "list":
+            return {"ok": True, "value": offered()}
         return {"ok": True, "value": sum(request["args"]) if request["name"] == "add" else 42}
     if op == "logs":
         return logs(request)
     if op == "trace":
         return {"ok": True, "packets": [], "lost": 0}
+    if op == "capture":
+        return {"ok": True}
     if op == "end":
         (DIRECTORY / "keeper.sock").unlink()
         threading.Timer(0.05, os._exit, (0,)).start()
@@ -128,11 +160,17 @@ def logs(request: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True, "lines": lines, "missed": missed, "next": f"{os.getpid()}.1.{max(seen, len(texts))}"}
 
 
+SECTION = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+
+
 class Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         for line in self.rfile:
             request = json.loads(line)
             self.wfile.write(json.dumps({"id": request["id"], **answer(request)}).encode() + b"\n")
+            if request["op"] == "capture":  # what follows is pcapng, until the connection ends
+                self.wfile.write(SECTION)
+                return
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -142,14 +180,17 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 def main() -> None:
     with (DIRECTORY.parent / "spawned").open("a") as file:
         file.write(f"{os.getpid()}\n")
-    if MODE == "die":
+    if mode() == "die":
         print("Segmentation fault", file=sys.stderr)
         sys.exit(1)
-    if MODE == "refuse":
+    if mode() == "refuse":
         say(mistake("a syntax error"))
         sys.exit(1)
+    for interface in unusable():
+        say(mistake(f"{interface} cannot be opened"))
+        sys.exit(1)
     say({"progress": "building a"})
-    if MODE == "slow":
+    if mode() == "slow":
         gate = os.open(DIRECTORY.parent / "gate", os.O_RDONLY)  # a FIFO: opens when the test does
         os.close(gate)
     folder = os.open(DIRECTORY, os.O_PATH)

@@ -17,6 +17,7 @@ from typing import Any
 
 from itf import segment
 from itf.segment import C, ffi
+from itf.statistics import Statistics
 
 ROOT = Path(__file__).resolve().parents[2]
 FORWARDER = Path(os.environ.get("COVEN_BUILD", ROOT / "build")) / "coven-forwarder"
@@ -76,6 +77,7 @@ class Rig:
     def __init__(self, hops: int = 1, frames: int = FRAMES, capture: bool = True):
         self.pool = segment.Pool.make(frames, 2048)
         self.forwarder = segment.Forwarder.make(self.pool.geometry)
+        self.statistics = Statistics.make("rig", 0 if capture else 1)
         self.config = segment.Config.make(C.CLOCK_CAPTURE if capture else C.CLOCK_LIVE)
         self.records = self.pool.at("struct frame_record", self.pool.geometry.records)
         self.hops = [PlayedHop(n, 1) for n in range(hops)]
@@ -88,7 +90,7 @@ class Rig:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ahead()
         config = self.config.read_only_fd()
-        fds = (self.pool.fd, self.forwarder.fd, config, theirs.fileno())
+        fds = (self.pool.fd, self.forwarder.fd, config, self.statistics.fd, theirs.fileno())
         self.process = subprocess.Popen(
             [str(FORWARDER), "--fds", ",".join(map(str, fds))], pass_fds=fds, stderr=subprocess.PIPE
         )
@@ -178,7 +180,7 @@ class Rig:
 
     def totals(self) -> dict[str, int]:
         """Law 1 over the published figures."""
-        place = self.forwarder.statistics().place
+        place = self.statistics.statistics().place
         names = ["received", "originated", "cloned", "forwarded", "consumed", "dropped", "in_flight", "bogus"]
         sums = dict.fromkeys(names, 0)
         for n in range(C.PLACES):
@@ -200,7 +202,7 @@ class Rig:
         return sums
 
     def places_balanced(self) -> None:
-        place = self.forwarder.statistics().place
+        place = self.statistics.statistics().place
         for n in range(C.PLACES):
             row = place[n]
             came = row.received + row.originated + row.cloned
@@ -218,6 +220,6 @@ class Rig:
         for hop in self.hops:
             os.close(hop.bell)
             hop.object.close()
-        for obj in (self.pool, self.forwarder, self.config):
+        for obj in (self.pool, self.forwarder, self.config, self.statistics):
             obj.close()
         return said

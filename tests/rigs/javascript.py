@@ -15,7 +15,7 @@ FRAMEWORK = JavascriptFramework()
 MISSING = FRAMEWORK.missing()
 WHY = f"JavaScript: {MISSING.found} ({MISSING.remedy})" if MISSING else ""
 EVERYTHING = (
-    "after back bool cancel config consume counter drop emit every float forward gauge histogram hold int "
+    "after back bool cancel config consume counter drop emit every float forward gauge health histogram hold int "
     "log newPacket now ports random reason release request state text wall"
 )
 

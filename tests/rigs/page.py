@@ -33,10 +33,10 @@ from vnfc import config, counter, drop, forward, reason, request
 telnet = reason("telnet", "telnet is not allowed here {MARKUP}")
 seen = counter("seen", "packets seen", "packets")
 said = [0.0]
-@request("how many packets were seen", unit="packets")
+@request("tell", "how many packets were seen", "packets")
 def tell(least: int = 0) -> int:
     return least
-@request("it says what it is told")
+@request("echo", "it says what it is told")
 def echo(text: str) -> str:
     return text
 def handle(packet):
@@ -98,6 +98,13 @@ class Chain:
     def __init__(self, folder: Path, rate: float = 200):
         self.appliance = Appliance(folder / "state")
         self.traffic: subprocess.Popen[str] | None = None
+        try:
+            self._begin(folder, rate)
+        except BaseException:
+            self.clean()
+            raise
+
+    def _begin(self, folder: Path, rate: float) -> None:
         for interface in ("in1", "out1"):
             words = ("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
             subprocess.run(["ip", "netns", "exec", self.appliance.space, *words], check=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from itf.segment import REASONS, C, Config, Forwarder, Pool, ffi, put_text
+from itf.statistics import Statistics
 from vns.port import OpenPort, PortRefused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +38,7 @@ class Rig:
         self.pool = Pool.make(options.frames, 2048)
         self.forwarder = Forwarder.make(self.pool.geometry)
         self.config = Config.make(C.CLOCK_LIVE)
+        self.statistics = Statistics.make("rig", 1)
         self.ports: list[OpenPort] = []
         self.process: subprocess.Popen[bytes] | None = None
         self.control: socket.socket | None = None
@@ -65,7 +67,7 @@ class Rig:
             message.fds = len(port.fds)
             socket.send_fds(ours, [bytes(ffi.buffer(message))], port.fds)
         config = self.config.read_only_fd()
-        fds = (self.pool.fd, self.forwarder.fd, config, theirs.fileno())
+        fds = (self.pool.fd, self.forwarder.fd, config, self.statistics.fd, theirs.fileno())
         words = [FORWARDER, "--fds", ",".join(map(str, fds))]
         self.process = subprocess.Popen(words, pass_fds=fds, stdin=subprocess.DEVNULL)
         os.close(config)
@@ -117,7 +119,7 @@ class Rig:
         self.start()
 
     def stats(self) -> dict[str, Any]:
-        figures = self.forwarder.statistics()
+        figures = self.statistics.statistics()
         answer: dict[str, Any] = {"estimated": bool(self.forwarder.head.estimated)}
         for number, port in enumerate(self.ports):
             for side, place in (("arriving", C.PLACE_ARRIVING), ("leaving", C.PLACE_LEAVING)):
@@ -142,7 +144,7 @@ class Rig:
     def close(self) -> None:
         for port in reversed(self.ports):
             port.close()
-        for obj in (self.pool, self.forwarder, self.config):
+        for obj in (self.pool, self.forwarder, self.config, self.statistics):
             obj.close()
 
 

@@ -93,7 +93,7 @@ def python_arrows() -> dict[str, frozenset[str]]:
 def c_arrows() -> dict[str, frozenset[str]]:
     """File to the files that it includes, as paths from the root."""
     arrows = {}
-    for room in ("itf", "vns", "nshp", "pps", "coven"):
+    for room in ("itf", "vns", "nshp", "agents", "pps", "coven"):
         for path in [*(ROOT / room).rglob("*.[ch]")]:
             here = path.relative_to(ROOT)
             if GUESTS.search(str(here)):

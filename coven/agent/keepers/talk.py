@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any
 
 from coven.agent.keepers.line import QUICK_SECONDS, Lines, frozen, unavailable
 from coven.agent.keepers.watch import HUNG_SECONDS, LOOK_SECONDS
-from coven.agent.store import Row, Store, conflict, missing
+from coven.agent.store import Row, Store, busy, conflict, missing
 from coven.base.places import Places
 from coven.keeper.client import Keeper, Unreachable
 from coven.keeper.forwarder.service_paths import without_figures
@@ -64,6 +65,15 @@ class KeeperTalk:
         keeper = self.keeper(vnf)
         try:
             return self.lines.ask(vnf, keeper, op, **arguments)
+        except Unreachable as error:
+            raise self._silence(vnf, keeper, error) from None
+
+    def capture(self, vnf: str, **arguments: Any) -> socket.socket:
+        """A connection from which a capture can be read. Raises Refused, as `ask` does."""
+        keeper = self.keeper(vnf)
+        try:
+            with self.lines.place(vnf):
+                return keeper.capture(QUICK_SECONDS, **arguments)
         except Unreachable as error:
             raise self._silence(vnf, keeper, error) from None
 
@@ -119,10 +129,15 @@ class KeeperTalk:
     def reconfigure(self, name: str, change: Callable[[dict[str, Row]], dict[str, Row]]) -> dict[str, Row]:
         """Change the configuration, live if it runs: all or, when a VNFC refuses or it cannot be written down, nothing.
         `change` makes the new one out of the present one, between which nobody else changes it. Returns it."""
+        return self._reconfigure(name, change, {})
+
+    def _reconfigure(
+        self, name: str, change: Callable[[dict[str, Row]], dict[str, Row]], facts: Row, within: str | None = None
+    ) -> dict[str, Row]:
+        """`facts`: what else is written down of the VNF then; `within`: the operation that does it."""
         with self._config_locks[name]:
             vnf = self.vnf(name)
-            if self.store.unfinished(name):
-                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            self._check_idle(name, within)
             before = vnf["config"] or self.descriptor(vnf["package"]).config
             after = change(before)
             changed = [vnfc for vnfc in after if after[vnfc] != before.get(vnfc)]
@@ -135,14 +150,18 @@ class KeeperTalk:
                     self.ask(name, "configure", configs={vnfc: before[vnfc] for vnfc in changed})
 
             with self._or_back(name, back):
-                self.store.set_vnf(name, config=after)
+                self.store.set_vnf(name, config=after, **facts)
             return after
+
+    def _check_idle(self, name: str, within: str | None = None) -> None:
+        for running in self.store.unfinished(name):
+            if running["id"] != within:
+                raise busy(running)
 
     def set_paths(self, name: str, wanted: list[Any]) -> list[Row]:
         """Another table of service paths, at once; kept for the next keeper, until the VNF is terminated."""
         with self._config_locks[name]:
-            if self.store.unfinished(name):
-                raise conflict(f"{name} has an operation going on", "wait until it is over")
+            self._check_idle(name)
             before = without_figures(self.ask(name, "paths")["paths"])
             table: list[Row] = self.ask(name, "paths", paths=wanted)["paths"]
             with self._or_back(name, lambda: self.ask(name, "paths", paths=before)):

@@ -20,10 +20,15 @@ class Outbox:
     def __init__(self, store: Store):
         self.store = store
 
-    def subscribe(self, interface: str, callback: str, filter: Row, authentication: Row, root: str) -> Row:
-        """`root`: the apiRoot of links. Raises Refused with 409 when there are too many."""
+    def subscribe(
+        self, interface: str, callback: str, filter: Row, authentication: Row, root: str, verbosity: str | None = None
+    ) -> Row:
+        """`root`: the apiRoot of links; `verbosity`: of notifications, where there is such a thing.
+
+        Raises Refused with 409 when there are too many."""
         row = {"id": str(uuid.uuid4()), "interface": interface, "callback": callback, "filter": filter,
-               "authentication": authentication, "root": root, "created": now(), "lost": 0}  # fmt: skip
+               "authentication": authentication, "root": root, "created": now(), "lost": 0,
+               "verbosity": verbosity}  # fmt: skip
         with self.store.transaction() as db:
             if db.execute("SELECT count(*) FROM subscriptions").fetchone()[0] >= MOST_SUBSCRIPTIONS:
                 raise conflict(f"{MOST_SUBSCRIPTIONS} subscriptions", "delete one first", "too many subscriptions")

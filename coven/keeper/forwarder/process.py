@@ -14,6 +14,7 @@ from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from itf import limits
 from itf.segment import Config, Forwarder, Pool, ffi, put_text, text
+from itf.statistics import Statistics
 
 NAME = "forwarder"  #: in logs and the journal
 
@@ -44,7 +45,10 @@ class ForwarderProcess:
     def pid(self) -> int | None:
         return self.process.pid if self.process else None
 
-    def start(self, pool: Pool, forwarder: Forwarder, config: Config, ahead: Callable[[], None] = lambda: None) -> None:
+    def start(
+        self, pool: Pool, forwarder: Forwarder, config: Config, statistics: Statistics,
+        ahead: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         """`ahead` sends what must be there before the process looks at the wiring. Raises OSError if the
         program cannot be started."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
@@ -52,7 +56,7 @@ class ForwarderProcess:
         self._socket = ours
         ahead()
         read_only = config.read_only_fd()
-        fds = (pool.fd, forwarder.fd, read_only, theirs.fileno())
+        fds = (pool.fd, forwarder.fd, read_only, statistics.fd, theirs.fileno())
         try:
             self.process = subprocess.Popen(
                 [str(self.program), "--fds", ",".join(map(str, fds))],

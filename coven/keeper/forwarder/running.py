@@ -21,7 +21,8 @@ from coven.keeper.logs import PLATFORM, Logs
 from coven.keeper.loop import Loop
 from itf import limits
 from itf.mistakes import Mistake
-from itf.segment import C, Config, Forwarder, Pool, Trace
+from itf.segment import C, Config, Forwarder, Pool, Trace, Watch
+from itf.statistics import Statistics
 
 BACKOFF = 0.1, 10.0  #: seconds before it is started again, doubling; the first time at once
 
@@ -31,6 +32,9 @@ class Listener(Protocol):
 
     def send_everything(self) -> None:
         """A new forwarder: send it what the wiring names."""
+
+    def wiring_follows(self) -> None:
+        """It has taken up another wiring."""
 
     def forwarder_done(self) -> None:
         """Captures have ended, or a drain."""
@@ -43,11 +47,11 @@ class Listener(Protocol):
 
 
 class RunningForwarder:
-    """Raises OSError when the segment cannot be made."""
+    """Raises OSError when the segment cannot be made. `statistics` is closed with it."""
 
     def __init__(
-        self, program: Path, wiring: Wiring, frames: int, frame_size: int, capture: bool, placement: Placement,
-        loop: Loop, journal: Journal, logs: Logs, listener: Listener,
+        self, program: Path, wiring: Wiring, frames: int, frame_size: int, capture: bool, statistics: Statistics,
+        placement: Placement, loop: Loop, journal: Journal, logs: Logs, listener: Listener,
     ):  # fmt: skip
         self.placement = placement
         self.loop = loop
@@ -61,12 +65,15 @@ class RunningForwarder:
             made.callback(self.segment.close)
             self.config = Config.make(C.CLOCK_CAPTURE if capture else C.CLOCK_LIVE)
             made.callback(self.config.close)
+            self.statistics = statistics
+            made.callback(self.statistics.close)
             self._made = made.pop_all()
         self.epochs = Epochs(wiring, self.config, self.segment, loop, self.kick)
         self.process = ForwarderProcess(program, loop, journal, logs, self._said, self._ended)
         self.reports = Reports(loop, lambda number: self.process.send(C.MESSAGE_REPORT, 0, number))
         self.watch = ForwarderWatch(loop, self.segment, self.reports, self._hangs)
         self._trace: tuple[Trace, int] | None = None
+        self._watches: dict[int, tuple[Watch, int]] = {}
         self._over = False
         self._backoff = 0.0
         self._started = 0.0
@@ -80,7 +87,7 @@ class RunningForwarder:
         """Raises OSError if the program cannot be started."""
         self._started = time.monotonic()
         with self.placement.on(self.placement.forwarder):
-            self.process.start(self.pool, self.segment, self.config, self._send_everything)
+            self.process.start(self.pool, self.segment, self.config, self.statistics, self._send_everything)
         self.watch.began()
 
     def end(self) -> None:
@@ -117,6 +124,19 @@ class RunningForwarder:
         self.process.send(C.MESSAGE_TRACE)
         self.kick()
 
+    def watch_to(self, number: int, watch: Watch, bell: int) -> None:
+        """From now on: copy packets into `watch`, one of WATCHES by its number; ring the eventfd `bell` when half of it
+        is full. Both stay the caller's, and are kept open until `watch_off`."""
+        self._watches[number] = watch, bell
+        self.process.send(C.MESSAGE_WATCH, number, fds=(watch.fd, bell))
+        self.kick()
+
+    def watch_off(self, number: int) -> None:
+        """Copy no more into it."""
+        self._watches.pop(number, None)
+        self.process.send(C.MESSAGE_WATCH, number)
+        self.kick()
+
     def _send_trace(self) -> None:
         if self._trace is not None:
             trace, bell = self._trace
@@ -124,6 +144,8 @@ class RunningForwarder:
 
     def _send_everything(self) -> None:
         self._send_trace()
+        for number, (watch, bell) in self._watches.items():
+            self.process.send(C.MESSAGE_WATCH, number, fds=(watch.fd, bell))
         self.listener.send_everything()
 
     # what it says
@@ -133,6 +155,7 @@ class RunningForwarder:
         if kind == C.MESSAGE_REPORTED:
             self.reports.answered(generation)
         elif kind == C.MESSAGE_READY:
+            self.listener.wiring_follows()
             self.epochs.ready(generation)
         elif kind == C.MESSAGE_ERROR:
             self.logs.say(self.wiring.stage_name(index), what)

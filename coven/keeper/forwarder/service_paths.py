@@ -88,22 +88,22 @@ class ServicePaths:
             cell = forwarder.head.nsh_path[number]
             self._base[number] = (int(cell.packets), int(cell.bytes))
 
+    def table(self) -> list[dict[str, Any]]:
+        """The paths, as they may be wanted."""
+        return without_figures([
+            {"spi": path.spi, "si": path.si, "chain": path.chain,
+             "context": path.context.hex() if path.context is not None else None}
+            for path in self.paths
+        ])  # fmt: skip
+
     def document(self, forwarder: Forwarder) -> list[dict[str, Any]]:
         """The paths with what came in by each: packets, and bytes of inner packets."""
         rows = []
-        for path in self.paths:
+        for path, row in zip(self.paths, self.table(), strict=True):
             number = self._counters[path.spi, path.si]
             cell, (packets, size) = forwarder.head.nsh_path[number], self._base.get(number, (0, 0))
-            rows.append(
-                {
-                    "spi": path.spi,
-                    "si": path.si,
-                    "chain": path.chain,
-                    "context": path.context.hex() if path.context is not None else None,
-                    "packets": int(cell.packets) - packets,
-                    "bytes": int(cell.bytes) - size,
-                }
-            )
+            figures = {"packets": int(cell.packets) - packets, "bytes": int(cell.bytes) - size}
+            rows.append({"si": None, "context": None, **row, **figures})
         return rows
 
     # the wiring

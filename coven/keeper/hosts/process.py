@@ -12,14 +12,16 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from coven.keeper.hosts import where
+from coven.keeper.hosts.asked import Requests
 from coven.keeper.hosts.doorbell import ring_control
 from coven.keeper.hosts.says import (
+    Metric,
     Nonsense,
     declared_reasons,
     declared_requests,
@@ -40,7 +42,6 @@ from itf.segment import REASONS, C, Hop, Pool, ffi
 INIT_SECONDS = 10.0  #: init and configure may take this long
 STACK_LINES = 40  #: of a process that hangs or fails, the last ones, in which its stack is looked for
 WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
-REQUEST_SECONDS = 1.0
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0  #: seconds, doubling
 WELL_SECONDS = 10.0  #: running this long resets the back-off, as a packet does that it gave back
 GENERATIONS = 1000  #: between a version and its successor
@@ -79,6 +80,7 @@ class HostPlan:
     seed: int = 0
     debug: bool = False
     build: Path | None = None  #: where all of its version was built
+    package: Path | None = None  #: the folder of its version
 
 
 class Observer(Protocol):
@@ -93,8 +95,22 @@ class Observer(Protocol):
 class Past:
     """What earlier processes of this VNFC counted."""
 
-    metrics: dict[str, int] = field(default_factory=dict)  #: counters
+    metrics: dict[str, Metric] = field(default_factory=dict)  #: counters and histograms, by name
     exceptions: int = 0
+
+    def count(self, metric: Metric) -> None:
+        """Add one's value; a gauge has none any more. What was of another kind before is forgotten."""
+        if metric.kind != C.METRIC_GAUGE:
+            before = self.metrics.get(metric.name)
+            if before is not None and before.kind == metric.kind:
+                metric = replace(metric, value=before.value + metric.value)
+            self.metrics[metric.name] = metric
+
+    def __iadd__(self, other: Past) -> Past:
+        for metric in other.metrics.values():
+            self.count(metric)
+        self.exceptions += other.exceptions
+        return self
 
 
 class HostProcess:
@@ -115,11 +131,14 @@ class HostProcess:
         self.bell = -1
         self.config = plan.config
         self.requests: list[dict[str, Any]] = []
+        self.asked = Requests()
+        self.ended_why: str | None = None  #: why its process ended, the last time that nobody wanted it to
         self.reasons: dict[int, tuple[str, str]] = {}  #: declared: number -> name, explanation
         self.past = Past()
         self.follows: Hop | None = None  #: until it is ready: the hop object of the process that it takes over from
         self.predecessor: HostProcess | None = None  #: until that has ended: what it counts counts for this one
         self.runs_from: Path | None = None  #: where its process was built
+        self.loads_from: Path | None = None  #: the package that its process may still read
         self._came_up = False  #: one of its processes was ready, once
         self.wanted = False
         self.on_gone: Callable[[], None] = lambda: None  #: it has ended, and that was wanted
@@ -169,7 +188,7 @@ class HostProcess:
             theirs.close()
         process = self._launched.process
         self.journal.process(process.pid, f"vnfc {self.name}")
-        self.runs_from = self.plan.build
+        self.runs_from, self.loads_from = self.plan.build, self.plan.package
         self._become(State.STARTING)
         self._exited, self._lost_as, self._why, self.mistakes = False, DIED, "", []
         self._asked_at = time.time()
@@ -214,9 +233,8 @@ class HostProcess:
 
     def _retire(self, hop: Hop, bell: int) -> None:
         """Keep what the old process counted, let go of its object."""
-        for kind, name, value in metrics(hop):
-            if kind == C.METRIC_COUNTER:
-                self.past.metrics[name] = self.past.metrics.get(name, 0) + value
+        for metric in metrics(hop):
+            self.past.count(metric)
         self.past.exceptions += hop.head.exceptions
         hop.close()
         os.close(bell)
@@ -297,6 +315,7 @@ class HostProcess:
         if fault and at and not self.plan.debug:
             self._why += f" (coven run --debug {self.name} keeps its core dump)"
         wrote = [] if self.logs.echo else [line["line"] for line in self.logs.tail(self.name, WROTE_LINES)]
+        self.ended_why = self._why
         self.logs.say(self.name, f"ended: {f'{at[0]}:{at[1]}: in {at[2]}: ' if at else ''}{self._why}")
         if first:
             # a VNF that does not come up has no logs to look in
@@ -471,9 +490,29 @@ class HostProcess:
     def inherit(self, old: HostProcess) -> None:
         """Count on from what `old`, which is closed, had counted."""
         self.predecessor = None
-        for name, value in old.past.metrics.items():
-            self.past.metrics[name] = self.past.metrics.get(name, 0) + value
-        self.past.exceptions += old.past.exceptions
+        self.past += old.past
+        self.asked.add(old.asked)
+
+    def counted(self) -> Past:
+        """What it and all before it counted, up to now."""
+        found = self.predecessor.counted() if self.predecessor is not None else Past()
+        found += self.past
+        if self.hop is not None:
+            for metric in metrics(self.hop):
+                found.count(metric)
+            found.exceptions += int(self.head.exceptions)
+        return found
+
+    def asked_for(self) -> Requests:
+        """What its requests and those of all before it came to."""
+        found = self.predecessor.asked_for() if self.predecessor is not None else Requests()
+        found.add(self.asked)
+        return found
+
+    def metrics(self) -> list[Metric]:
+        """What it declares, with what has been counted over its restarts and versions."""
+        gauges = [each for each in metrics(self.hop) if each.kind == C.METRIC_GAUGE] if self.hop is not None else []
+        return [*self.counted().metrics.values(), *gauges]
 
     def configure(self, config: dict[str, Any], done: Callable[[list[Mistake]], None]) -> None:
         """Change the configuration of one that is running; `done` gets the mistakes: with any, the old one stays."""

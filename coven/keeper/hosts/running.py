@@ -63,9 +63,13 @@ class RunningHosts(Mapping[str, HostProcess]):
         mistakes, self._mistakes = self._mistakes, []
         return mistakes
 
-    def watch(self) -> None:
-        """From now on those that hang are ended."""
-        self._watchdog = Watchdog(self.values, self.forwarder.segment, self.loop)
+    def watch(self, looked: Callable[[], None]) -> None:
+        """From now on those that hang are ended; `looked` is called after each look at them."""
+        self._watchdog = Watchdog(self.values, self.forwarder.statistics, self.loop, looked)
+
+    def idle(self, name: str) -> float:
+        """Seconds that a VNFC has had something to do and done nothing."""
+        return 0.0 if self._watchdog is None else self._watchdog.idle(name)
 
     def revive(self) -> None:
         """Start those again that ended with `on_failure: stop`."""

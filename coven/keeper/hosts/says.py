@@ -7,7 +7,7 @@ import math
 import re
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coven.base.plain import NotPlain, parse
@@ -51,7 +51,7 @@ def _failed_answer(raw: bytes, wrong: NotPlain) -> dict[str, Any]:
 
 
 def declared_requests(listed: Any) -> list[dict[str, Any]]:
-    """The agent requests that `ready` names, each with `name`, `why`, `unit`, `args`. Raises Nonsense."""
+    """The agent requests that `ready` names, each with `name`, `why`, `unit`, `args`, `changes`. Raises Nonsense."""
     if listed is None:
         return []
     if not isinstance(listed, list) or len(listed) > REQUESTS:
@@ -71,7 +71,7 @@ def declared_requests(listed: Any) -> list[dict[str, Any]]:
         if len({arg["name"] for arg in args}) < len(args):
             raise Nonsense(f"{where}.args: two of one name")
         texts = {key: _optional(each.get(key), f"{where}.{key}") for key in ("why", "unit")}
-        found[name] = {**each, "name": name, **texts, "args": args}
+        found[name] = {**each, "name": name, **texts, "args": args, "changes": each.get("changes") is True}
     return list(found.values())
 
 
@@ -155,9 +155,33 @@ def clean_name(name: str, otherwise: str) -> str:
     return name if name and name.isprintable() else otherwise
 
 
-def metrics(hop: Hop) -> Iterator[tuple[int, str, Any]]:
-    """(kind, name, value) of each: a counter's int, a gauge's float or None, a histogram's dict. Of two with one name
-    the first counts."""
+@dataclass(frozen=True)
+class Values:
+    """A histogram: how often values occurred, in buckets of powers of two (hop_metric_cell)."""
+
+    count: int
+    total: float
+    buckets: tuple[int, ...]
+
+    def __add__(self, other: Values) -> Values:
+        return Values(self.count + other.count, self.total + other.total,
+                      tuple(a + b for a, b in zip(self.buckets, other.buckets, strict=True)))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric as its author declared it. `kind`: enum hop_metric. `value`: a counter's int, a histogram's Values, a
+    gauge's float, None where JSON cannot say it."""
+
+    kind: int
+    name: str
+    unit: str
+    why: str
+    value: Any
+
+
+def metrics(hop: Hop) -> Iterator[Metric]:
+    """What the VNFC declared. Of two with one name the first counts."""
     known: set[str] = set()
     for i in range(min(hop.head.metrics, C.HOP_METRICS)):
         cell = hop.head.metric[i]
@@ -165,15 +189,16 @@ def metrics(hop: Hop) -> Iterator[tuple[int, str, Any]]:
         if name in known:
             continue
         known.add(name)
+        value: Any
         if cell.kind == C.METRIC_COUNTER:
-            yield cell.kind, name, int(cell.value)
+            value = int(cell.value)
         elif cell.kind == C.METRIC_GAUGE:
-            yield cell.kind, name, _double(cell, "value")
+            value = _double(cell, "value")
         elif cell.kind == C.METRIC_HISTOGRAM:
-            buckets = {str(2**k): int(n) for k, n in enumerate(cell.buckets) if n}
-            yield cell.kind, name, {
-                "count": int(cell.count), "sum": _double(cell, "sum_bits"), "buckets": buckets,
-            }  # fmt: skip
+            value = Values(int(cell.count), _double(cell, "sum_bits") or 0.0, tuple(map(int, cell.buckets)))
+        else:
+            continue
+        yield Metric(int(cell.kind), name, clean_name(text(cell.unit), ""), clean_name(text(cell.why), ""), value)
 
 
 def _double(cell: Any, field: str) -> float | None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from coven.keeper.hosts.process import DIED, INIT_SECONDS, HostProcess
 from coven.keeper.hosts.state import State
 from coven.keeper.loop import Loop
-from itf.segment import C, Forwarder
+from itf.segment import C
+from itf.statistics import Statistics
 
 HUNG_SECONDS = 1.0
 HUNG_WHY = (
@@ -34,11 +35,14 @@ class _Seen:
 
 
 class Watchdog:
-    """`hosts` gives those that there are at the moment."""
+    """`hosts` gives those that there are at the moment; `looked` is called after each look."""
 
-    def __init__(self, hosts: Callable[[], Iterable[HostProcess]], forwarder: Forwarder, loop: Loop):
+    def __init__(
+        self, hosts: Callable[[], Iterable[HostProcess]], statistics: Statistics, loop: Loop, looked: Callable[[], None]
+    ):  # fmt: skip
         self.hosts = hosts
-        self.forwarder = forwarder
+        self.looked = looked
+        self.statistics = statistics
         self.loop = loop
         self._seen: dict[str, _Seen] = {}
         self._looked = time.monotonic()
@@ -57,6 +61,12 @@ class Watchdog:
             if host.state == State.RUNNING and not host.plan.debug:
                 busy = self._look_at(host, now, passed) or busy
         self._timer = self.loop.later(LOOK_SECONDS if busy else IDLE_SECONDS, self._look)
+        self.looked()
+
+    def idle(self, name: str) -> float:
+        """Seconds, as far as we looked, that a VNFC has had something to do and done nothing."""
+        seen = self._seen.get(name)
+        return 0.0 if seen is None or seen.idle is None else seen.idle
 
     def _look_at(self, host: HostProcess, now: float, passed: float) -> bool:
         """Whether it has something to do."""
@@ -89,7 +99,7 @@ class Watchdog:
         if head.to_vnfc_head.position != head.to_vnfc_tail.position:
             return True
         # taken out of the ring, neither given back nor held: it is working on them
-        having = self.forwarder.head.published.place[C.PLACE_HOP + host.number].in_flight
+        having = self.statistics.published.place[C.PLACE_HOP + host.number].in_flight
         return not head.host_asleep and having > head.held
 
     def _exceptions(self, host: HostProcess, seen: _Seen, now: float) -> None:

@@ -190,6 +190,7 @@ def host(
         seed=plan.seed + vnfc.number if plan.seed is not None else secrets.randbits(32),
         debug=debug,
         build=plan.build,
+        package=plan.package,
     )
 
 

@@ -11,9 +11,40 @@ from typing import Any
 
 from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.state import State
-from itf.mistakes import Mistake
+from itf.mistakes import Kind, Mistake, Refused
 
 Done = Callable[[list[Mistake]], None]
+
+
+class Reconfiguring:
+    """One change of configuration at a time, and who waits for its end."""
+
+    def __init__(self) -> None:
+        self.now = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def begin(self, hosts: Mapping[str, HostProcess], wanted: Mapping[str, dict[str, Any]], done: Done) -> None:
+        """As `reconfigure`. Raises Refused while another one is going on."""
+        if self.now:
+            found = Mistake(found="another change of configuration is going on", remedy="try again when it is over")
+            raise Refused(found, title="not now", kind=Kind.UNAVAILABLE)
+
+        def over(mistakes: list[Mistake]) -> None:
+            self.now = False
+            waiting, self._waiting = self._waiting, []
+            done(mistakes)
+            for call in waiting:
+                call()
+
+        self.now = True
+        reconfigure(hosts, wanted, over)
+
+    def when_over(self, call: Callable[[], None]) -> None:
+        """Now, or at the end of what is going on."""
+        if self.now:
+            self._waiting.append(call)
+        else:
+            call()
 
 
 def reconfigure(hosts: Mapping[str, HostProcess], wanted: Mapping[str, dict[str, Any]], done: Done) -> None:

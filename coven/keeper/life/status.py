@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 from coven.keeper.hosts.process import HostProcess
-from coven.keeper.hosts.says import metrics as declared_metrics
+from coven.keeper.hosts.says import Values
 from coven.keeper.hosts.swap import Retired
 from coven.keeper.ports.facts import PortFacts
 from coven.package.descriptor import Descriptor
 from itf.segment import REASONS, C, Forwarder
+from itf.statistics import Statistics
 from vns.pcap import broke_off
 
 _SUMS = ("received", "originated", "cloned", "forwarded", "consumed")
@@ -96,30 +98,20 @@ def _port(
 
 
 def metrics(host: HostProcess) -> dict[str, Any]:
-    """What the VNFC declared, by name; counters go on counting over its restarts and versions."""
-    found: dict[str, Any] = _counters(host)
-    if host.hop is not None:
-        found.update((name, value) for kind, name, value in declared_metrics(host.hop) if kind != C.METRIC_COUNTER)
-    return found
+    """What the VNFC declared, by name; counters and histograms go on counting over its restarts and versions."""
+    return {each.name: _distribution(each.value) if each.kind == C.METRIC_HISTOGRAM else each.value
+            for each in host.metrics()}  # fmt: skip
 
 
-def _counters(host: HostProcess) -> dict[str, int]:
-    found = _counters(host.predecessor) if host.predecessor is not None else {}
-    declared = declared_metrics(host.hop) if host.hop is not None else ()
-    now = [(name, value) for kind, name, value in declared if kind == C.METRIC_COUNTER]
-    for name, value in [*host.past.metrics.items(), *now]:
-        found[name] = found.get(name, 0) + value
-    return found
-
-
-def _exceptions(host: HostProcess) -> int:
-    before = _exceptions(host.predecessor) if host.predecessor is not None else 0
-    return before + host.past.exceptions + (int(host.head.exceptions) if host.hop is not None else 0)
+def _distribution(values: Values) -> dict[str, Any]:
+    buckets = {str(2**k): n for k, n in enumerate(values.buckets) if n}
+    return {"count": values.count, "sum": values.total, "buckets": buckets}
 
 
 def document(
     descriptor: Descriptor,
     forwarder: Forwarder,
+    statistics: Statistics,
     ports: Mapping[str, PortFacts],
     hosts: Mapping[str, HostProcess],
     retired: Sequence[Retired] = (),
@@ -127,8 +119,8 @@ def document(
 ) -> dict[str, Any]:
     """The whole status document. `retired`: hops that were VNFCs before an upgrade; what they counted counts for the
     VNFC of that name, if there is one, and always in the sums, as that of `retired_ports` (numbers) does. Raises
-    TimeoutError as `Forwarder.statistics` does."""
-    snapshot = forwarder.statistics()
+    TimeoutError as `Statistics.statistics` does."""
+    snapshot = statistics.statistics()
     cells = snapshot.place
     drops = Drops()
     vnfcs: dict[str, Any] = {}
@@ -197,8 +189,9 @@ def _vnfc(host: HostProcess) -> dict[str, Any]:
         "engine": host.plan.engine,
         "memory_limit": host.plan.memory_limit,
         "metrics": metrics(host),
+        "requests": asdict(host.asked_for()),
         "held": int(head.held) if head is not None else 0,
-        "exceptions": _exceptions(host),
+        "exceptions": host.counted().exceptions,
         "log_lines_suppressed": host.logs.suppressed(host.name)
         + (int(head.log_lines_suppressed) if head is not None else 0),
     }

@@ -13,8 +13,11 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Protocol
 
+from coven.keeper.figures import object as figures_object
+from coven.keeper.figures.keeping import Figures
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.forwarder.wiring import Wiring
+from coven.keeper.health.running import RunningHealth
 from coven.keeper.hosts.placement import Placement
 from coven.keeper.hosts.process import HostPlan
 from coven.keeper.hosts.running import RunningHosts
@@ -77,13 +80,19 @@ class Vnf:
         self.life = Life.MADE
         self.on_end: Callable[[], None] = lambda: None
         self.memory_groups = ""  #: what the names of its processes' memory groups begin with
+        statistics, unnamed = figures_object.make(plan.name, plan.capture, journal)
+        if unnamed is not None:
+            logs.say(PLATFORM, f"the statistics object has no name: {unnamed}")
         self.forwarder = RunningForwarder(
-            program, wiring, plan.frames, frame_size(plan), plan.capture, placement, loop, journal, logs, self
-        )
+            program, wiring, plan.frames, frame_size(plan), plan.capture, statistics, placement, loop, journal, logs,
+            self,
+        )  # fmt: skip
         self.hosts = RunningHosts(
             self.forwarder, plan.capture, loop, journal, logs, lambda: self.stop(lambda mistakes: None)
         )
         self.ports = RunningPorts(self)
+        self.health = RunningHealth(lambda: self.descriptor, self.forwarder, self.hosts, self.ports)
+        self.figures = Figures(self, statistics)
         self.turns = Turns(loop, None) if plan.capture else Turns(loop)
         self.upgrading: Abandonable | None = None
         self._attempt: object = None  #: the start or stop that is going on, and was not given up
@@ -118,9 +127,12 @@ class Vnf:
             "state": self.state,
             "operation": self.turns.now,
             "forwarder": self.forwarder.watch.document(self.forwarder.process.pid),
-            **document(self.descriptor, self.forwarder.segment, self.ports.shown(), self.hosts, self.hosts.retired,
-                       self.ports.retired),
-        }
+            "statistics": self.forwarder.statistics.name,
+            **self.health.told(document(
+                self.descriptor, self.forwarder.segment, self.forwarder.statistics, self.ports.shown(), self.hosts,
+                self.hosts.retired, self.ports.retired,
+            )),
+        }  # fmt: skip
 
     # coming up
 
@@ -137,7 +149,8 @@ class Vnf:
         if not self.capture:  # a capture's time begins when everything is there
             self._await_move()
             self.forwarder.watch.start()
-        self.hosts.watch()
+        self.hosts.watch(self.health.look)
+        self.figures.start()
         self._become(Life.STOPPED)
 
     def _await_move(self) -> None:
@@ -250,6 +263,9 @@ class Vnf:
         self.ports.send_everything()
         self.hosts.send_everything()
 
+    def wiring_follows(self) -> None:
+        self.figures.refresh()
+
     def forwarder_done(self) -> None:
         """Drained, or late."""
         if self._drain_timer is not None:
@@ -291,9 +307,11 @@ class Vnf:
         self.quiesce()
         self._become(Life.ENDED)
         self.forwarder.watch.stop()
+        self.figures.stop()
         self.hosts.end()
         self.forwarder.end()
         self.ports.end()
+        self.forwarder.statistics.unlink()
         self.on_end()
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import socket
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol
 
@@ -15,6 +14,8 @@ from coven.package.descriptor import Descriptor
 from itf.mistakes import Mistake, Refused, suggest
 from itf.segment import C, Pool
 from vns import ethtool
+from vns.named import address_of, bearing, first_name
+from vns.port import refuse
 
 ETHERNET_MTU = 1500
 _HEADERS = 14 + 8  #: Ethernet and two VLAN tags
@@ -52,7 +53,7 @@ def frame_size(plan: Plan) -> int:
 def interface_mtu(interface: str | None) -> int:
     """Its MTU; a plain one for what is not there (opening it says so)."""
     try:
-        return ethtool.mtu(interface or "")
+        return ethtool.mtu(first_name(interface or ""))
     except OSError:
         return ETHERNET_MTU
 
@@ -106,6 +107,10 @@ def _open(name: str, port: PortPlan, pool: Pool, journal: Journal) -> OpenPort:
         opened = backend.open(name, port.read, port.write)
         return opened
     assert port.interface is not None
+    if (address := address_of(port.interface)) is not None and len(found := bearing(address)) != 1:
+        names = ", ".join(link.name for link in found) or "no interface"
+        raise refuse(name, f"{address}, which {names} {'have' if found else 'has'}", "the address of one interface",
+                     "say the interface's name" if found else None)  # fmt: skip
     interface = first_name(port.interface)
     with contextlib.ExitStack() as stack:
         if (lease := port_lease.take(name, interface)) is not None:
@@ -115,22 +120,6 @@ def _open(name: str, port: PortPlan, pool: Pool, journal: Journal) -> OpenPort:
         live.undo = stack.pop_all()
         opened = live
     return opened
-
-
-def index_of(interface: str | None) -> int:
-    """Of a name, or another name (altname), of an interface; 0 if it is not there."""
-    try:
-        return socket.if_nametoindex(interface or "")
-    except OSError:
-        return 0
-
-
-def first_name(interface: str) -> str:
-    """Guards and sysctls know an interface by one name only."""
-    try:
-        return socket.if_indextoname(index_of(interface))
-    except OSError:
-        return interface
 
 
 def refusal(problem: Exception, name: str, port: PortPlan) -> list[Mistake] | None:

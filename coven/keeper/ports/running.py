@@ -20,12 +20,13 @@ from coven.keeper.loop import Timer
 from coven.keeper.ports import trouble as port_trouble
 from coven.keeper.ports.facts import PortFacts
 from coven.keeper.ports.links import Links
-from coven.keeper.ports.opening import OpenPort, binding_mistakes, close_port, index_of, open_port, restore_entry
+from coven.keeper.ports.opening import OpenPort, binding_mistakes, close_port, open_port, restore_entry
 from coven.keeper.running import Running
 from itf.mistakes import Mistake
 from itf.segment import C
 from vns import rtnetlink
 from vns.interface import largest_mtu, passing_mtu, present_name
+from vns.named import index_of
 from vns.rtnetlink import Link
 
 UP, DOWN, GONE = "up", "down", "gone"

@@ -84,7 +84,7 @@ def _told(
         identity = str(uuid.uuid4())
         for row in subscriptions:
             if wants(row, vnf, descriptor, notificationTypes=kind, **facts):
-                links = {"vnfInstance": {"href": f"{row['root']}/v1/vnfs/{vnf['name']}"},
+                links = {"vnfInstance": {"href": f"{row['root']}/vnflcm/v2/vnf_instances/{vnf['instance']}"},
                          "subscription": {"href": f"{row['root']}/vnfind/v1/subscriptions/{row['id']}"}}  # fmt: skip
                 yield row, notification(kind, row, identity, vnfInstanceId=vnf["instance"], **more, _links=links)
 

@@ -10,6 +10,9 @@ from coven.rest.sol.subscriptions import IndicatorSubscriptions
 from coven.rest.sol.versions import SERVED, information
 from coven.rest.sol.vnfconfig import VnfConfig
 from coven.rest.sol.vnfind import VnfIndicators
+from coven.rest.sol.vnflcm.instances import VnfInstances
+from coven.rest.sol.vnflcm.occurrences import Occurrences
+from coven.rest.sol.vnflcm.subscriptions import LifecycleSubscriptions
 from itf.mistakes import suggest
 
 
@@ -29,4 +32,7 @@ class Versions(Interface):
         return self.read_versions(interface)
 
 
-INTERFACES = (VnfConfig, VnfIndicators, IndicatorSubscriptions, LcmCoord, Versions)
+INTERFACES = (
+    VnfConfig, VnfIndicators, IndicatorSubscriptions, LcmCoord, VnfInstances, Occurrences, LifecycleSubscriptions,
+    Versions,
+)  # fmt: skip

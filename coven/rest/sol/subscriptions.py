@@ -10,6 +10,7 @@ from coven.rest import web
 from coven.rest.routes import LISTING, route
 from coven.rest.sol.changes import IndicatorChanges
 from coven.rest.sol.exchange import Interface, demand, link, root
+from coven.rest.sol.versions import SERVED
 
 
 class Subscriptions(Interface):
@@ -21,7 +22,8 @@ class Subscriptions(Interface):
         deliveries.targets.check(body["callbackUri"], "callbackUri")
         Notified(deliveries.targets, body["callbackUri"], authentication).test()
         filter = body.get("filter", {})
-        row = deliveries.outbox.subscribe(interface, body["callbackUri"], filter, authentication, root())
+        verbosity = body.get("verbosity", "FULL") if interface == "vnflcm" else None
+        row = deliveries.outbox.subscribe(interface, body["callbackUri"], filter, authentication, root(), verbosity)
         deliveries.begin(row)
         web.located(root() + _path(row))
         return _shown(row)
@@ -29,19 +31,23 @@ class Subscriptions(Interface):
     def listed(self, interface: str) -> list[Row]:
         return [_shown(row) for row in self.deliveries.outbox.subscriptions(interface)]
 
+    def one(self, interface: str, identity: str) -> Row:
+        """Raises Refused with 404."""
+        return _shown(self.deliveries.outbox.subscription(interface, identity))
+
     def removed(self, interface: str, identity: str) -> None:
         self.deliveries.outbox.unsubscribe(interface, identity, lambda row: demand(_shown(row)))
         self.deliveries.end(identity)
 
 
 def _path(row: Row) -> str:
-    return f"/{row['interface']}/v1/subscriptions/{row['id']}"
+    return f"/{row['interface']}/v{SERVED[row['interface']].major}/subscriptions/{row['id']}"
 
 
 def _shown(row: Row) -> Row:
     """Without what it authenticates with."""
     shown = {"id": row["id"], "callbackUri": row["callback"], "_links": {"self": link(_path(row))}}
-    return {**shown, "filter": row["filter"]} if row["filter"] else shown
+    return {**shown, **{part: row[part] for part in ("filter", "verbosity") if row[part]}}
 
 
 class IndicatorSubscriptions(Subscriptions):
@@ -69,7 +75,7 @@ class IndicatorSubscriptions(Subscriptions):
 
     @route("GET", "/vnfind/v1/subscriptions/{subscriptionId}", "A subscription", reply="VnfIndicatorSubscription")
     def read_subscription(self, subscriptionId: str) -> Row:
-        return _shown(self.deliveries.outbox.subscription("vnfind", subscriptionId))
+        return self.one("vnfind", subscriptionId)
 
     @route("DELETE", "/vnfind/v1/subscriptions/{subscriptionId}", "End a subscription", status=204, errors=(412, 507))
     def unsubscribe(self, subscriptionId: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from coven.rest.routes import JSON, MERGE_PATCH, route
 from coven.rest.sol.exchange import Interface, demand, tag
 from coven.rest.sol.merge_patch import merged
 from itf.mistakes import Mistake, Refused, suggest
+from vns.named import first_name
 
 _VNF, _VNFC, _GONE = "vnfConfigurationData", "vnfcConfigurationData", "vnfcConfigurationDataDeleteIds"
 _ADDRESSES = Path("/sys/class/net")
@@ -75,9 +75,16 @@ def _shown(vnf: Row, config: dict[str, Row]) -> Row:
 def _connection_points(vnf: Row) -> Iterator[Row]:
     """The ports that are bound, each with the address of its interface if that is there."""
     for name, binding in vnf["ports"].items():
-        with suppress(OSError):
-            mac = (_ADDRESSES / binding["interface"] / "address").read_text().strip()
+        if (mac := address(binding["interface"])) is not None:
             yield {"cpId": name, "cpdId": f"{name}_ext", "addresses": [{"address": {"macAddress": mac}}]}
+
+
+def address(interface: str) -> str | None:
+    """The MAC address of an interface, if that is there."""
+    try:
+        return (_ADDRESSES / first_name(interface) / "address").read_text().strip() or None
+    except OSError:
+        return None
 
 
 def _wanted(

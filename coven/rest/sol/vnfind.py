@@ -63,7 +63,7 @@ def _shown(vnf: Row, name: str, value: Row) -> Row:
     path = f"/vnfind/v1/indicators/{vnf['instance']}/{quote(name)}"
     return {
         "id": name, "name": name, "value": value, "vnfInstanceId": vnf["instance"],
-        "_links": {"self": link(path), "vnfInstance": link(f"/v1/vnfs/{vnf['name']}")},
+        "_links": {"self": link(path), "vnfInstance": link(f"/vnflcm/v2/vnf_instances/{vnf['instance']}")},
     }  # fmt: skip
 
 

@@ -102,14 +102,21 @@ const gauge = (name, why = "", unit = "") => metric(Gauge, 2, name, why, unit);
 /** By powers of two. */
 const histogram = (name, why = "", unit = "") => metric(Histogram, 3, name, why, unit);
 
-/** request("hits", "packets so far", "packets", { port: 0 }, (port) => ...): an agent request. */
-function request(name, why, unit, args, run) {
-  if (run === undefined) [args, run] = [{}, args];
+/** request("hits", "packets so far", "packets", { port: 0 }, (port) => ...): an agent request. Behind it
+ * { changes: true } if asking changes something: who asks must have the right to operate the VNF. */
+function request(name, why, unit, args, run, more = {}) {
+  if (typeof args === "function") [args, run, more] = [{}, args, run ?? {}];
   if (typeof run !== "function") throw new TypeError(`request ${name}: expected a function that answers`);
   const declared = requests.declare(name, args, run);
-  if (addon.request(String(name), String(why), String(unit), JSON.stringify(declared), ...here()) < 0) {
+  const changes = more.changes ? 1 : 0;
+  if (addon.request(String(name), String(why), String(unit), JSON.stringify(declared), changes, ...here()) < 0) {
     throw new Refused(name);
   }
+}
+
+/** health(() => full ? "the table is full" : "ok"): how the VNFC itself finds that it is. Asked once a second. */
+function health(run) {
+  request("health", "how it finds that it is: ok, or what is not", "", {}, run);
 }
 
 // ---- make
@@ -170,8 +177,8 @@ const log = (...parts) =>
 
 const { int, float, text, bool } = requests;
 const api = {
-  after, back, bool, cancel, config, consume, counter, drop, emit, every, float, forward, gauge, histogram, hold,
-  int, log, newPacket, now, ports, random, reason, release, request, state, text, wall,
+  after, back, bool, cancel, config, consume, counter, drop, emit, every, float, forward, gauge, health,
+  histogram, hold, int, log, newPacket, now, ports, random, reason, release, request, state, text, wall,
 };
 
 /** A name that is not there is a mistake at once, not undefined later. */

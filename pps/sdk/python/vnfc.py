@@ -38,8 +38,8 @@ from _vnfc import (
 )
 
 __all__ = [
-    "after", "back", "config", "consume", "counter", "drop", "emit", "every", "forward", "gauge", "histogram",
-    "hold", "log", "new_packet", "now", "ports", "random", "reason", "release", "request", "state", "wall",
+    "after", "back", "config", "consume", "counter", "drop", "emit", "every", "forward", "gauge", "health",
+    "histogram", "hold", "log", "new_packet", "now", "ports", "random", "reason", "release", "request", "state", "wall",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -103,6 +103,7 @@ class Request:
     why: str
     unit: str
     function: Callable[..., Any]
+    changes: bool = False
 
 
 #: the configuration in force (what `configure` was given last)
@@ -139,11 +140,12 @@ def after(seconds: float, function: Callable[[], Any]) -> None:
     timer(float(seconds), function, False)
 
 
-def request(name: Any = None, why: str = "", unit: str = "") -> Any:
+def request(name: Any = None, why: str = "", unit: str = "", changes: bool = False) -> Any:
     """`@request("hits", "packets dropped so far", "packets")`: answer an agent request of that name.
 
     Annotate the arguments with int, float, str or bool: they are checked before the function is called.
     The answer is what the function returns: plain values (numbers, text, lists, dicts).
+    With `changes=True` asking changes something: who asks must have the right to operate the VNF.
     """
     if callable(name):  # plain @request
         return request()(name)
@@ -153,10 +155,19 @@ def request(name: Any = None, why: str = "", unit: str = "") -> Any:
         if called in _requests:
             raise ValueError(f"the request {called!r} is declared twice")
         about = why or (function.__doc__ or "").strip().split("\n")[0]
-        _requests[called] = Request(called, about, unit, function)
+        _requests[called] = Request(called, about, unit, function, changes)
         return function
 
     return decorate
+
+
+def health(function: Function) -> Function:
+    """`@health`: how the VNFC itself finds that it is. Asked once a second: "ok", nothing, or a sentence."""
+    if "health" in _requests:
+        raise ValueError("health is declared twice")
+
+    _requests["health"] = Request("health", "how it finds that it is: ok, or what is not", "", function)
+    return function
 
 
 def _did_you_mean(name: str, known: Any) -> str:

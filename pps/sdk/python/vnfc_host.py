@@ -192,7 +192,7 @@ def _entry_points(module: ModuleType) -> list[Mistake]:
         line = declared.function.__code__.co_firstlineno
         about = declared.name, declared.why, declared.unit
         try:
-            _vnfc.declare_request(*about, json.dumps(requests.arguments(declared)), file, line)
+            _vnfc.declare_request(*about, json.dumps(requests.arguments(declared)), declared.changes, file, line)
         except _vnfc.Refused:
             pass  # the host has noted why
         except (TypeError, requests.BadArgument) as error:

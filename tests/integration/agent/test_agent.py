@@ -316,9 +316,12 @@ def test_config(agent: Agent) -> None:
     assert agent.ask("GET", "/v1/vnfs/fw/config")[1] == config
 
 
+ASKED_FOR = ["hits", "add", "sleep", "reset", "list", "health", "metrics"]
+
+
 def test_agent_requests(agent: Agent) -> None:
     running(agent)
-    assert [r["name"] for r in agent.ask("GET", "/v1/vnfs/fw/requests")[1]["a"]] == ["hits", "add", "sleep"]
+    assert [r["name"] for r in agent.ask("GET", "/v1/vnfs/fw/requests")[1]["a"]] == ASKED_FOR
 
     def ask(body: Any) -> tuple[int, Any]:
         return agent.ask("POST", "/v1/vnfs/fw/requests", body)
@@ -330,7 +333,7 @@ def test_agent_requests(agent: Agent) -> None:
     status, body = ask({"vnfc": "a", "request": "hit"})
     assert status == 404 and "did you mean hits?" in body["detail"]
     assert ask({"vnfc": "c", "request": "hits"})[0] == 404
-    assert [r["name"] for r in ask({"vnfc": "a", "request": "list"})[1]["value"]] == ["hits", "add", "sleep"]
+    assert [r["name"] for r in ask({"vnfc": "a", "request": "list"})[1]["value"]] == ASKED_FOR
     assert ask({"vnfc": "a", "request": "sleep"})[0] == 504
 
 
@@ -455,8 +458,9 @@ OFFERED = {
     "/v1/vnfs/{name}/instantiate": "POST", "/v1/vnfs/{name}/start": "POST", "/v1/vnfs/{name}/stop": "POST",
     "/v1/vnfs/{name}/terminate": "POST",
     "/v1/vnfs/{name}/upgrade": "POST",
-    "/v1/vnfs/{name}/trace": "GET",
-    "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/health": "GET", "/v1/vnfs/{name}/logs": "GET",
+    "/v1/vnfs/{name}/trace": "GET", "/v1/vnfs/{name}/capture": "GET",
+    "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/metrics": "GET",
+    "/v1/vnfs/{name}/health": "GET", "/v1/vnfs/{name}/logs": "GET",
     "/v1/vnfs/{name}/config": "GET PUT PATCH", "/v1/vnfs/{name}/requests": "GET POST",
     "/v1/vnfs/{name}/paths": "GET PUT",
     "/v1/operations": "GET", "/v1/operations/{id}": "GET",
@@ -468,6 +472,13 @@ OFFERED = {
     "/vnfconfig/v1/configuration": "GET PATCH",
     "/vnfind/v1/indicators": "GET", "/vnfind/v1/indicators/{vnfInstanceId}": "GET",
     "/vnfind/v1/indicators/{vnfInstanceId}/{indicatorId}": "GET",
+    "/vnflcm/v2/vnf_instances": "GET POST", "/vnflcm/v2/vnf_instances/{vnfInstanceId}": "GET PATCH DELETE",
+    **{f"/vnflcm/v2/vnf_instances/{{vnfInstanceId}}/{task}": "POST" for task in (
+        "instantiate", "operate", "heal", "terminate", "change_ext_conn", "change_vnfpkg")},
+    "/vnflcm/v2/vnf_lcm_op_occs": "GET", "/vnflcm/v2/vnf_lcm_op_occs/{vnfLcmOpOccId}": "GET",
+    **{f"/vnflcm/v2/vnf_lcm_op_occs/{{vnfLcmOpOccId}}/{decision}": "POST" for decision in (
+        "retry", "rollback", "fail", "cancel")},
+    "/vnflcm/v2/subscriptions": "GET POST", "/vnflcm/v2/subscriptions/{subscriptionId}": "GET DELETE",
     "/{interface}/api_versions": "GET", "/{interface}/{major}/api_versions": "GET",
 }  # fmt: skip
 

@@ -126,9 +126,14 @@ def test_an_agent_that_comes_takes_over_what_the_keeper_says(agent: Agent) -> No
     keeper(agent).call("stop")
     config = keeper(agent).call("list")["config"]["a"]
     keeper(agent).call("configure", configs={"a": {**config, "limit": 9}})
+    paths = [{"spi": 9, "si": 255, "chain": "main"}]
+    keeper(agent).call("paths", paths=paths)
     agent.start()
     assert states(agent) == ("INSTANTIATED", "STOPPED")
     assert agent.ask("GET", "/v1/vnfs/fw/config")[1]["a"]["limit"] == 9
+    agent.kill_keeper("fw")  # the next one has what was taken over
+    assert agent.over(awaited(agent, "HEAL"))["state"] == "COMPLETED"
+    assert agent.ask("GET", "/v1/vnfs/fw/paths")[1] == {"paths": paths}
 
 
 def test_a_start_makes_a_vnf_anew_whose_forwarder_cannot_start(agent: Agent) -> None:

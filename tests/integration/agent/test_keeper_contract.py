@@ -45,6 +45,10 @@ def hits():
 def add(x: int, y: int = 1):
     return x + y
 
+@request("reset", "begin anew", changes=True)
+def reset():
+    return None
+
 @request("sleep")
 def sleep():
     threading.Event().wait(3)
@@ -53,12 +57,8 @@ def handle(packet):
     return forward()
 """
 ENVELOPE = {"id", "ok"}
-REQUESTS = [
-    {"name": "hits", "why": "packets seen", "unit": "packets", "args": []},
-    {"name": "add", "why": "a sum", "unit": "",
-     "args": [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}]},
-    {"name": "sleep", "why": "", "unit": "", "args": []},
-]  # fmt: skip
+REQUESTS = ["hits", "add", "sleep", "reset"]
+STANDARD = ["list", "health", "metrics"]
 
 
 class Asked:
@@ -142,7 +142,16 @@ def test_figures_are_as_the_document_says(asked: Asked, op: str) -> None:
 def test_requests_are_listed(asked: Asked) -> None:
     offered = asked.call("list")["requests"]
     assert breaks("Requests", offered) == []
-    assert offered == {"a": REQUESTS, "b": REQUESTS}
+    assert offered["a"] == offered["b"]
+    by_name = {each["name"]: each for each in offered["a"]}
+    assert set(by_name) == {*REQUESTS, *STANDARD}
+    assert by_name["add"] == {
+        "name": "add", "why": "a sum", "unit": "", "changes": False, "standard": False,
+        "args": [{"name": "x", "type": "int"}, {"name": "y", "type": "int", "default": 1}],
+    }  # fmt: skip
+    assert [name for name, each in by_name.items() if each["changes"]] == ["reset"]
+    assert [name for name, each in by_name.items() if each["standard"]] == STANDARD
+    assert asked.call("request", vnfc="a", name="list", args=[])["value"] == offered["a"]
 
 
 def test_requests_are_answered(asked: Asked) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +158,75 @@ def test_terminated_meanwhile(appliance: Appliance, tmp_path: Path) -> None:
     thread.join()
     assert told[0][0] == 1 and "a termination was asked for meanwhile" in told[0][1]
     assert vnf(appliance)["instantiation_state"] == "NOT_INSTANTIATED" and vnf(appliance)["ports"] == {}
+
+
+def test_a_package_that_a_process_still_runs_from_stays(appliance: Appliance, tmp_path: Path) -> None:
+    deployed(appliance, version(tmp_path, "1", "{}"))
+    status, said = appliance.coven("upgrade", "fw", str(version(tmp_path, "2", "{}")))
+    assert status == 0 and runs(appliance) == "2", said
+    status, said = appliance.coven("delete", "--package", "fw:1")
+    assert status == 1 and "run on from fw:1" in said, said
+    pid = appliance.get("/v1/vnfs/fw/stats")["vnfcs"]["a"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: appliance.get("/v1/vnfs/fw/stats")["vnfcs"]["a"]["pid"] not in (pid, None))
+    status, said = appliance.coven("delete", "--package", "fw:1")
+    assert status == 0, "its new process is of the new version: " + said
+
+
+@pytest.mark.long
+def test_a_keeper_that_freezes_meanwhile(appliance: Appliance, tmp_path: Path) -> None:
+    deployed(appliance, version(tmp_path, "1", "{}"))
+    two = version(tmp_path, "2", "{}", "# differs\n")
+    assert appliance.coven("push", str(two))[0] == 0
+    for moment in (0.0, 0.3, 0.6):
+        keeper = appliance.keeper()
+        assert keeper is not None
+        old, wanted = ("fw:1", "fw:2") if vnf(appliance)["package"] == "fw:1" else ("fw:2", "fw:1")
+        operation = appliance.ask("POST", "/v1/vnfs/fw/upgrade", {"package": wanted})
+        time.sleep(moment)
+        os.kill(keeper, signal.SIGSTOP)
+        wait_for(lambda: appliance.get(f"/v1/operations/{operation['id']}")["state"] != "PROCESSING", 150)  # noqa: B023
+        ended = appliance.get(f"/v1/operations/{operation['id']}")
+        assert ended["state"] in ("COMPLETED", "ROLLED_BACK"), ended
+        wait_for(lambda: vnf(appliance)["operation"] is None and appliance.keeper() not in (None, keeper), 150)  # noqa: B023
+        found = vnf(appliance)
+        assert found["package"] == (wanted if ended["state"] == "COMPLETED" else old)
+        assert f"fw:{runs(appliance)}" == found["package"]
+        assert found["operational_state"] == "STARTED" and appliance.get("/v1/vnfs/fw/stats")["unaccounted"] == 0
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Appliance]:
+    """One whose state has 32 MB."""
+    state = tmp_path / "state"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(state)], check=True)
+    try:
+        made = Appliance(state)
+        try:
+            made.serve()
+            yield made
+        finally:
+            made.clean()
+    finally:
+        subprocess.run(["umount", "--lazy", str(state)], check=True)
+
+
+def test_a_full_disk_changes_nothing(small: Appliance, tmp_path: Path) -> None:
+    appliance = small
+    deployed(appliance, version(tmp_path, "1", "{}"))
+    assert appliance.coven("push", str(version(tmp_path, "2", "{}", "# differs\n")))[0] == 0
+    full = appliance.state / "full"
+    with full.open("wb") as filler:
+        try:
+            while True:
+                filler.write(bytes(65536))
+                filler.flush()
+        except OSError as problem:
+            assert problem.errno == errno.ENOSPC
+    said = appliance.coven("upgrade", "fw", "fw:2")
+    assert said[0] == 1 and "space" in said[1], said
+    assert runs(appliance) == "1" and vnf(appliance)["package"] == "fw:1"
+    full.unlink()
+    status, told = appliance.coven("upgrade", "fw", "fw:2")
+    assert status == 0 and runs(appliance) == "2", told

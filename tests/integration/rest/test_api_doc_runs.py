@@ -14,10 +14,12 @@ from tests.integration.rest.test_notifications import Subscriber
 from tests.rigs.agent import ROOT, Agent, declared
 
 BLOCK = re.search(r"```sh calls\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.S)
-_MARK = "\n%{method} %{response_code} %{url_effective}"
+_MARK = "\n%{method} %{response_code} %{url_effective} %header{location}"
 #: what later lines name, by the path that answers with it
-KEPT = {"/v1/vnfs": ("VNF", "id"), "/v1/vnfs/fw/": ("OP", "id"), "/vnfind/v1/subscriptions": ("SUB", "id"),
-        "/v1/tokens": ("SECRET", "token"), "/lcmcoord/v1/coordinations": ("CO", "id")}  # fmt: skip
+KEPT = {"/v1/vnfs": {"VNF": "id", "VNFD": "vnfd_id"}, "/v1/vnfs/fw/": {"OP": "id"},
+        "/vnfind/v1/subscriptions": {"SUB": "id"}, "/v1/tokens": {"SECRET": "token"},
+        "/lcmcoord/v1/coordinations": {"CO": "id"}, "/vnflcm/v2/vnf_instances": {"NEW": "id"},
+        "/vnflcm/v2/subscriptions": {"LCM": "id"}}  # fmt: skip
 
 
 def test_every_call(agent: Agent, tmp_path: Path) -> None:
@@ -31,22 +33,24 @@ def test_every_call(agent: Agent, tmp_path: Path) -> None:
              "J": "Content-Type: application/json", "CALLBACK": subscriber.uri}  # fmt: skip
     called = set()
     try:
-        for line in filter(None, BLOCK[1].replace("\\\n", " ").splitlines()):
+        for line in filter(None, re.sub(r"\\?\n +", " ", BLOCK[1]).splitlines()):
             command, _, expected = line.rpartition("#")
             words = command.replace("curl ", f"curl -gsS -m 60 -w '{_MARK}' ", 1)
             done = subprocess.run(["bash", "-euc", words], cwd=tmp_path, env=known, capture_output=True, text=True)
             assert done.returncode == 0, (line, done.stderr)
             text, _, mark = done.stdout.rpartition("\n")
-            method, status, url = mark.split(" ", 2)
+            method, status, url, place = mark.split(" ", 3)
             path = url.removeprefix(agent.url).partition("?")[0]
             assert status == expected.strip(), (line, text)
             declared(method, path, int(status))
             called |= {route.path + method for route in ROUTES if route.method == method and
                        re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.path), path)}  # fmt: skip
             if method == "POST":
-                for start, (name, key) in KEPT.items():
+                for start, names in KEPT.items():
                     if path == start or (start.endswith("/") and path.startswith(start) and status == "202"):
-                        known[name] = json.loads(text)[key]
+                        known.update({name: json.loads(text)[key] for name, key in names.items()})
+            if "/vnf_lcm_op_occs/" in place:
+                known["OCC"] = place.rpartition("/")[2]
     finally:
         subscriber.close()
     assert [f"{route.method} {route.path}" for route in ROUTES if route.path + route.method not in called] == []

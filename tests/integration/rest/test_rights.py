@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import pytest
 
 from coven.agent.rights.attempts import MOST
-from tests.integration.agent.test_agent import PORTS, created, package
+from tests.integration.agent.test_agent import PORTS, created, package, running
 from tests.integration.serve.test_tls import Serving, curl, pki, run  # noqa: F401 - a fixture
 from tests.rigs.agent import ROOT, Agent
 from tests.rigs.keeper import wait_for
@@ -56,6 +56,15 @@ def test_scopes(agent: Agent) -> None:
     both = granted(agent, "both", "operate", "onboard")
     assert agent.ask("DELETE", "/v1/packages/none", **both)[0] == 404
     assert agent.ask("POST", "/v1/vnfs/fw/stop", **both)[0] == 409
+
+
+def test_requests_that_change_something_take_another_right(agent: Agent) -> None:
+    running(agent)
+    for scope, statuses in (("read", (200, 403)), ("operate", (200, 200))):
+        header = granted(agent, f"a-{scope}", scope)
+        asked = [agent.ask("POST", "/v1/vnfs/fw/requests", {"vnfc": "a", "request": name}, **header)[0]
+                 for name in ("hits", "reset")]  # fmt: skip
+        assert tuple(asked) == statuses, scope
 
 
 def test_tokens_come_and_go(agent: Agent) -> None:

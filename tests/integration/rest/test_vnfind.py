@@ -40,7 +40,8 @@ def test_indicators(agent: Agent) -> None:
         path = each["_links"]["self"]["href"].removeprefix(agent.url)
         assert path == f"{INDICATORS}/{identity}/{quote(name)}"
         assert agent.ask("GET", path) == (200, each)
-        assert agent.ask("GET", each["_links"]["vnfInstance"]["href"].removeprefix(agent.url))[1]["name"] == "fw"
+        of = each["_links"]["vnfInstance"]["href"].removeprefix(agent.url)
+        assert agent.ask("GET", of)[1]["vnfInstanceName"] == "fw"
     assert agent.ask("GET", f"{INDICATORS}/{identity}/none")[0] == 404
     assert agent.ask("GET", f"{INDICATORS}/none")[0] == 404
     assert agent.ask("GET", f"{INDICATORS}/none/received")[0] == 404

@@ -115,7 +115,13 @@ TEXTS = {
         if (more < 0) throw new IllegalArgumentException("more");
         return (long) ((((Number) state.getOrDefault("seen", 0L)).longValue() + more) * times);
     }
-    @Request(name = "where") Object where() { return Map.of("ports", ports.keySet(), "mac", ports.get("in").mac); }""",
+    @Health String wholly() {
+        long seen = ((Number) state.getOrDefault("seen", 0L)).longValue();
+        return seen > 1 ? seen + " seen" : null;
+    }
+    @Request(name = "where", changes = true) Object where() {
+        return Map.of("ports", ports.keySet(), "mac", ports.get("in").mac);
+    }""",
     "bursts": """
     Reason odd = reason("odd", "an odd port");
     Packet held;

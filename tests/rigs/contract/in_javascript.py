@@ -89,7 +89,8 @@ request("seen", "so far", "packets", { more: int, times: float(2), text: 'a"b' }
   if (more < 0) throw new RangeError("more");
   return ((state.seen ?? 0) + more) * times;
 });
-request("where", "", "", () => ({ ports: Object.keys(ports), mac: ports.in.mac }));
+request("where", "", "", () => ({ ports: Object.keys(ports), mac: ports.in.mac }), { changes: true });
+health(() => (state.seen > 1 ? `${state.seen} seen` : null));
 """,
     "bursts": """
 const odd = reason("odd", "an odd port");

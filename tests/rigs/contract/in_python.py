@@ -97,9 +97,12 @@ def seen(more: int, times: float = 2.0, text: str = 'a"b'):
     if more < 0:
         raise ValueError("more")
     return (state.get("seen", 0) + more) * times
-@request("where")
+@request("where", changes=True)
 def where():
     return {"ports": list(ports), "mac": ports["in"].mac}
+@health
+def wholly():
+    return f"{state['seen']} seen" if state.get("seen", 0) > 1 else None
 """,
     "many": """
 import time

@@ -42,7 +42,28 @@ VERSION_3 = VERSION_2.replace(_PATHS, _PATHS + _LATENCY)
 _CREATED = "    created TEXT NOT NULL);\nCREATE TABLE vnfs"
 _CSAR = "    created TEXT NOT NULL,\n    csar JSON NOT NULL DEFAULT 'null');\nCREATE TABLE vnfs"
 VERSION_4 = VERSION_3.replace(_CREATED, _CSAR)
-WRITTEN = {1: VERSION_1, 2: VERSION_2, 3: VERSION_3, 4: VERSION_4}
+VERSION_5 = (
+    VERSION_4
+    + """
+CREATE TABLE tokens (
+    name TEXT PRIMARY KEY, digest TEXT, scopes JSON NOT NULL, created TEXT NOT NULL, expires TEXT);
+CREATE TABLE subscriptions (
+    id TEXT PRIMARY KEY, interface TEXT NOT NULL, callback TEXT NOT NULL,
+    filter JSON NOT NULL, authentication JSON NOT NULL,
+    root TEXT NOT NULL, created TEXT NOT NULL, lost INTEGER NOT NULL);
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    subscription TEXT NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+    notification JSON NOT NULL);
+CREATE INDEX outbox_by_subscription ON outbox(subscription, number);
+CREATE TABLE coordinations (
+    id TEXT PRIMARY KEY, vnf TEXT NOT NULL, request JSON NOT NULL, args JSON NOT NULL,
+    state TEXT NOT NULL, value JSON NOT NULL, due REAL NOT NULL, begun REAL NOT NULL);
+CREATE TABLE indicators (
+    vnf TEXT NOT NULL, id TEXT NOT NULL, value JSON NOT NULL, PRIMARY KEY (vnf, id));
+"""
+)
+WRITTEN = {1: VERSION_1, 2: VERSION_2, 3: VERSION_3, 4: VERSION_4, 5: VERSION_5}
 
 #: An agent's memory with a VNF that runs, one that could not, and an operation that its death interrupted.
 _ROWS = """
@@ -79,7 +100,7 @@ def columns(file: Path) -> Columns:
 
 def test_every_older_version_is_known_here() -> None:
     assert set(range(1, VERSION)) <= set(WRITTEN)
-    assert VERSION_1 != VERSION_2 != VERSION_3 != VERSION_4
+    assert VERSION_1 != VERSION_2 != VERSION_3 != VERSION_4 != VERSION_5
 
 
 @pytest.mark.parametrize("version", range(1, VERSION))

@@ -1,35 +1,31 @@
-"""What a scraper reads: it parses, holds what the status document holds, and docs/metrics.md lists it."""
+"""What a scraper reads: it parses, holds what the statistics object holds, and docs/metrics.md lists it."""
 
 from __future__ import annotations
 
-import shutil
+import math
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agents.metrics import CATALOGUE, CUSTOM, exposition, table
+from agents.catalogue import CATALOGUE, CUSTOM, custom, table
+from agents.metrics import Exposition, document
+from agents.statistics import Reader
+from itf.segment import C
+from itf.statistics import Statistics
+from tests.rigs.prometheus import PROMTOOL
+from tests.rigs.statistics import filled, own
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 
-SUMS = {"received": 10, "originated": 2, "cloned": 1, "forwarded": 6, "consumed": 3, "in_flight": 1, "unaccounted": 0}
-STATUS: dict[str, Any] = {
-    **SUMS, "dropped": {"fw.policy": 2, "in.no_room": 1},
-    "ports": {
-        "in": {"received": 10, "sent": 0, "bytes_in": 640, "bytes_out": 0, "link": "up"},
-        "out": {"received": 0, "sent": 6, "bytes_in": 0, "bytes_out": 384, "link": None},
-    },
-    "vnfcs": {"fw": {
-        **SUMS, "state": "down", "restarts": 4, "exceptions": 5, "metrics": {"hits": 7, "load": 0.5, "none": None},
-    }},
-}  # fmt: skip
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def samples(text: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    found = {}
-    for family in text_string_to_metric_families(text.decode()):
+def samples(text: str) -> Samples:
+    found: Samples = {}
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             key = sample.name, frozenset(sample.labels.items())
             assert key not in found
@@ -37,36 +33,105 @@ def samples(text: bytes) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     return found
 
 
-def test_the_figures_are_those_of_the_status_document() -> None:
-    found = samples(exposition({"a": STATUS, "gone": None}))
+@pytest.fixture
+def objects() -> Iterator[list[Statistics]]:
+    made: list[Statistics] = []
+    yield made
+    for each in made:
+        each.close()
 
-    def value(name: str, **labels: str) -> float:
-        return found[name, frozenset(labels.items())]
 
-    assert value("coven_vnf_up", vnf="a") == 1 and value("coven_vnf_up", vnf="gone") == 0
-    assert value("coven_port_packets_total", vnf="a", port="in", direction="in") == 10
-    assert value("coven_port_bytes_total", vnf="a", port="out", direction="out") == 384
-    assert value("coven_port_up", vnf="a", port="in") == 1
-    assert value("coven_drops_total", vnf="a", place="fw", reason="policy") == 2
-    assert value("coven_vnfc_consumed_packets_total", vnf="a", vnfc="fw") == 3
-    assert value("coven_vnfc_up", vnf="a", vnfc="fw") == 0
-    assert value("coven_vnfc_restarts_total", vnf="a", vnfc="fw") == 4
-    assert value(f"{CUSTOM}hits", vnf="a", vnfc="fw") == 7 and value(f"{CUSTOM}load", vnf="a", vnfc="fw") == 0.5
-    assert not [name for name, _ in found if name == f"{CUSTOM}none"]
-    assert len([name for name, _ in found if name == "coven_port_up"]) == 1
-    assert {name for name, _ in found if not name.startswith(CUSTOM)} == {entry.name for entry in CATALOGUE}
+def read(objects: list[Statistics], *made: Statistics) -> list[Reader]:
+    objects += made
+    return [Reader.open(Path(f"/proc/self/fd/{each.fd}")) for each in made]
+
+
+def test_the_figures_are_those_of_the_object(objects: list[Statistics]) -> None:
+    exposition = Exposition()
+    [reader] = read(objects, filled())
+    text = exposition.text({"fw": reader, "lost": None})
+    assert exposition.text({"fw": reader, "lost": None}) == text
+    found = samples(text)
+
+    def value(name: str, /, **labels: str) -> float:
+        return found[name, frozenset({"vnf": "fw", **labels}.items())]
+
+    assert value("coven_vnf_up") == 1 and value("coven_vnf_up", vnf="lost") == 0
+    assert value("coven_port_packets_total", port="in", direction="in") == 100
+    assert value("coven_port_bytes_total", port="out", direction="out") == 5120
+    assert value("coven_vnf_received_packets_total") == 100
+    assert value("coven_drops_total", place="a", reason="policy") == 20
+    assert value("coven_vnfc_packets_total", vnfc="a", output="next") == 70
+    assert value("coven_vnfc_restarts_total", vnfc="a") == 4
+    assert value("coven_ring_occupancy_ratio", vnfc="a") == 0.25
+    assert value("coven_vnfc_burst_packets_bucket", vnfc="a", le="1") == 2
+    assert value("coven_vnfc_burst_packets_bucket", vnfc="a", le="63") == 3
+    assert value("coven_vnfc_burst_packets_sum", vnfc="a") == 34
+    assert value("coven_vnfc_seconds_count", vnfc="a") == 5
+    assert value("coven_vnfc_seconds_sum", vnfc="a") == pytest.approx(0.101)
+    assert value("coven_vnfc_seconds_bucket", vnfc="a", le="0.016777216") == 0
+    assert value("coven_vnfc_seconds_bucket", vnfc="a", le="0.033554432") == 5
+    assert value("coven_chain_seconds_bucket", port="in", le="17.179869184") == 0
+    assert value("coven_chain_seconds_bucket", port="in", le="+Inf") == 1
+    # names that differ in punctuation only, and kinds
+    assert value(f"{CUSTOM}hits_bad_total", vnfc="a", name="hits.bad") == 7
+    assert value(f"{CUSTOM}hits_bad", vnfc="a", name="hits-bad") == 0.5
+    assert value(f"{CUSTOM}sizes_count", vnfc="a") == 3 and value(f"{CUSTOM}sizes_sum", vnfc="a") == 9.5
+    reader.close()
+
+
+def test_a_histogram_of_times_is_as_fine_in_json(objects: list[Statistics]) -> None:
+    [reader] = read(objects, filled())
+    told = document(reader)
+    by_key = {(each["name"], *each["labels"].values()): each for each in told["metrics"]}
+    vnfc, chain = by_key["coven_vnfc_seconds", "a"], by_key["coven_chain_seconds", "in"]
+    [cell] = [bucket for bucket in vnfc["buckets"] if bucket["count"]]
+    assert (vnfc["count"], vnfc["sum"], vnfc["unit"]) == (5, pytest.approx(0.101), "seconds")
+    assert cell["from"] <= 0.02 < 0.0205 < cell["below"] and cell["below"] - cell["from"] <= 0.125 * cell["from"]
+    assert chain["buckets"] == [{"from": 2**36 / 1e9, "below": None, "count": 1}]
+    assert {each["name"] for each in told["metrics"] if not each["name"].startswith(CUSTOM)} <= {
+        entry.name for entry in CATALOGUE
+    }
+    reader.close()
 
 
 def test_no_vnf_no_metric() -> None:
-    assert exposition({}) == b""
+    assert Exposition().text({}) == ""
+
+
+def test_several_vnfs_share_a_family(objects: list[Statistics]) -> None:
+    """Each has one HELP and one TYPE, also where authors' metrics of one name are of two kinds."""
+    one, two = Statistics.make("one", 1), Statistics.make("two", 1)
+    name, gauge = f"{CUSTOM}load", C.FIGURE_REAL
+    one.write(*own(one, (name, {"vnfc": "a"}, gauge, math.inf)))
+    two.write(*own(two, (name, {"vnfc": "a"}, gauge, 2.5), (name, {"vnfc": "b"}, C.FIGURE_COUNTER, 4)))
+    first, second = read(objects, one, two)
+    text = Exposition().text({"one": first, "two": second})
+    assert text.count(f"# TYPE {name} gauge\n") == 1 and text.count("# TYPE coven_vnf_up gauge\n") == 1
+    assert f'{name}{{vnf="one",vnfc="a"}} +Inf\n{name}{{vnf="two",vnfc="a"}} 2.5\n' in text
+    assert f'# TYPE {name}_counter counter\n{name}_counter{{vnf="two",vnfc="b"}} 4\n' in text
+    assert f"# HELP {name} said\\\\so\n" in text
+    for each in first, second:
+        each.close()
+
+
+def test_customs_are_told_apart() -> None:
+    """No two names of one VNFC and kind are told as one series."""
+    names = ["a.b", "a-b", "a_b", "a_b_total", "a b", "ä_b", "a_b_"]
+    for kind in C.FIGURE_COUNTER, C.FIGURE_REAL, C.FIGURE_VALUES:
+        told = [(whole, *labels.items()) for whole, labels in (custom(name, kind) for name in names)]
+        assert len(set(told)) == len(names)
+    assert custom("hits", C.FIGURE_COUNTER) == (f"{CUSTOM}hits_total", {})
+    assert custom("hits_total", C.FIGURE_COUNTER) == (f"{CUSTOM}hits_total", {"name": "hits_total"})
 
 
 def test_the_page_lists_them() -> None:
     assert table() in PAGE.read_text()
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (Debian package prometheus)")
-def test_promtool_finds_nothing_wrong() -> None:
-    text = exposition({"a": STATUS, "gone": None})
-    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+def test_promtool_finds_nothing_wrong(objects: list[Statistics]) -> None:
+    [reader] = read(objects, filled())
+    text = Exposition().text({"a": reader, "gone": None})
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=text.encode(), capture_output=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+    reader.close()

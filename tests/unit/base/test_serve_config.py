@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from coven.base.compat_ports import Ports
 from coven.base.control_addresses import Address, read_options
 from coven.base.operator import ServeConfig, parse, serve_config
 from itf.mistakes import Refused
@@ -24,6 +25,14 @@ def test_the_file_that_install_brings_is_valid_and_sets_nothing() -> None:
 def test_fields() -> None:
     given = parse(b"listen: '[::1]:9090'\nstate: /srv/coven\n", "c.yaml")
     assert given == ServeConfig("[::1]:9090", "/srv/coven")
+
+
+def test_where_the_original_interface_listens() -> None:
+    assert parse(b"coven_compat: '127.0.0.2:1,2'\n", "c.yaml").coven_compat == Ports("127.0.0.2", 1, 2)
+    assert parse(b"coven_compat: ''\n", "c.yaml").coven_compat == Ports()
+    with pytest.raises(Refused) as caught:
+        parse(b"coven_compat: 'a:1'\n", "c.yaml")
+    assert caught.value.mistakes[0].field == "coven_compat"
 
 
 def test_every_mistake_at_once() -> None:

@@ -95,10 +95,10 @@ def test_every_verdict_is_counted_under_its_name(rigs: list[Rig], capture: Path,
         return refs
 
     totals = play(rig, behave)
-    hop = rig.forwarder.statistics().place[C.PLACE_HOP]
+    hop = rig.statistics.statistics().place[C.PLACE_HOP]
     assert (hop.consumed, hop.dropped[C.REASON_DECLARED], hop.dropped[6]) == (30, 30, 30)
     assert hop.dropped[5] == 120  # output 7, a reason not declared, 65535, verdict 77
-    place = rig.forwarder.statistics().place
+    place = rig.statistics.statistics().place
     assert place[C.PLACE_LEAVING].forwarded == 30 and place[C.PLACE_LEAVING + 1].forwarded == 60
     assert totals["unaccounted"] == 0
 
@@ -185,9 +185,9 @@ def test_a_new_generation_loses_what_the_old_process_had(rigs: list[Rig], captur
     rig.send_hop(new)
     rig.change(lambda w: rig.wire_hop(w, new, lost_reason=1))
     totals = play(rig, lambda hop, refs: [verdict(rig, ref, C.VERDICT_FORWARD) for ref in refs])
-    hung = rig.forwarder.statistics().place[C.PLACE_HOP].dropped[1]
+    hung = rig.statistics.statistics().place[C.PLACE_HOP].dropped[1]
     assert had <= hung and totals["forwarded"] == 300 - hung and totals["unaccounted"] == 0
-    assert not rig.forwarder.statistics().place[C.PLACE_HOP].dropped[0], "what it let wait is its fault, too"
+    assert not rig.statistics.statistics().place[C.PLACE_HOP].dropped[0], "what it let wait is its fault, too"
     old.object.close()
 
 
@@ -197,7 +197,7 @@ def test_a_hop_that_is_down_drops_or_is_bypassed(rigs: list[Rig], capture: Path,
         rigs.append(rig)
         rig.wire(capture, tmp_path / "out.pcap", state=C.HOP_DOWN, on_failure=on_failure)
         totals = play(rig, lambda hop, refs: refs)
-        assert rig.forwarder.statistics().place[C.PLACE_HOP].dropped[0] == dropped
+        assert rig.statistics.statistics().place[C.PLACE_HOP].dropped[0] == dropped
         assert totals["forwarded"] == 300 - dropped and totals["unaccounted"] == 0
 
 

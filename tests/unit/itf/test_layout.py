@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from itf.segment import C, Config, Forwarder, Hop, Pool, ffi
+from itf.statistics import Statistics
 from pps.c.framework import build_folder
 
 VERSION = {"SEG_ABI_MAJOR", "SEG_LAYOUT"}
@@ -38,15 +39,16 @@ def test_a_changed_layout_has_another_version() -> None:
 def test_a_forwarder_of_another_version_says_what_to_do(other: str) -> None:
     pool = Pool.make(256, 4096)
     forwarder, config = Forwarder.make(pool.geometry), Config.make(C.CLOCK_LIVE)
+    statistics = Statistics.make("a", 1)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         setattr(forwarder.head, other, getattr(forwarder.head, other) + 1)
-        fds = (pool.fd, forwarder.fd, config.fd, theirs.fileno())
+        fds = (pool.fd, forwarder.fd, config.fd, statistics.fd, theirs.fileno())
         done = subprocess.run([build_folder() / "coven-forwarder", "--fds", ",".join(map(str, fds))], pass_fds=fds,
                               stderr=subprocess.PIPE, text=True, timeout=60, check=False)  # fmt: skip
         assert done.returncode == 1 and REMEDY in done.stderr, done.stderr
     finally:
-        for each in (config, forwarder, pool, ours, theirs):
+        for each in (statistics, config, forwarder, pool, ours, theirs):
             each.close()
 
 

@@ -111,7 +111,7 @@ def test_what_the_old_one_never_gives_back_is_counted_when_it_has_ended(rig: Rig
     rig.change(forget_previous)
     totals = rig.totals()
     assert totals["dropped"] == len(kept) and totals["in_flight"] == totals["unaccounted"] == 0
-    assert rig.forwarder.statistics().place[C.PLACE_HOP].dropped[SHUTDOWN] == len(kept)
+    assert rig.statistics.statistics().place[C.PLACE_HOP].dropped[SHUTDOWN] == len(kept)
     rig.places_balanced()
 
 

@@ -38,12 +38,12 @@ class Bed:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *hosts: Host):
         self.now = 1000.0
         self.timers: list[tuple[float, Callable[[], None]]] = []
-        self.forwarder = ffi.new("struct forwarder_header *")
+        self.published = ffi.new("struct statistics *")
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         loop: Any = SimpleNamespace(later=self._later)
-        seen: Any = SimpleNamespace(head=self.forwarder)
+        seen: Any = SimpleNamespace(published=self.published)
         watched: Any = hosts
-        self.watchdog = Watchdog(lambda: watched, seen, loop)
+        self.watchdog = Watchdog(lambda: watched, seen, loop, lambda: None)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> Any:
         self.timers.append((seconds, call))
@@ -59,7 +59,7 @@ class Bed:
 
     def has(self, host: Host, packets: int) -> None:
         """So many packets are at the host, outside its ring."""
-        self.forwarder.published.place[C.PLACE_HOP + host.number].in_flight = packets
+        self.published.place[C.PLACE_HOP + host.number].in_flight = packets
 
 
 def test_a_second_without_progress_is_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:

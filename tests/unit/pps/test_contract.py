@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -144,8 +145,11 @@ def test_configuration_requests_and_state(language: Language, tmp_path: Path) ->
             {"name": "times", "type": "float", "default": 2.0},
             {"name": "text", "type": "str", "default": 'a"b'},
         ]
-        seen = {"name": "seen", "why": "so far", "unit": "packets", "args": arguments}
-        assert ready["requests"] == [seen, {"name": "where", "why": "", "unit": "", "args": []}]
+        seen = {"name": "seen", "why": "so far", "unit": "packets", "args": arguments, "changes": False}
+        where = {"name": "where", "why": "", "unit": "", "args": [], "changes": True}
+        well = {"name": "health", "why": ready["requests"][-1]["why"], "unit": "", "args": [], "changes": False}
+        assert ready["requests"] == [seen, where, well] and "ok" in well["why"]
+        assert running.ask("request", name="health", args=[])["value"] is None
         refused = running.ask("configure", config={"limit": -1})
         assert (refused["ok"], refused["errors"][0]["found"]) == (False, "limit: at least 0")
         assert (refused["errors"][0]["file"], refused["errors"][0]["line"]) == (language.file, language.configure_line)
@@ -156,8 +160,10 @@ def test_configuration_requests_and_state(language: Language, tmp_path: Path) ->
         assert running.ask("request", name="seen", args={"more": "0x10", "times": 1})["value"] == 18
         for bad in ([], ["x"], [1, 2, 3, 4], {"les": 1}, [-1]):
             assert running.ask("request", name="seen", args=bad)["ok"] is False
-        where = running.ask("request", name="where", args=[])["value"]
-        assert where["ports"] == ["in", "out"] and "mac" in where
+        found = running.ask("request", name="where", args=[])
+        assert found["value"]["ports"] == ["in", "out"] and "mac" in found["value"]
+        assert 0 <= found["seconds"] < 10
+        assert running.ask("request", name="health", args=[])["value"] == "2 seen"
         assert running.metrics()["sizes"].count == 2
         assert running.end() == 0
         kept = running.state()
@@ -187,6 +193,22 @@ def test_many_packets_and_slow_ones(language: Language, tmp_path: Path) -> None:
         running.send(*[tcp(payload=b"slowly")] * 20)
         assert len(running.collect(20)) == 20
         assert running.finish() == ""
+
+
+@every("many")
+def test_packets_that_are_timed_have_both_stamps(language: Language, tmp_path: Path) -> None:
+    """When it was taken and when its verdict was given, on the clock's low bits; others are not looked at."""
+    with language.host(tmp_path, "many") as running:
+        before = time.monotonic_ns()
+        running.send(tcp(), timed=True)
+        [timed] = running.collect(1)
+        after = time.monotonic_ns()
+        running.send(tcp())
+        [plain] = running.collect(1)
+        assert (plain.taken, plain.given) == (0, 0)
+        # a stamp may be one unit late, since its last bit is set
+        since = [((stamp - (before >> C.STAMP_SHIFT)) % 2**32) << C.STAMP_SHIFT for stamp in (timed.taken, timed.given)]
+        assert 0 <= since[0] <= since[1] <= after - before + 2 * (1 << C.STAMP_SHIFT)
 
 
 @every("many")

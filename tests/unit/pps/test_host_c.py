@@ -219,7 +219,8 @@ VNFC_HANDLE { return p->len > limit ? VNFC_DROP(blocked) : VNFC_FORWARD; }
 def test_configure(start: Start) -> None:
     good = {"limit": 40, "block": [23, 2], "on": True, "map": {"deep": 4}, "ratio": 0.5, "word": "hi"}
     f = start(CONFIG, config=good, outputs=("next", "other"))
-    assert f.ask("request", name="limit", args=[]) == {"op": "answer", "ok": True, "value": 43}
+    answered = f.ask("request", name="limit", args=[])
+    assert 0 < answered.pop("seconds") < 10 and answered == {"op": "answer", "ok": True, "value": 43}
     answer = f.ask("configure", config={**good, "limit": -4})
     assert (answer["op"], answer["ok"]) == ("configured", False)
     assert answer["errors"] == [{"field": "config.limit", "found": "-4", "expected": "at least 0"}]
@@ -250,6 +251,9 @@ VNFC_REQUEST(add, "a sum", "numbers", VNFC_ARGUMENT(a, "int", NULL), VNFC_ARGUME
     vnfc_answer_text(request, text);
 }
 VNFC_REQUEST(fails, "never works", "") { vnfc_answer_error(request, "no %s", "way"); }
+VNFC_CHANGE(reset, "begins anew", "", VNFC_ARGUMENT(from, "int", "0")) {
+    vnfc_answer_int(request, vnfc_argument_int(request, "from")); }
+VNFC_HEALTH { return vnfc_now() == 0 ? "before time" : NULL; }
 VNFC_REQUEST(mute, "says nothing", "") { }
 VNFC_REQUEST(huge, "too much", "") {
     static char text[70000]; memset(text, 'x', sizeof text - 1); vnfc_answer_text(request, text); }
@@ -260,9 +264,10 @@ VNFC_HANDLE { return VNFC_FORWARD; }
 def test_requests(start: Start) -> None:
     f = start(REQUESTS, ready=False)
     ready = f.init()
-    assert [r["name"] for r in ready["requests"]] == ["add", "fails", "mute", "huge"]
+    assert [r["name"] for r in ready["requests"]] == ["add", "fails", "reset", "health", "mute", "huge"]
+    assert [r["name"] for r in ready["requests"] if r["changes"]] == ["reset"]
     assert ready["requests"][0] == {
-        "name": "add", "why": "a sum", "unit": "numbers",
+        "name": "add", "why": "a sum", "unit": "numbers", "changes": False,
         "args": [
             {"name": "a", "type": "int"}, {"name": "b", "type": "float", "default": 0.5},
             {"name": "name", "type": "str", "default": "none"},
@@ -281,6 +286,7 @@ def test_requests(start: Start) -> None:
     assert ask("add", 1, 2, 3, 4) == "! argument name: expected str, found 3"
     assert ask("add", 1, 2, "", True, 5) == "! add takes 4 arguments, found 5"
     assert ask("fails") == "! no way"
+    assert ask("reset", 4) == 4 and ask("health") == "ok"
     assert ask("mute") == "! no answer was given"
     assert ask("huge") == "! the answer is longer than 64 KiB"
     assert ask("nothing") == "! there is no such request"

@@ -291,7 +291,7 @@ def test_ready_declares_requests(tmp_path: Path) -> None:
     with FakeForwarder(FRAMEWORK.host_command(source, "c")) as running:
         args = [{"name": "n", "type": "int", "default": 3}]
         [declared] = running.init()["requests"]
-        assert declared == {"name": "hits", "why": "how many", "unit": "packets", "args": args}
+        assert declared == {"name": "hits", "why": "how many", "unit": "packets", "args": args, "changes": False}
 
 
 def test_metrics(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def test_every_mistake_of_a_body_at_once() -> None:
         },
         "config": {"a": 1, "b": {"c": 1}}, "start": "yes", "latency": "lowest", "prots": {},
     }  # fmt: skip
-    interface = "the name of an interface"
-    either = f"{interface}, or an object with it"
+    interface = "the name of an interface, or its MAC address"
+    either = "an interface's name or MAC address, or an object with it"
     assert told("Instantiate", body) == {
         "ports.in.interface": ('"a/b"', interface, None),
         "ports.in.backend": ('"pcap"', " | ".join(BACKENDS), None),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from coven.rest.api import FOLLOWERS
+from coven.rest.captures import CAPTURERS
 from coven.rest.operations import WAITERS
 from coven.rest.traces import TRACERS
 from coven.serve.server import THREADS
 
 
 def test_not_every_thread_may_wait() -> None:
-    assert WAITERS + FOLLOWERS + TRACERS < THREADS
+    assert WAITERS + FOLLOWERS + TRACERS + CAPTURERS < THREADS

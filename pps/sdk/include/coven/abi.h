@@ -7,6 +7,7 @@
 #ifndef COVEN_ABI_H
 #define COVEN_ABI_H
 #include <itf/packet.h>
+#include <time.h>
 
 enum { VNFC_ABI_MAGIC = 0x43464e56 /* "VNFC" */, VNFC_ABI_MAJOR = 1, VNFC_ABI_MINOR = 0 };
 
@@ -101,11 +102,19 @@ struct vnfc_host {
 
 /* ---- for each packet ---------------------------------------------------------------------------- */
 
+/* Now, for a packet that is timed. */
+static inline uint32_t vnfc__stamp(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint32_t)(((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec) >> STAMP_SHIFT) | 1;
+}
+
 /* A frame becomes a packet. NULL if what its record says lies outside the frame (another VNFC wrote to it):
  * the caller then gives it to `refused`. */
 static inline struct vnfc_packet *vnfc__open(struct vnfc_host *h, uint32_t frame)
 {
-	const struct frame_record *r = &h->records[frame];
+	struct frame_record *r = &h->records[frame];
 	struct vnfc_packet *p = &h->packets[frame];
 	uint32_t data = __atomic_load_n(&r->data, __ATOMIC_RELAXED); /* once: it may change under our eyes */
 	uint32_t len = __atomic_load_n(&r->len, __ATOMIC_RELAXED);
@@ -121,6 +130,8 @@ static inline struct vnfc_packet *vnfc__open(struct vnfc_host *h, uint32_t frame
 	p->nsh_len = r->nsh_len;
 	p->place = VNFC_HERE;
 	p->made = 0;
+	if (__builtin_expect(r->taken != 0, 0))
+		r->taken = vnfc__stamp();
 	return p;
 }
 
@@ -135,6 +146,8 @@ static inline void vnfc__give(struct vnfc_host *h, struct vnfc_packet *p, vnfc_v
 	r->arg = (uint16_t)(verdict >> 16);
 	r->flags = (p->flags & (uint8_t) ~(FRAME_ORIGINATED | FRAME_CLONED)) | p->made;
 	r->nsh_len = p->nsh_len;
+	if (__builtin_expect(r->taken != 0, 0))
+		r->given = vnfc__stamp();
 	p->place = VNFC_GONE;
 	h->done[h->done_n++] = p->frame;
 }
@@ -179,7 +192,14 @@ static inline void vnfc__prefetch(const struct vnfc_host *h, const uint32_t *fra
 
 /* ---- what a built VNFC exports: one `vnfc_component` -------------------------------------------- */
 
-enum vnfc_kind { VNFC_IS_REASON = 1, VNFC_IS_COUNTER, VNFC_IS_GAUGE, VNFC_IS_HISTOGRAM, VNFC_IS_REQUEST };
+enum vnfc_kind {
+	VNFC_IS_REASON = 1,
+	VNFC_IS_COUNTER,
+	VNFC_IS_GAUGE,
+	VNFC_IS_HISTOGRAM,
+	VNFC_IS_REQUEST,
+	VNFC_IS_CHANGE /* a request that changes something */
+};
 
 struct vnfc_argument {
 	const char *name;
@@ -198,6 +218,11 @@ struct vnfc_declared {
 	uint32_t line; /* where it was written, in file */
 	const char *file;
 };
+
+static inline bool vnfc_is_asked(const struct vnfc_declared *d)
+{
+	return d->kind == VNFC_IS_REQUEST || d->kind == VNFC_IS_CHANGE;
+}
 
 struct vnfc_state_layout {
 	uint64_t size;

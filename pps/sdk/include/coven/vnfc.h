@@ -151,14 +151,34 @@ static inline void vnfc__together(struct vnfc_host *h, const uint32_t *frames, u
  * ..):
  *	VNFC_REQUEST(hits, "packets to one port", "packets", VNFC_ARGUMENT(port, "int", "23"))
  *	{ vnfc_answer_int(request, hits[vnfc_argument_int(request, "port") & 0xffff]); } */
-#define VNFC_REQUEST(name, why, unit, ...)                                                                   \
-	static void vnfc__answer_##name(struct vnfc_request *request);                                       \
-	static const struct vnfc_argument vnfc__arguments_##name[] = { { NULL, NULL, NULL },                 \
-								       ##__VA_ARGS__ };                      \
-	VNFC__DECLARE(vnfc__request_##name, VNFC_IS_REQUEST, 0, #name, why, unit, NULL, vnfc__answer_##name, \
-		      vnfc__arguments_##name + 1,                                                            \
-		      sizeof(vnfc__arguments_##name) / sizeof(vnfc__arguments_##name[0]) - 1);               \
+#define VNFC_REQUEST(name, why, unit, ...) VNFC__ASKED(VNFC_IS_REQUEST, name, why, unit, ##__VA_ARGS__)
+
+/* The same for one that changes something: who asks must have the right to operate the VNF. */
+#define VNFC_CHANGE(name, why, unit, ...) VNFC__ASKED(VNFC_IS_CHANGE, name, why, unit, ##__VA_ARGS__)
+
+#define VNFC__ASKED(kind, name, why, unit, ...)                                                   \
+	static void vnfc__answer_##name(struct vnfc_request *request);                            \
+	static const struct vnfc_argument vnfc__arguments_##name[] = { { NULL, NULL, NULL },      \
+								       ##__VA_ARGS__ };           \
+	VNFC__DECLARE(vnfc__request_##name, kind, 0, #name, why, unit, NULL, vnfc__answer_##name, \
+		      vnfc__arguments_##name + 1,                                                 \
+		      sizeof(vnfc__arguments_##name) / sizeof(vnfc__arguments_##name[0]) - 1);    \
 	static void vnfc__answer_##name(struct vnfc_request *request VNFC__UNUSED)
+
+/* How the VNFC itself finds that it is; asked about once a second, followed by a body that returns NULL when all is
+ * well, else a sentence that says what is not:
+ *	VNFC_HEALTH { return table_used == TABLE ? "the table is full" : NULL; } */
+#define VNFC_HEALTH                                                                                   \
+	static const char *vnfc__health(void);                                                        \
+	static void vnfc__answer_health(struct vnfc_request *request)                                 \
+	{                                                                                             \
+		const char *said = vnfc__health();                                                    \
+		vnfc_answer_text(request, said ? said : "ok");                                        \
+	}                                                                                             \
+	VNFC__DECLARE(vnfc__request_health, VNFC_IS_REQUEST, 0, "health", VNFC__HEALTH_WHY, "", NULL, \
+		      vnfc__answer_health, NULL, 0);                                                  \
+	static const char *vnfc__health(void)
+#define VNFC__HEALTH_WHY "how it finds that it is: ok, or what is not"
 
 /* type: "int", "float", "str" or "bool". fallback: JSON text, or NULL if it must be given. */
 #define VNFC_ARGUMENT(name, type, fallback) \

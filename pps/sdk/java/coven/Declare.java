@@ -63,10 +63,14 @@ final class Declare {
         Arrays.sort(methods, (a, b) -> a.getName().compareTo(b.getName()));
         for (Method method : methods) {
             Request request = method.getAnnotation(Request.class);
-            if (request == null) {
+            boolean health = method.isAnnotationPresent(Health.class);
+            if (request == null && !health) {
                 continue;
             }
-            String name = request.name().isEmpty() ? method.getName() : request.name();
+            String name = health ? "health" : request.name().isEmpty() ? method.getName() : request.name();
+            String why = health ? Health.WHY : request.why();
+            String unit = health ? "" : request.unit();
+            boolean changes = !health && request.changes();
             List<Object> arguments = new ArrayList<>();
             for (Parameter parameter : method.getParameters()) {
                 arguments.add(argument(name, parameter));
@@ -74,7 +78,7 @@ final class Declare {
             method.setAccessible(true);
             requests.put(name, method);
             String file = Mistakes.fileOf(component);
-            if (Native.request(name, request.why(), request.unit(), Json.write(arguments), file, 0) < 0) {
+            if (Native.request(name, why, unit, Json.write(arguments), changes, file, 0) < 0) {
                 throw new Refused(name);
             }
         }

@@ -89,7 +89,8 @@ final class Native {
 
     static native int metric(int kind, String name, String why, String unit, String file, int line);
 
-    static native int request(String name, String why, String unit, String arguments, String file, int line);
+    static native int request(String name, String why, String unit, String arguments, boolean changes, String file,
+            int line);
 
     static native void measure(int metric, double value);
 

@@ -18,4 +18,7 @@ public @interface Request {
     String why() default "";
 
     String unit() default "";
+
+    /** Whether asking changes something: who asks must have the right to operate the VNF. */
+    boolean changes() default false;
 }
