@@ -27,11 +27,8 @@ from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
-<<<<<<< HEAD
-from coven.rest.chain import ChainApi
-=======
 from coven.rest.captures import CapturesApi
->>>>>>> main
+from coven.rest.chain import ChainApi
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.metrics import MetricsApi
@@ -63,11 +60,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-<<<<<<< HEAD
-class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi):
-=======
-class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi):
->>>>>>> main
+class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(

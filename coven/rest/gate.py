@@ -141,7 +141,6 @@ def presented(header: Header) -> Credential | None:
     raise Refused(mistake, title="malformed credential", kind=Kind.UNREADABLE)
 
 
-<<<<<<< HEAD
 def cookie_name(header: Header) -> str:
     """Of the session: cookies do not tell the ports of a host apart, agents do."""
     port = urlsplit(f"//{header('Host') or ''}").netloc.rpartition(":")[2]
@@ -160,9 +159,6 @@ def session_of(header: Header) -> str | None:
 
 def check_origin(header: Header) -> None:
     """Raises Refused with 403 for a page of another origin."""
-=======
-def check_origin(header: Header) -> None:
->>>>>>> main
     # a web page that the user visits could ask a loopback agent in the user's name
     origin, host = header("Origin"), header("Host") or ""
     if origin and urlsplit(origin).netloc != host:

@@ -18,13 +18,9 @@ from coven.rest.routes import JSON, PROBLEM, TOKEN_ENDPOINT
 from itf.mistakes import Kind, Mistake, Refused
 
 CHALLENGES = tuple(("WWW-Authenticate", f'{scheme} realm="coven"') for scheme in ("Bearer", "Basic"))
-<<<<<<< HEAD
-ORIGIN, VERDICT = "coven.origin", "coven.verdict"  #: in a request's WSGI environment: what the server says of it
-STREAM = "coven.stream"  #: there, put by who answers: what takes the writing end of an answer that goes on
-=======
 #: in a request's WSGI environment: what the server says of it
 ORIGIN, VERDICT, PENDING = "coven.origin", "coven.verdict", "coven.pending"
->>>>>>> main
+STREAM = "coven.stream"  #: there, put by who answers: what takes the writing end of an answer that goes on
 UPLOADS = "/v1/packages"
 MAX_ADDRESS = 8192  #: characters of a path and its query
 MAX_JSON = 1 << 20  #: bytes of a request's JSON body

@@ -323,12 +323,9 @@ class Agent:
 
     def close(self) -> None:
         self.places.address.unlink(missing_ok=True)
-<<<<<<< HEAD
         self.page.close()
-=======
         if self.original:
             self.original.close()
->>>>>>> main
         self._server.close()
         if self._front:
             self._front.close()

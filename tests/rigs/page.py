@@ -11,7 +11,6 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-
 from tests.rigs.appliance import Appliance
 from tests.rigs.packages import package
 
@@ -20,7 +19,11 @@ CHROMIUM = shutil.which("chromium")
 
 DESCRIPTOR = """description: "shown as it is: <b>bold</b>"
 vnfcs:
-  gate: {source: gate.py, outputs: [next, odd], config: {limit: 5, mode: open, ports: [23], strict: false}, schema: gate.json}
+  gate:
+    source: gate.py
+    outputs: [next, odd]
+    config: {limit: 5, mode: open, ports: [23], strict: false}
+    schema: gate.json
   count: {source: count.c}
   look: {source: look.py}
 chain:
@@ -109,7 +112,8 @@ class Chain:
             words = ("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
             subprocess.run(["ip", "netns", "exec", self.appliance.space, *words], check=True)
         self.appliance.serve()
-        source = package(folder / "p", DESCRIPTOR, gate_py=GATE, gate_json=json.dumps(SCHEMA), count_c=COUNT, look_py=LOOK)
+        sources = {"gate_py": GATE, "gate_json": json.dumps(SCHEMA), "count_c": COUNT, "look_py": LOOK}
+        source = package(folder / "p", DESCRIPTOR, **sources)
         status, text = self.appliance.coven("deploy", str(source), "--name", "fw", "--in", "in0", "--out", "out0")
         assert status == 0, text
         self.traffic = subprocess.Popen(

@@ -6,6 +6,7 @@ import { flows, wires } from "./flow.js";
 import { layout, route } from "./layout.js";
 
 const NARROW = 620; // pixels of the screen below which it stands upright
+const SMALLEST = 0.62; // of its natural size; below, it is scrolled
 const STUBS = 2; // drops that are drawn at a place, the quickest
 const SIGNS = { running: "●", starting: "◔", down: "✖", failed: "■", stopped: "○", up: "●", gone: "✖" };
 
@@ -15,6 +16,11 @@ export class Chain {
     this.chain = chain;
     this.choose = choose;
     this.all = wires(chain);
+    this.drawnWires = new Map(); // wires between the same places, of one direction, are one line
+    for (const wire of this.all) {
+      const key = `${wire.ingress} ${wire.from} ${wire.to}`;
+      this.drawnWires.set(key, [...(this.drawnWires.get(key) ?? []), wire]);
+    }
     this.root = el("div", { class: "chain", role: "group", "aria-label": "The chain" });
     this.width = null;
     this.path = null;
@@ -45,12 +51,13 @@ export class Chain {
     const picture = svg("svg", {
       viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Places and wires",
     }, svg("defs", {}, heads));
+    picture.style.minWidth = `${Math.round(width * SMALLEST)}px`;
     const outs = new Map();
-    for (const wire of this.all) {
-      const lane = this.ports.indexOf(wire.ingress);
-      const nth = outs.get(`${wire.ingress} ${wire.from}`) ?? 0;
-      outs.set(`${wire.ingress} ${wire.from}`, nth + 1);
-      picture.append(this.edge(wire, lane, nth));
+    for (const wires of this.drawnWires.values()) {
+      const lane = this.ports.indexOf(wires[0].ingress);
+      const nth = outs.get(`${wires[0].ingress} ${wires[0].from}`) ?? 0;
+      outs.set(`${wires[0].ingress} ${wires[0].from}`, nth + 1);
+      picture.append(this.edge(wires, lane, nth));
     }
     for (const place of this.drawn.places.values()) picture.append(this.node(place));
     const legend = el("p", { class: "legend" }, this.ports.map((name, i) =>
@@ -70,17 +77,20 @@ export class Chain {
     };
   }
 
-  edge(wire, lane, nth) {
+  edge(wires, lane, nth) {
+    const [wire] = wires;
     const { path, label } = route(this.drawn, wire, lane, nth);
     const line = svg("path", { d: path, class: "wire", "marker-end": `url(#head-${lane})` });
     const below = lane && !this.drawn.upright;
     const [x, y] = [label[0], label[1] + (below ? 16 : -8)];
     const speed = svg("text", { x, y, class: "speed" });
     const volume = svg("text", { x, y: y + (below ? 14 : -14), class: "volume" });
-    const output = wire.output && wire.output !== "next" ? svg("text", { x, y: y + (below ? 28 : -28), class: "volume" }, wire.output) : null;
-    const group = svg("g", { class: `edge lane-${lane % 4}`, ...this.chooser("wire", wire.key) },
+    const named = wires.map((each) => each.output).filter((each) => each && each !== "next");
+    const output = named.length ? svg("text", { x, y: y + (below ? 28 : -28), class: "volume" }, named.join(", ")) : null;
+    const key = `${wire.ingress} ${wire.from} ${wire.to}`;
+    const group = svg("g", { class: `edge lane-${lane % 4}`, ...this.chooser("wire", key) },
       svg("path", { d: path, class: "wide" }), line, volume, output, speed);
-    this.edges.set(wire.key, { wire, group, line, speed, volume });
+    this.edges.set(key, { key, wire, wires, group, line, speed, volume });
     return group;
   }
 
@@ -123,7 +133,11 @@ export class Chain {
       this.showDrops(name, node, status, rate);
     }
     const passing = flows(this.chain, this.all, rate);
-    for (const [key, edge] of this.edges) this.showWire(edge, passing.get(key), status, series);
+    for (const edge of this.edges.values()) {
+      const parts = edge.wires.map((wire) => passing.get(wire.key));
+      const whole = { rate: parts.reduce((all, part) => all + part.rate, 0), sure: parts.every((part) => part.sure) };
+      this.showWire(edge, whole, status, series);
+    }
   }
 
   showVnfc(name, node, vnfc, rate, limits) {
@@ -176,15 +190,16 @@ export class Chain {
     });
   }
 
-  showWire({ wire, group, line, speed, volume }, passing, status, series) {
+  showWire({ key, wire, group, line, speed, volume }, passing, status, series) {
     const mark = passing.sure ? "" : "≈ ";
     set(line, "stroke-width", (1.5 + Math.min(9, 1.4 * Math.log10(1 + passing.rate))).toFixed(1));
     const known = series.rows.length > 1 && status;
     say(speed, known ? mark + perSecond(passing.rate) : "–");
     const octets = this.octets(wire, passing, series);
-    say(volume, octets === null ? "" : bits(8 * octets));
+    const counted = this.ports.includes(wire.to) || this.ports.includes(wire.from);
+    say(volume, octets === null ? "" : `${counted && passing.sure ? "" : "≈ "}${bits(8 * octets)}`);
     set(group, "class", `edge lane-${this.ports.indexOf(wire.ingress) % 4}${passing.rate > 0 ? "" : " still"}` +
-      `${this.path?.has(wire.key) ? " path" : ""}`);
+      `${this.path?.has(key) ? " path" : ""}`);
     set(group, "aria-label", `Wire from ${wire.from}${wire.output ? ` (${wire.output})` : ""} to ${wire.to}, came in by ` +
       `${wire.ingress}: ${mark}${perSecond(passing.rate)}`);
   }
@@ -206,8 +221,7 @@ export class Chain {
     if (names) {
       this.path = new Set();
       for (let i = 1; i < names.length; i += 1)
-        for (const wire of this.all)
-          if (wire.ingress === ingress && wire.from === names[i - 1] && wire.to === names[i]) this.path.add(wire.key);
+        this.path.add(`${ingress} ${names[i - 1]} ${names[i]}`);
     }
     for (const [name, node] of this.nodes) node.body.classList.toggle("path", Boolean(names?.includes(name)));
     if (this.last) this.update(...this.last);

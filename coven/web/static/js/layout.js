@@ -4,6 +4,7 @@
 export const PLACE = { vnfc: [168, 92], port: [112, 72] };
 const GAP = { wide: [118, 74], tall: [96, 92] }; // along, across
 const EDGE = 26;
+const OVER = 46; // pixels that a wire which skips a column stands out
 
 // {places: Map name -> {name, kind, x, y, w, h}, width, height, upright}: x, y of the middle.
 export function layout(chain, all, upright) {
@@ -28,11 +29,25 @@ export function layout(chain, all, upright) {
     places.set(name, { name, kind, rank, w, h, x: a + vw / 2 + EDGE, y: b + vh / 2 + EDGE });
   }));
   const size = upright ? [rows, columns.length] : [columns.length, rows];
-  return {
+  const drawn = {
     places, upright,
     width: (size[0] - 1) * step[0] + vw + 2 * EDGE,
-    height: (size[1] - 1) * step[1] + vh + 2 * EDGE + (upright ? 30 : 58),
+    height: (size[1] - 1) * step[1] + vh + 2 * EDGE + 44,
   };
+  if (all.some((wire) => skips(drawn, wire))) widen(drawn, OVER);
+  return drawn;
+}
+
+// Room for wires that go over what stands between, on both sides.
+function widen(drawn, by) {
+  drawn[drawn.upright ? "width" : "height"] += 2 * by;
+  for (const place of drawn.places.values()) place[drawn.upright ? "x" : "y"] += by;
+}
+
+function skips(drawn, wire) {
+  const [from, to] = [drawn.places.get(wire.from), drawn.places.get(wire.to)];
+  const across = drawn.upright ? from.x - to.x : from.y - to.y;
+  return Math.abs(to.rank - from.rank) > 1 && Math.abs(across) < 5;
 }
 
 // The column of each VNFC: behind all that lead to it. Those of other directions alone stand as these pass them.
@@ -69,7 +84,7 @@ export function route(drawn, wire, lane, nth) {
   const b = [t.x - (ahead * t.w) / 2, t.y + clamp(t)];
   const reach = Math.max(40, Math.abs(b[0] - a[0]) / 2);
   // over what stands between
-  const over = Math.abs(t.rank - f.rank) > 1 && Math.abs(t.y - f.y) < 5 ? Math.sign(shift) * (f.h / 2 + 40) : 0;
+  const over = skips(drawn, wire) ? Math.sign(shift) * (drawn.places.get(wire.from).h / 2 + OVER + 10) : 0;
   const c = [a[0] + ahead * reach, a[1] + over];
   const d = [b[0] - ahead * reach, b[1] + over];
   const middle = [(a[0] + 3 * c[0] + 3 * d[0] + b[0]) / 8, (a[1] + 3 * c[1] + 3 * d[1] + b[1]) / 8];

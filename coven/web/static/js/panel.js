@@ -187,15 +187,15 @@ class OfDrop {
 class OfWire {
   constructor(view, key) {
     this.view = view;
-    this.wire = view.drawn.all.find((each) => each.key === key);
-    const { from, output, to } = this.wire;
-    this.title = `${from}${output ? `[${output}]` : ""} → ${to}`;
+    this.key = key;
+    this.wire = view.drawn.edges.get(key).wire;
+    this.title = `${this.wire.from} → ${this.wire.to}`;
     this.facts = new Facts();
     this.parts = [this.facts.root];
   }
 
   update() {
-    const edge = this.view.drawn.edges.get(this.wire.key);
+    const edge = this.view.drawn.edges.get(this.key);
     this.facts.show([
       ["came in by", this.wire.ingress],
       ["packets", edge.speed.textContent],
