@@ -41,6 +41,7 @@ from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
 from coven.rest.traces import TracesApi
+from coven.rest.watching.bottlenecks import BottlenecksApi
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
@@ -60,7 +61,9 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi):
+class Api(
+    OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi, BottlenecksApi, ChainApi,
+):  # fmt: skip
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -73,6 +76,7 @@ class Api(OperationsApi, ChainApi, MetricsApi, ServicePathsApi, TokensApi, Trace
         MetricsApi.__init__(self, lifecycle)
         TracesApi.__init__(self)
         CapturesApi.__init__(self)
+        BottlenecksApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.library = library
         self.gate = gate

@@ -50,6 +50,12 @@ _STANDING: Schema = {
     "since": TIME, "why": NULL_TEXT,
 }
 
+_RATE: Schema = {"type": "number", "minimum": 0}
+_USED: Schema = {
+    "cores": {**_RATE, "description": "that its process kept busy"},
+    "kernel": {**_RATE, "description": "of these, in the kernel"},
+}
+
 SCHEMAS: Schema = {
     "Mistake": record({
         "file": NULL_TEXT, "line": NULL_COUNT, "column": NULL_COUNT, "field": NULL_TEXT,
@@ -178,6 +184,21 @@ SCHEMAS: Schema = {
         })),
         "lost": {**COUNT, "description": "steps of packets that were not read in time"},
     }),
+    "Bottleneck": record({
+        "seconds": {**_RATE, "description": "that it was observed for"},
+        "bottleneck": {"anyOf": [record({
+            "limit": {"enum": ["vnfc", "core", "forwarder", "transmit", "port"]},
+            "where": {**TEXT, "description": "the VNFC, the port, the core's number, or forwarder"}, "why": TEXT,
+            "allows": {**_RATE, "description": "packets a second"}, "helps": several(TEXT),
+        }, closed=True), {"type": "null"}]},
+        "received": _RATE, "forwarder": record(_USED, closed=True),
+        "vnfcs": mapping(record({
+            "arrived": _RATE, "served": _RATE, "lost": _RATE,
+            "backlogged": {**_RATE, "description": "part of the looks at which much waited for it"},
+            "seconds": {"type": ["number", "null"], "description": "that a packet is in it"}, **_USED,
+        }, closed=True)),
+        "cores": mapping(_RATE),
+    }, closed=True),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "changes": {**FLAG, "description": "asking changes something, and takes the right to operate"},

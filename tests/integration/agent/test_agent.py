@@ -458,6 +458,7 @@ OFFERED = {
     "/v1/vnfs/{name}/instantiate": "POST", "/v1/vnfs/{name}/start": "POST", "/v1/vnfs/{name}/stop": "POST",
     "/v1/vnfs/{name}/terminate": "POST",
     "/v1/vnfs/{name}/upgrade": "POST",
+    "/v1/vnfs/{name}/bottleneck": "GET",
     "/v1/vnfs/{name}/trace": "GET", "/v1/vnfs/{name}/capture": "GET",
     "/v1/vnfs/{name}/chain": "GET", "/v1/interfaces": "GET",
     "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/metrics": "GET",
