@@ -30,6 +30,7 @@ from coven.rest.schema import (
     several,
 )
 from coven.rest.sol import schemas as sol
+from coven.rest.sol.vnffm import schemas as vnffm
 from coven.rest.sol.vnflcm import schemas as vnflcm
 
 #: the schema of what takes no argument: its body may be missing
@@ -248,7 +249,7 @@ SCHEMAS: Schema = {
         }, ("name", "kind", "unit", "labels"), closed=True)),
     }, closed=True),
     "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
-    **sol.SCHEMAS, **vnflcm.SCHEMAS,
+    **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnffm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {

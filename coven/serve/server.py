@@ -236,6 +236,7 @@ class Agent:
             ) from None
         self.keepers = Keepers(options.keeper)
         self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
+        self.lifecycle.certificate = self._certificate
         tokens = None if secret is None else Tokens(self.store, secret)
         self.gate = Gate(tokens, None if tokens is None or secret is None else Sessions(tokens, secret))
         self.audit = Audit(self.places.state)
@@ -260,6 +261,12 @@ class Agent:
         end = partial(os.kill, os.getpid(), signal.SIGTERM)
         platform = Platform(self.lifecycle, self.library, manner, Shelf(self.places.state / "original"), end)
         return Original(platform, http, tcp, partial(self.audit.note, "the prototype's interface"))
+
+    def _certificate(self) -> tuple[str, float] | None:
+        """The file of our certificate, and when it ends."""
+        if self._files is None or self.identity is None or self.identity.ends is None:
+            return None
+        return self._files.certificate, self.identity.ends
 
     def _judge(self, header: Header, method: str, path: str, length: int, origin: Origin) -> Caller:
         """Before a body is taken in: who sends it, and how much. Raises Refused."""

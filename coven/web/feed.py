@@ -15,10 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from coven.agent.figures import Readers
 from coven.agent.health import reasons
 from coven.agent.lifecycle import Lifecycle
 from coven.rest.masks import Masks
-from coven.web.samples import KEPT, History, figures, marks
+from coven.web.samples import KEPT, History, Measured, figures, marks
 from itf.mistakes import Kind, Mistake, Refused
 
 log = logging.getLogger("coven.agent")
@@ -182,26 +183,31 @@ class Feed:
 
     def _vnf(self, name: str) -> None:
         before: Row | None = None
-        described = _Described(self._lifecycle)
+        described, measured = _Described(self._lifecycle), Measured()
+        readers = Readers(self._lifecycle.places.run)  # its own: others keep theirs for seconds
 
         def act(viewers: list[Viewer]) -> None:
             nonlocal before
             reading = self._read(name, described)
             at = reading["at"]
+            found: dict[str, float] = {}
+            if reading["status"]:
+                with readers.of([name]) as opened:
+                    found = {**figures(reading["status"]), **measured.read(opened[name])}
             with self._lock:
                 history = self._history(name) or History()
                 self._histories[name] = time.monotonic(), history
                 new = marks(before, reading, at)
                 history.marks.extend(new)
-                found = figures(reading["status"]) if reading["status"] else {}
                 history.add(at, found)
             before = reading
             shown = {key: value for key, value in reading.items() if key != "config"}
-            data = encoded("vnf", {**shown, "figures": found, "marks": new})
+            data = encoded("vnf", {**shown, "figures": found, "times": measured.times, "marks": new})
             for viewer in viewers:
                 viewer.send(data)
 
         self._each_second(name, act)
+        readers.close()
 
     def _history(self, name: str) -> History | None:
         """Of what is kept, what is not too old."""

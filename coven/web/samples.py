@@ -3,31 +3,21 @@ look."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
+from agents.statistics import Distribution, Figure, Reader, Value
+
 KEPT = 900  #: rows: a quarter of an hour, one a second
-_TICK, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 Row = dict[str, Any]
 
 
-def process(pid: int | None) -> tuple[float, int] | None:
-    """CPU seconds that a process has used, and bytes of it that are in memory; None when it is gone."""
-    if pid is None:
-        return None
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / _TICK, int(fields[21]) * _PAGE
-
-
 def figures(status: Mapping[str, Any]) -> dict[str, float]:
-    """What charts are drawn of, by name: sums that only grow, except what is called `memory` and `waiting`."""
+    """Of a status document, by name: sums that only grow, and how much waits."""
     found: dict[str, float] = {}
     for name, port in status["ports"].items():
         for key in ("received", "sent", "bytes_in", "bytes_out"):
@@ -36,16 +26,98 @@ def figures(status: Mapping[str, Any]) -> dict[str, float]:
         for key in ("received", "forwarded", "consumed"):
             found[f"vnfc {name} {key}"] = vnfc[key]
         found[f"vnfc {name} waiting"] = vnfc["in_flight"]
-        _add_process(found, f"vnfc {name}", vnfc.get("pid"))
-    _add_process(found, "forwarder", (status.get("forwarder") or {}).get("pid"))
     for name, count in status["dropped"].items():
         found[f"drop {name}"] = count
     return found
 
 
-def _add_process(found: dict[str, float], who: str, pid: int | None) -> None:
-    if (used := process(pid)) is not None:
-        found[f"{who} cpu"], found[f"{who} memory"] = used
+class Measured:
+    """What the statistics object of a VNF says besides; times of the last second, by comparing with the look before."""
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, str], list[int]] = {}
+        self.times: dict[str, Row] = {}  #: by VNFC: how long packets were in it, since it began
+
+    def read(self, reader: Reader | None) -> dict[str, float]:
+        """By name; nothing where there is no object, or it is half-written."""
+        found: dict[str, float] = {}
+        with suppress(TimeoutError):
+            if reader is not None:
+                snapshot, known = reader.take()
+                for figure in known:
+                    if (name := _NAMES.get(figure.name)) is not None:
+                        found.update(name(self, figure, snapshot.value(figure)))
+        return found
+
+    def _outputs(self, figure: Figure, value: Value) -> Iterator[tuple[str, float]]:
+        yield f"output {figure.pairs['vnfc']} {figure.pairs['output']}", _number(value)
+
+    def _output_bytes(self, figure: Figure, value: Value) -> Iterator[tuple[str, float]]:
+        yield f"bytes {figure.pairs['vnfc']} {figure.pairs['output']}", _number(value)
+
+    def _occupancy(self, figure: Figure, value: Value) -> Iterator[tuple[str, float]]:
+        yield f"vnfc {figure.pairs['vnfc']} occupancy", round(_number(value), 4)
+
+    def _cpu(self, figure: Figure, value: Value) -> Iterator[tuple[str, float]]:
+        yield f"{_process(figure)} cpu", round(_number(value), 4)
+
+    def _memory(self, figure: Figure, value: Value) -> Iterator[tuple[str, float]]:
+        yield f"{_process(figure)} memory", _number(value)
+
+    def _chain(self, figure: Figure, value: Value) -> Iterator[tuple[str, float]]:
+        """Seconds that packets which came by a port were in the chain, in the last second."""
+        assert isinstance(value, Distribution)
+        port = figure.pairs["port"]
+        now = self._lately(figure, value)
+        if now.count:
+            for name, part in QUANTILES.items():
+                yield f"latency {port} {name}", round(now.quantile(part) / 1e9, 9)
+
+    def _in_vnfc(self, figure: Figure, value: Value) -> Iterator[tuple[str, float]]:
+        assert isinstance(value, Distribution)
+        self.times[figure.pairs["vnfc"]] = _shown(value)
+        now = self._lately(figure, value)
+        if now.count:
+            yield f"time {figure.pairs['vnfc']} p50", round(now.quantile(0.5) / 1e9, 9)
+            yield f"time {figure.pairs['vnfc']} p99", round(now.quantile(0.99) / 1e9, 9)
+
+    def _lately(self, figure: Figure, value: Distribution) -> Distribution:
+        key = figure.name, figure.labels
+        before = self._before.get(key, value.counts)
+        self._before[key] = value.counts
+        counts = [max(0, now - then) for now, then in zip(value.counts, before, strict=True)]
+        return Distribution(sum(counts), 0.0, counts, value.bounds)
+
+
+_Name = Callable[[Measured, Figure, Value], Iterator[tuple[str, float]]]
+_NAMES: dict[str, _Name] = {
+    "coven_vnfc_packets_total": Measured._outputs, "coven_vnfc_bytes_total": Measured._output_bytes,
+    "coven_ring_occupancy_ratio": Measured._occupancy, "coven_process_cpu_seconds_total": Measured._cpu,
+    "coven_process_resident_memory_bytes": Measured._memory, "coven_chain_seconds": Measured._chain,
+    "coven_vnfc_seconds": Measured._in_vnfc,
+}  # fmt: skip
+
+
+def _process(figure: Figure) -> str:
+    role, vnfc = figure.pairs["role"], figure.pairs["vnfc"]
+    return f"vnfc {vnfc}" if role == "vnfc" else role
+
+
+def _number(value: Value) -> float:
+    return 0.0 if isinstance(value, Distribution) else value
+
+
+def _shown(value: Distribution) -> Row:
+    """A distribution of times in seconds: cells in powers of two, those that count."""
+    cells: dict[float, int] = {}
+    for bound, count in zip(value.bounds, value.counts, strict=True):
+        if count:
+            below = 2.0 ** (int(bound) - 1).bit_length() / 1e9 if bound != float("inf") else 0.0
+            cells[below] = cells.get(below, 0) + count
+    return {
+        "count": value.count, **{name: value.quantile(part) / 1e9 for name, part in QUANTILES.items()},
+        "cells": [{"below": below, "count": count} for below, count in cells.items()],
+    }  # fmt: skip
 
 
 class History:

@@ -21,6 +21,7 @@ from coven.rest.api import ROUTES
 from coven.rest.openapi import document
 from tests.integration.agent.test_agent import PORTS, package
 from tests.rigs.agent import Agent
+from tests.rigs.keeper import wait_for
 
 CHECKS = [content_type_conformance, response_headers_conformance, response_schema_conformance, status_code_conformance]
 UNAVAILABLE = 503, 504
@@ -39,7 +40,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     try:
         assert agent.ask("POST", "/v1/packages", data=package())[0] == 201
         assert agent.ask("POST", "/v1/vnfs", {"name": "fw", "package": "fw"})[0] == 201
+        (agent.state / "run" / "unwell").write_text('{"figures": {"unaccounted": 1}}')
         assert agent.operate("fw", "instantiate", {"ports": PORTS, "start": True})["state"] == "COMPLETED"
+        wait_for(lambda: agent.ask("GET", "/vnffm/v1/alarms")[1])
         yield agent
     finally:
         agent.clean()
@@ -54,6 +57,7 @@ def test_operation(served: Agent, name: str, long_run: bool) -> None:
              "indicatorId": "received"}  # fmt: skip
     occurrences = served.ask("GET", "/vnflcm/v2/vnf_lcm_op_occs")[1]
     there["vnfLcmOpOccId"] = occurrences[0]["id"]
+    there["alarmId"] = served.ask("GET", "/vnffm/v1/alarms")[1][0]["id"]
     if name not in ENDING:
         there["name"] = "fw"
     else:

@@ -481,6 +481,8 @@ OFFERED = {
     **{f"/vnflcm/v2/vnf_lcm_op_occs/{{vnfLcmOpOccId}}/{decision}": "POST" for decision in (
         "retry", "rollback", "fail", "cancel")},
     "/vnflcm/v2/subscriptions": "GET POST", "/vnflcm/v2/subscriptions/{subscriptionId}": "GET DELETE",
+    "/vnffm/v1/alarms": "GET", "/vnffm/v1/alarms/{alarmId}": "GET PATCH",
+    "/vnffm/v1/subscriptions": "GET POST", "/vnffm/v1/subscriptions/{subscriptionId}": "GET DELETE",
     "/{interface}/api_versions": "GET", "/{interface}/{major}/api_versions": "GET",
 }  # fmt: skip
 
