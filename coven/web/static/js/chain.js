@@ -15,12 +15,8 @@ export class Chain {
   constructor(chain, choose) {
     this.chain = chain;
     this.choose = choose;
-    this.all = wires(chain);
-    this.drawnWires = new Map(); // wires between the same places, of one direction, are one line
-    for (const wire of this.all) {
-      const key = `${wire.ingress} ${wire.from} ${wire.to}`;
-      this.drawnWires.set(key, [...(this.drawnWires.get(key) ?? []), wire]);
-    }
+    this.backs = new Set();
+    this.wire();
     this.root = el("div", { class: "chain", role: "group", "aria-label": "The chain" });
     this.width = null;
     this.path = null;
@@ -28,9 +24,22 @@ export class Chain {
     this.fit();
   }
 
+  wire() {
+    this.all = wires(this.chain, this.backs);
+    this.drawnWires = new Map(); // wires between the same places, of one direction, are one line
+    for (const wire of this.all) {
+      const key = `${wire.ingress} ${wire.from} ${wire.to}`;
+      this.drawnWires.set(key, [...(this.drawnWires.get(key) ?? []), wire]);
+    }
+  }
+
   fit() {
     const upright = (this.root.clientWidth || innerWidth) < NARROW;
     if (upright === this.drawn?.upright) return;
+    this.place(upright);
+  }
+
+  place(upright) {
     this.drawn = layout(this.chain, this.all, upright);
     this.draw();
     if (this.last) this.update(...this.last);
@@ -127,8 +136,15 @@ export class Chain {
   update(status, series, limits) {
     this.last = [status, series, limits];
     const rate = (name) => series.rate(name);
+    const backs = this.chain.vnfcs.filter(({ name }) => series.last(`output ${name} back`)).map(({ name }) => name);
+    if (backs.some((name) => !this.backs.has(name))) {
+      this.backs = new Set(backs);
+      this.wire();
+      this.place(this.drawn.upright);
+      return;
+    }
     for (const [name, node] of this.nodes) {
-      if (node.about) this.showVnfc(name, node, status?.vnfcs[name], rate, limits);
+      if (node.about) this.showVnfc(name, node, status?.vnfcs[name], series, limits);
       else this.showPort(name, node, status?.ports[name], rate);
       this.showDrops(name, node, status, rate);
     }
@@ -140,18 +156,18 @@ export class Chain {
     }
   }
 
-  showVnfc(name, node, vnfc, rate, limits) {
+  showVnfc(name, node, vnfc, series, limits) {
     const state = vnfc?.state ?? "stopped";
     const limit = limits?.get(name);
     set(node.body, "class", `place vnfc is-${state}${limit ? " limits" : ""}`);
     say(node.state, `${SIGNS[state] ?? "?"} ${state} · ${node.about.language}`);
-    const handled = rate(`vnfc ${name} received`);
+    const handled = series.rate(`vnfc ${name} received`);
     say(node.figure, limit ? `▲ bottleneck ${perSecond(handled)}` : perSecond(handled));
     const waiting = vnfc?.in_flight ?? 0;
-    const share = Math.min(1, vnfc?.occupancy ?? waiting / 2048);
+    const share = Math.min(1, series.last(`vnfc ${name} occupancy`) ?? 0);
     set(node.level, "width", Math.round(node.room * share));
-    say(node.fill, `${waiting} waiting`);
-    set(node.body, "aria-label", `VNFC ${name}, ${state}, ${node.about.language}, ${perSecond(handled)}, ${waiting} waiting` +
+    say(node.fill, `ring ${Math.round(100 * share)} %, ${waiting} here`);
+    set(node.body, "aria-label", `VNFC ${name}, ${state}, ${node.about.language}, ${perSecond(handled)}, ring ${Math.round(100 * share)} % full` +
       `${vnfc?.restarts ? `, ${vnfc.restarts} restarts` : ""}${limit ? `, bottleneck: ${limit}` : ""}`);
   }
 
@@ -190,28 +206,30 @@ export class Chain {
     });
   }
 
-  showWire({ key, wire, group, line, speed, volume }, passing, status, series) {
+  showWire({ key, wire, wires, group, line, speed, volume }, passing, status, series) {
     const mark = passing.sure ? "" : "≈ ";
     set(line, "stroke-width", (1.5 + Math.min(9, 1.4 * Math.log10(1 + passing.rate))).toFixed(1));
     const known = series.rows.length > 1 && status;
     say(speed, known ? mark + perSecond(passing.rate) : "–");
-    const octets = this.octets(wire, passing, series);
-    const counted = this.ports.includes(wire.to) || this.ports.includes(wire.from);
-    say(volume, octets === null ? "" : `${counted && passing.sure ? "" : "≈ "}${bits(8 * octets)}`);
+    const octets = this.octets(wires, passing, series);
+    // an output's bytes are counted, not what of them each direction has
+    const shared = this.all.filter((each) => each.from === wire.from && each.output === wire.output).length > 1;
+    say(volume, octets === null ? "" : `${passing.sure && !shared ? "" : "≈ "}${bits(8 * octets)}`);
     set(group, "class", `edge lane-${this.ports.indexOf(wire.ingress) % 4}${passing.rate > 0 ? "" : " still"}` +
       `${this.path?.has(key) ? " path" : ""}`);
     set(group, "aria-label", `Wire from ${wire.from}${wire.output ? ` (${wire.output})` : ""} to ${wire.to}, came in by ` +
       `${wire.ingress}: ${mark}${perSecond(passing.rate)}`);
   }
 
-  // Bytes a second: counted at ports; between them packets are taken to be as long as those that came in.
-  octets(wire, passing, series) {
+  // Bytes a second: packets of a wire are taken to be as long as those of the output, or the port, that it begins at.
+  octets(wires, passing, series) {
     const mean = (packets, octets) => {
       const [p, o] = [series.rate(packets), series.rate(octets)];
       return p ? o / p : null;
     };
-    const length = this.ports.includes(wire.to) ? mean(`port ${wire.to} sent`, `port ${wire.to} bytes_out`)
-      : mean(`port ${wire.ingress} received`, `port ${wire.ingress} bytes_in`);
+    const [{ from, output }] = wires;
+    const length = this.ports.includes(from) ? mean(`port ${from} received`, `port ${from} bytes_in`)
+      : mean(`output ${from} ${output}`, `bytes ${from} ${output}`);
     return length === null ? (passing.rate ? null : 0) : length * passing.rate;
   }
 

@@ -15,7 +15,7 @@ const KINDS = [
   { title: "Drops a second", of: (series) => series.names("drop "), label: (name) => name.slice(5), scale: 1, unit: "/s" },
   { title: "CPU, % of a core", of: (series) => [...series.names("vnfc "), ...series.names("forwarder ")].filter((name) => / cpu$/.test(name)),
     label: (name) => name.replace(/^vnfc /, "").replace(/ cpu$/, ""), scale: 100, unit: " %" },
-  { title: "Time in the chain, ms", of: (series) => series.names("latency "), label: (name) => name.slice(8), value: true, scale: 1e3, unit: " ms" },
+  { title: "Time in the chain, ms", of: (series) => series.names("latency "), label: (name) => `from ${name.slice(8)}`, value: true, scale: 1e3, unit: " ms" },
 ];
 
 export class Charts {
@@ -108,7 +108,7 @@ export class Charts {
     const axis = { stroke: colour("--ink"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { stroke: colour("--rule") } };
     return {
       width, height: HEIGHT, cursor: { drag: { x: false, y: false } },
-      scales: { y: { range: (plot, low, high) => [0, Math.max(1, high * 1.1)] } },
+      scales: { y: { range: (plot, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
       axes: [{ ...axis, space: 70 }, { ...axis, size: 58, values: (plot, ticks) => ticks.map((value) => short(value)) }],
       series: [{ value: (plot, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString("en-GB")) },
         ...names.map((name, i) => ({

@@ -53,6 +53,11 @@ export function short(value) {
 export const perSecond = (value) => (value === null ? "–" : `${short(value < 10 ? Math.round(value * 10) / 10 : Math.round(value))}/s`);
 export const bits = (value) => (value === null ? "–" : `${short(value)}bit/s`.replace(/(\d)bit/, "$1 bit"));
 export const bytes = (value) => `${short(value)}B`.replace(/(\d)B/, "$1 B");
+// Of a short time.
+export function seconds(value) {
+  const [factor, unit] = value >= 1 ? [1, "s"] : value >= 1e-3 ? [1e3, "ms"] : value >= 1e-6 ? [1e6, "µs"] : [1e9, "ns"];
+  return `${Number((value * factor).toPrecision(3))} ${unit}`;
+}
 export const count = (value) => value.toLocaleString("en");
 export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
 export const timeOf = (text) => Date.parse(text) / 1000;

@@ -3,8 +3,9 @@
 
 const SWEEPS = 80;
 
-// The wires of all chains, each once: direction (the port that packets came in by), from, output, to.
-export function wires(chain) {
+// The wires of all chains, each once: direction (the port that packets came in by), from, output, to. `backs`: VNFCs that
+// have sent packets back to where they came from, which no descriptor says.
+export function wires(chain, backs = new Set()) {
   const found = new Map();
   const add = (ingress, from, output, to) => {
     const key = `${ingress} ${from} ${output ?? ""} ${to}`;
@@ -22,6 +23,7 @@ export function wires(chain) {
       if (to) add(port, port, null, to);
     }
   }
+  for (const { ingress, from } of [...found.values()]) if (backs.has(from)) add(ingress, from, "back", ingress);
   return [...found.values()];
 }
 
@@ -40,7 +42,7 @@ export function flows(chain, all, rate) {
   for (const { name, outputs } of chain.vnfcs) {
     sum(rate(`vnfc ${name} received`), (wire) => wire.to === name);
     sum(rate(`vnfc ${name} forwarded`), (wire) => wire.from === name);
-    for (const output of outputs)
+    for (const output of [...outputs, "back"])
       sum(rate(`output ${name} ${output}`), (wire) => wire.from === name && wire.output === output);
   }
   settle(sums);

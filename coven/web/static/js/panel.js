@@ -1,7 +1,9 @@
 // What was chosen in the chain: a VNFC, a port, a drop or a wire, and what can be asked of it.
 
 import { ask, vnfPath } from "./api.js";
-import { bits, button, bytes, clock, count, el, lasting, perSecond, say } from "./dom.js";
+import { bits, button, bytes, clock, count, el, lasting, perSecond, say, seconds } from "./dom.js";
+import { histogram } from "./histogram.js";
+import { capturing } from "./capture.js";
 import { Configuration, Requests } from "./forms.js";
 import { Log } from "./log.js";
 import { packet } from "./dissect.js";
@@ -69,8 +71,9 @@ class OfVnfc {
     this.log = new Log(view.name, name);
     this.requests = new Requests(view.name, name);
     this.configuration = new Configuration(view.name, about);
+    this.times = el("section", { hidden: true });
     this.own = el("section", { hidden: true }, el("h3", {}, "Its own figures"), this.metrics.root);
-    this.parts = [this.facts.root, this.own, this.configuration.root, this.requests.root, this.log.root];
+    this.parts = [this.facts.root, this.times, this.own, this.configuration.root, this.requests.root, this.log.root];
   }
 
   update() {
@@ -81,6 +84,7 @@ class OfVnfc {
     const memory = series.last(`vnfc ${this.name} memory`);
     this.facts.show([
       ["state", vnfc ? vnfc.state + (vnfc.backoff_seconds ? `, again in ${lasting(vnfc.backoff_seconds)}` : "") : "not there"],
+      ["health", vnfc?.health && [vnfc.health.state, vnfc.health.why, vnfc.health.says].filter(Boolean).join(": ")],
       ["handles", `${perSecond(rate("received"))} of ${count(vnfc?.received ?? 0)}`],
       ["forwards", `${perSecond(rate("forwarded"))} of ${count(vnfc?.forwarded ?? 0)}`],
       ["consumes", `${perSecond(rate("consumed"))} of ${count(vnfc?.consumed ?? 0)}`],
@@ -92,6 +96,13 @@ class OfVnfc {
       ["memory", memory === null ? "–" : bytes(memory)],
       ["process", vnfc?.pid ? `${vnfc.pid}, confinement ${vnfc.confinement}` : "–"],
     ]);
+    const times = reading?.times?.[this.name];
+    this.times.hidden = !times?.count;
+    if (times?.count) {
+      this.times.replaceChildren(el("h3", {}, "Time in it"), histogram(times),
+        el("p", { class: "soft" }, `half below ${seconds(times.p50)}, 90 % below ${seconds(times.p90)}, 99 % below ` +
+          `${seconds(times.p99)}; ${count(times.count)} packets were timed`));
+    }
     const metrics = Object.entries(vnfc?.metrics ?? {});
     this.own.hidden = !metrics.length;
     this.metrics.show(metrics.map(([name, value]) => [name, typeof value === "number" ? count(value) : JSON.stringify(value)]));
@@ -108,7 +119,7 @@ class OfPort {
     this.name = name;
     this.title = `Port ${name}`;
     this.facts = new Facts();
-    this.parts = [this.facts.root];
+    this.parts = [this.facts.root, capturing(view.name, name, name)];
   }
 
   update() {
@@ -137,7 +148,7 @@ class OfDrop {
     this.why = el("p");
     this.one = el("div", { role: "status" });
     this.asking = button("Show me one", () => this.showOne());
-    this.parts = [this.why, this.facts.root, el("section", {}, this.asking, this.one)];
+    this.parts = [this.why, this.facts.root, el("section", {}, this.asking, this.one), capturing(view.name, name, name)];
   }
 
   update() {
@@ -191,7 +202,10 @@ class OfWire {
     this.wire = view.drawn.edges.get(key).wire;
     this.title = `${this.wire.from} → ${this.wire.to}`;
     this.facts = new Facts();
-    this.parts = [this.facts.root];
+    const { from, to } = this.wire;
+    const ports = view.drawn.ports;
+    const at = ports.includes(from) ? `${from}:arriving` : ports.includes(to) ? `${to}:leaving` : `${to}:before`;
+    this.parts = [this.facts.root, capturing(view.name, at, `${from}-${to}`)];
   }
 
   update() {

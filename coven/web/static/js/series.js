@@ -69,7 +69,7 @@ export class Series {
 function step([before, was], [after, is], name) {
   const now = is.get(name);
   if (now === undefined || !is.size || !was.size) return null;
-  const then = was.get(name) ?? (name.startsWith("drop ") ? 0 : undefined); // a drop that was not yet is none
+  const then = was.get(name) ?? (/^(drop|output|bytes) /.test(name) ? 0 : undefined); // a drop that was not yet is none
   if (then === undefined || now < then || after <= before) return null;
   return (now - then) / (after - before);
 }
