@@ -181,7 +181,18 @@ SCHEMAS: Schema = {
         "packets": several(record({
             "number": COUNT, "what": {**TEXT, "description": "a summary"}, "came": TEXT, "steps": several(TEXT),
             "end": {**TEXT, "description": "forward PORT, drop PLACE.REASON, consume"}, "why": TEXT,
+            "note": {**TEXT, "description": "what the VNFC that dropped it said of that"},
             "bytes": {**TEXT, "description": "its first ones as it came, in hex"},
+            "hops": several(record({
+                "vnfc": TEXT, "verdict": {"enum": ["forward", "back", "consume", "drop", "passed by"]},
+                "output": {**NULL_TEXT, "description": "where it is not the first"},
+                "reason": {**NULL_TEXT, "description": "the drop's name"}, "why": TEXT, "note": TEXT,
+                "mark": COUNT, "context": {**TEXT, "description": "in hex, empty: all zeros"},
+                "changed": several({**TEXT, "description": "FIELD OLD -> NEW"}),
+                "seconds": {"type": "number", "description": "from where it was handed to the VNFC to its verdict"},
+                "ring_seconds": {"type": ["number", "null"], "description": "of them, waiting in its ring"},
+                "vnfc_seconds": {"type": ["number", "null"], "description": "and in the VNFC"},
+            })),
         })),
         "lost": {**COUNT, "description": "steps of packets that were not read in time"},
     }),

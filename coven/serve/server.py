@@ -243,6 +243,7 @@ class Agent:
         self.lifecycle.control.note = lambda where, what, code: self.audit.note("control socket", where, what, code)
         deliveries = Deliveries(Outbox(self.store), options.targets)
         self.api = Api(self.lifecycle, self.library, self.gate, self.audit, deliveries, options.manner)
+        self._tell_expiry()
         self.page = Page(self.api)
         answers = application(self.api)
         self.page.mount(answers)
@@ -261,6 +262,10 @@ class Agent:
         end = partial(os.kill, os.getpid(), signal.SIGTERM)
         platform = Platform(self.lifecycle, self.library, manner, Shelf(self.places.state / "original"), end)
         return Original(platform, http, tcp, partial(self.audit.note, "the prototype's interface"))
+
+    def _tell_expiry(self) -> None:
+        if self.identity and self._files:
+            self.api.measured.certificate(self._files.certificate, self.identity.ends)
 
     def _certificate(self) -> tuple[str, float] | None:
         """The file of our certificate, and when it ends."""
@@ -304,6 +309,7 @@ class Agent:
             log.error("the certificates stay as they are: %s", refused)
             return
         self._front.context = self.identity.context
+        self._tell_expiry()
         self._publish()
         log.info("certificates read: %s", self.identity.warning or self.identity.fingerprint)
 
