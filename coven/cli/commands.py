@@ -21,6 +21,7 @@ from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
 from coven.cli import author, bottlenecks, capturing, deploying, logs, packing, tracing
 from coven.cli.client import agent_of
+from coven.cli.top.command import top
 from itf.mistakes import Mistake, Refused, suggest
 
 Arguments = argparse.Namespace
@@ -454,6 +455,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "list": listing,
     "status": status,
     "stats": stats,
+    "top": top,
     "config": config,
     "logs": logs.logs,
     "trace": tracing.trace,
