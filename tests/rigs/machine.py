@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -89,6 +90,13 @@ class Machine:
         subprocess.run([str(word) for word in words], check=True)
         self.disks.insert(0, disk)
 
+    def firmware(self, folder: Path = Path("/usr/share/OVMF")) -> None:
+        """From now on it boots with UEFI."""
+        variables = self.folder / "variables.fd"
+        shutil.copy(folder / "OVMF_VARS_4M.fd", variables)
+        for file, options in ((folder / "OVMF_CODE_4M.fd", ",readonly=on"), (variables, "")):
+            self.options += ["-drive", f"if=pflash,format=raw,file={file}{options}"]
+
     def _tap(self, name: str) -> None:
         place = self.places[name]
         self.taps = {**getattr(self, "taps", {}), name: tap(place)}
@@ -106,8 +114,9 @@ class Machine:
         self.ports = {"api": free_port(), "ssh": free_port()}
         forwards = f"hostfwd=tcp:127.0.0.1:{self.ports['api']}-:8443,hostfwd=tcp:127.0.0.1:{self.ports['ssh']}-:22"
         words = [
-            "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max", "-smp", os.environ.get("IMAGE_CPUS", "1"),
-            "-m", "1024", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
+            "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024",
+            # its clock goes by what it has executed: where others take the core, less time has passed in it
+            "-icount", "shift=2", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
             "-monitor", f"unix:{self.folder / 'monitor'},server=on,wait=off",
             "-netdev", f"user,id=management,ipv6=off,{forwards}",
             "-device", f"virtio-net-pci,netdev=management,mac={MACS['management']},addr=3",

@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Raw
+from scapy.utils import rdpcap
 
 from coven.cli.client import Client
 from coven.lab import furniture
@@ -21,7 +25,7 @@ from coven.lab.demo.hosts import bytes_from
 from coven.lab.network import ADDRESS
 from coven.package.archive import pack
 from tests.rigs.agent import ROOT
-from tests.rigs.machine import MACS, Machine
+from tests.rigs.machine import MACS, TAP, Machine
 
 IMAGE = os.environ.get("COVEN_IMAGE", "")
 pytestmark = pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this")
@@ -132,6 +136,53 @@ def test_a_firewall_that_is_pushed_by_rest_filters(machine: Machine, files: dict
     found = figures(client, "fw")
     assert found["dropped"] > 0
     print("ports:", json.dumps(client.get("/v1/vnfs/fw/stats")["ports"], indent=1))
+
+
+def test_virtio_is_served_by_af_xdp_in_the_driver(machine: Machine) -> None:
+    """Debian 12's kernel 6.1: the ring's packets are copied, the driver runs the program."""
+    status = machine.api().get("/v1/vnfs/fw/stats")
+    for name in ("in", "out"):
+        port = status["ports"][name]
+        print(name, {key: port.get(key) for key in ("backend", "mode", "why", "trouble", "offloads")})
+        assert port["backend"] == "af_xdp", port
+
+
+def test_segments_and_checksums_that_a_device_was_to_make_are_made(machine: Machine, files: dict[str, str]) -> None:
+    """Large transfers both ways, over taps that hand on super-frames without checksums where they may."""
+    before = figures(machine.api(), "fw")
+    assert fetched(machine) == files[FILE]
+    up = machine.folder / "up"
+    up.write_bytes(bytes_from(9, 65_536) * 256)
+    listener = "import socket,hashlib; s=socket.create_server(('', 5001)); print('up', flush=True); c,_=s.accept()\n"
+    listener += "h=hashlib.sha256()\nwhile d:=c.recv(1<<20): h.update(d)\nprint(h.hexdigest(), flush=True)"
+    server = machine.places["server"].spawn(sys.executable, "-c", listener, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None and server.stdout.readline() == "up\n"
+    sender = "import socket,sys; c=socket.create_connection((sys.argv[1], 5001))\n"
+    sender += "c.sendall(open(sys.argv[2],'rb').read())"
+    machine.places["client"].run(sys.executable, "-c", sender, ADDRESS["server"], str(up), timeout=240)
+    assert server.stdout.readline().strip() == hashlib.sha256(up.read_bytes()).hexdigest()
+    server.wait()
+    after = figures(machine.api(), "fw")
+    assert after["forwarded"] > before["forwarded"] + 10_000
+
+
+def test_tagged_packets_pass_with_their_tags(machine: Machine) -> None:
+    count, vlan = 20, 5
+    words = ["tcpdump", "-i", TAP, "-U", "-w", "-", "-c", str(count), f"vlan {vlan}"]
+    server = machine.places["server"].spawn(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert server.stderr is not None and b"listening" in server.stderr.readline()
+    frames = [
+        bytes(Ether(dst="02:00:00:00:00:09", src="02:00:00:00:00:08") / Dot1Q(vlan=vlan, prio=3)
+              / IP(src="10.5.0.1", dst="10.5.0.2") / UDP(sport=1000 + n, dport=2000) / Raw(bytes([n]) * 100))
+        for n in range(count)
+    ]  # fmt: skip
+    send = "import socket,sys; s=socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind((sys.argv[1], 0))\n"
+    send += "for f in sys.argv[2:]: s.send(bytes.fromhex(f))"
+    machine.places["client"].run(sys.executable, "-c", send, TAP, *(frame.hex() for frame in frames))
+    capture, _ = server.communicate(timeout=60)
+    (machine.folder / "vlan.pcap").write_bytes(capture)
+    assert [bytes(packet) for packet in rdpcap(str(machine.folder / "vlan.pcap"))] == frames
+    figures(machine.api(), "fw")
 
 
 def test_after_a_power_cut_it_runs_again(machine: Machine, files: dict[str, str]) -> None:
