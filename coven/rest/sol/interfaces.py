@@ -13,6 +13,7 @@ from coven.rest.sol.vnfind import VnfIndicators
 from coven.rest.sol.vnflcm.instances import VnfInstances
 from coven.rest.sol.vnflcm.occurrences import Occurrences
 from coven.rest.sol.vnflcm.subscriptions import LifecycleSubscriptions
+from coven.rest.sol.vnfpm.management import PerformanceManagement
 from itf.mistakes import suggest
 
 
@@ -34,5 +35,5 @@ class Versions(Interface):
 
 INTERFACES = (
     VnfConfig, VnfIndicators, IndicatorSubscriptions, LcmCoord, VnfInstances, Occurrences, LifecycleSubscriptions,
-    Versions,
+    PerformanceManagement, Versions,
 )  # fmt: skip
