@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 BUSY = 0.8  #: of a core: who uses that has no time left
-FULL = 0.9  #: of a core, by all together: it is used up
 BACKLOGGED = 0.75  #: of the looks, at which a VNFC had more than half of what may wait for it
 
 
@@ -23,11 +22,12 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True)
 class Process:
-    """Of a VNFC or the forwarder. `cpu`: cores that it kept busy; `system`: of these, in the kernel; `cores`: those
-    that it may use."""
+    """Of a VNFC or the forwarder. `cpu`: cores that it kept busy; `system`: of these, in the kernel; `ready`: cores
+    that it could have kept busy beside, had others not had them; `cores`: those that it may use."""
 
     cpu: float
     system: float = 0.0
+    ready: float = 0.0
     cores: tuple[int, ...] = ()
 
 
@@ -96,7 +96,7 @@ def judge(seen: Observation) -> Bottleneck | None:
 
 
 def _vnfc(name: str, vnfc: VnfcSeen, seen: Observation) -> Bottleneck:
-    took = f", {_time(vnfc.seconds)} a packet" if vnfc.seconds else ""
+    took = f", {duration(vnfc.seconds)} a packet" if vnfc.seconds else ""
     much = f"more packets come to {name} than it works on ({vnfc.served:.0f} a second{took})"
     process = vnfc.process
     if process.cpu >= BUSY:
@@ -110,10 +110,12 @@ def _vnfc(name: str, vnfc: VnfcSeen, seen: Observation) -> Bottleneck:
             helps.append("a core of its own")
         return Bottleneck(Limit.VNFC, name, f"{much}, and it works all the time: {process.cpu:.0%} of a core{kernel}",
                           vnfc.served, helps)  # fmt: skip
-    if (core := _full_core(process, seen)) is not None:
+    if process.cpu + process.ready >= BUSY:
+        core = _core(process, seen)
         return Bottleneck(
-            Limit.CORE, str(core), f"{much}: core {core}, where it runs, is used up ({_users(core, seen)})",
-            vnfc.served, ["another core for one of them, or for other programs", f"less work in {name}"],
+            Limit.CORE, str(core), f"{much}: core {core}, where it runs, is used up ({_users(core, seen)}), and it "
+            f"waited {process.ready:.0%} of the time for its turn", vnfc.served,
+            ["another core for one of them, or for other programs", f"less work in {name}"],
         )  # fmt: skip
     return Bottleneck(
         Limit.VNFC, name, f"{much}, and it mostly waits: {process.cpu:.0%} of a core is busy. It sleeps, or waits for "
@@ -135,7 +137,8 @@ def _forwarder(lost: Mapping[str, float], seen: Observation) -> Bottleneck:
     if process.cpu >= BUSY:
         return Bottleneck(Limit.FORWARDER, "forwarder", f"{much}; the forwarder is busy {process.cpu:.0%} of a core",
                           seen.received, ["VNFCs of one language beside each other", "a core of its own"])  # fmt: skip
-    if (core := _full_core(process, seen)) is not None:
+    if process.cpu + process.ready >= BUSY:
+        core = _core(process, seen)
         return Bottleneck(
             Limit.CORE, str(core), f"{much}: core {core}, where the forwarder runs, is used up ({_users(core, seen)})",
             seen.received, ["another core for the VNFCs, or for other programs"],
@@ -147,12 +150,9 @@ def _forwarder(lost: Mapping[str, float], seen: Observation) -> Bottleneck:
     )  # fmt: skip
 
 
-def _full_core(process: Process, seen: Observation) -> int | None:
-    """A core that it has to share and that is used up, where all that it may use are."""
-    cores = process.cores or tuple(seen.busy)
-    if cores and all(seen.busy.get(core, 0.0) >= FULL for core in cores):
-        return max(cores, key=lambda core: seen.busy.get(core, 0.0))
-    return None
+def _core(process: Process, seen: Observation) -> int:
+    """The busiest of those that it may use."""
+    return max(process.cores or tuple(seen.busy), key=lambda core: seen.busy.get(core, 0.0))
 
 
 def _processes(seen: Observation) -> dict[str, Process]:
@@ -171,7 +171,8 @@ def _users(core: int, seen: Observation) -> str:
     return ", ".join([*parts, "others the rest"])
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As people say it."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
+from agents.changes import changes
 from agents.summary import is_arp, summary
-from itf.segment import C, ffi
+from itf.segment import C, Sight
 
 SUMMARY_WIDTH = 58
 NARROWEST = 24  #: a summary is not cut shorter
@@ -24,6 +25,27 @@ HELD_NS = 1_000_000  #: a VNFC that keeps a packet so long is said to
 LATE_NS = 1_000_000_000  #: live, a packet that is there so long is waited for no more
 #: (place, reason's number) -> drop name and explanation
 Reasons = Callable[[int, int], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Hop:
+    """What one VNFC made of a packet."""
+
+    vnfc: str
+    verdict: str  #: forward, back, consume, drop, passed by
+    output: str | None  #: of a forward, where it is not the first
+    reason: str | None  #: a drop's name
+    why: str  #: its explanation
+    note: str  #: what the VNFC said of it
+    mark: int
+    context: str  #: in hex, empty: all zeros
+    changed: tuple[str, ...]  #: as agents.changes says it
+    seconds: float  #: from where it was handed to the VNFC to its verdict
+    ring_seconds: float | None  #: of them, those that it waited; None where the VNFC's host does not tell
+    vnfc_seconds: float | None  #: and those that the VNFC had it
+
+    def document(self) -> dict[str, Any]:
+        return {**vars(self), "changed": list(self.changed)}
 
 
 @dataclass
@@ -39,6 +61,8 @@ class _Way:
     began: int = 0
     data: bytes = b""
     link: int = 0
+    hops: list[Hop] = field(default_factory=list)
+    seen: Sight | None = None  #: how it was handed on last
 
 
 @dataclass(frozen=True)
@@ -54,10 +78,14 @@ class Fate:
     time_ns: int  #: when it ended, of the trace's clock
     data: bytes  #: its first bytes as it came, at most 96
     link: int
+    hops: tuple[Hop, ...] = ()
+    note: str = ""  #: what whoever dropped it said of that
 
     def document(self) -> dict[str, Any]:
-        shown = ("number", "what", "came", "end", "why")
-        return {**{key: getattr(self, key) for key in shown}, "steps": list(self.steps), "bytes": self.data.hex()}
+        shown = ("number", "what", "came", "end", "why", "note")
+        hops = [hop.document() for hop in self.hops]
+        return {**{key: getattr(self, key) for key in shown}, "steps": list(self.steps), "bytes": self.data.hex(),
+                "hops": hops}  # fmt: skip
 
 
 def course(came: str, steps: Sequence[str], end: str) -> str:
@@ -100,8 +128,7 @@ class Explainer:
         """Names by number, from now on; of each VNFC also its outputs'."""
         self.ports, self.vnfcs, self.outputs = ports, vnfcs, outputs
 
-    def feed(self, records: Iterable[Any]) -> list[str]:
-        """`records`: struct trace_record."""
+    def feed(self, records: Iterable[Sight]) -> list[str]:
         lines: list[str] = []
         for record in records:
             dropped_on_leaving = record.event == C.TRACE_DROPPED and record.packet == self._left
@@ -110,6 +137,11 @@ class Explainer:
             self._take(record)
             lines += self._in_order(record.time_ns)
         return lines
+
+    def settle(self) -> list[str]:
+        """Nothing came for a while: what left last has left."""
+        self._end_left()
+        return self._in_order(self._now)
 
     def _in_order(self, now: int) -> list[str]:
         """The lines that wait for nothing any more."""
@@ -136,18 +168,19 @@ class Explainer:
             for name, count in self.arp_dropped.items()
         ]  # fmt: skip
 
-    def _take(self, record: Any) -> None:
+    def _take(self, record: Sight) -> None:
         number = record.packet
         self._now = record.time_ns
-        if record.event in (C.TRACE_ARRIVED, C.TRACE_MADE):
+        if record.event in (C.TRACE_ARRIVED, C.TRACE_MADE, C.TRACE_MET):
             self._begin(record)
             return
         way = self._ways.get(number)
-        if way is None:
-            way = self._ways[number] = _Way("?" if not record.snap_len else self._what(record), "?")
+        if way is None:  # its beginning was lost
+            way = self._ways[number] = _Way("?", "?")
             way.began = record.time_ns
-            if record.event == C.TRACE_DROPPED and record.snap_len:
-                way.came = self.place(record.place)
+        if record.event == C.TRACE_HANDED:
+            way.seen, way.since = record, record.time_ns
+            return
         if record.event == C.TRACE_VERDICT:
             self._verdict(record, way)
             return
@@ -159,9 +192,23 @@ class Explainer:
             vnfc = self.place(record.place)
             self.arp_dropped[vnfc] = self.arp_dropped.get(vnfc, 0) + 1
         self._left = None
-        self._end(number, f"drop {name}", why)
+        if C.PLACE_HOP <= record.place < C.PLACE_CLASSIFIER:
+            way.hops.append(self._hop(record, way, "drop", reason=name, why=why))
+        self._end(number, f"drop {name}", why, record.note)
 
-    def _begin(self, record: Any) -> None:
+    def _hop(
+        self, record: Sight, way: _Way, verdict: str, output: str | None = None, *, reason: str | None = None,
+        why: str = "",
+    ) -> Hop:  # fmt: skip
+        seen = way.seen
+        changed = changes(seen.snap, record.snap, record.link, (seen.len, record.len)) if seen is not None else []
+        context = record.context.hex() if any(record.context) else ""
+        seconds = max(0, record.time_ns - (seen.time_ns if seen is not None else way.began)) / 1e9
+        ring, inside = (None, None) if self._patient else _parts(seen, record, seconds)
+        return Hop(self.place(record.place), verdict, output, reason, why, record.note, record.mark, context,
+                   tuple(changed), seconds, ring, inside)  # fmt: skip
+
+    def _begin(self, record: Sight) -> None:
         if len(self._ways) >= PENDING:
             del self._ways[next(iter(self._ways))]
         place = self.place(record.place)
@@ -169,13 +216,17 @@ class Explainer:
             came = f"{'copied' if record.arg & C.FRAME_CLONED else 'made'} by {place}"
         else:
             came = place
-        data = bytes(ffi.buffer(record.snap, record.snap_len))
+        data = record.snap
         way = _Way(summary(data, record.link, record.len), came, is_arp(data, record.link))
         way.since = way.began = record.time_ns
         way.data, way.link = data, record.link
         self._ways[record.packet] = way
 
-    def _verdict(self, record: Any, way: _Way) -> None:
+    def _verdict(self, record: Sight, way: _Way) -> None:
+        told, output = self._said(record)
+        # what it made it also sent: nothing is said twice
+        if way.hops or way.seen is not None or way.came == "?":
+            way.hops.append(self._hop(record, way, told, output))
         name, kept = self.place(record.place), record.time_ns - way.since
         way.since = record.time_ns
         held = f" after {kept / 1e9:.3g} s" if kept >= HELD_NS else ""
@@ -183,17 +234,19 @@ class Explainer:
             way.steps.append(f"{name} consume{held}")
             self._end(record.packet, "consume")
             return
-        # what it made it also sent: nothing is said twice
         if way.steps or way.came not in (f"made by {name}", f"copied by {name}"):
-            way.steps.append(f"{name} {self._forward(record)}{held}")
+            shown = {"passed by": "passed by (not running)"}.get(told, told)
+            way.steps.append(f"{name} {shown}{f'[{output}]' if output else ''}{held}")
 
-    def _forward(self, record: Any) -> str:
+    def _said(self, record: Sight) -> tuple[str, str | None]:
+        """The verdict, and the output where it is not the first."""
+        if record.verdict == C.VERDICT_CONSUME:
+            return "consume", None
         if record.verdict == C.VERDICT_NONE:
-            return "passed by (not running)"
+            return "passed by", None
         if record.arg == C.OUTPUT_BACK:
-            return "back"
-        outputs = self.outputs[record.place - C.PLACE_HOP] if record.arg else []
-        return f"forward[{_nth(outputs, record.arg)}]" if record.arg else "forward"
+            return "back", None
+        return "forward", _nth(self.outputs[record.place - C.PLACE_HOP], record.arg) if record.arg else None
 
     def _end_left(self) -> None:
         number, self._left = self._left, None
@@ -202,14 +255,16 @@ class Explainer:
             return
         self._end(number, f"forward {way.leaving}")
 
-    def _end(self, number: int, end: str, why: str = "") -> None:
+    def _end(self, number: int, end: str, why: str = "", note: str = "") -> None:
         way = self._ways.pop(number)
         self._told_end(number, end)
         if self._fates is not None and way.what != "?":
-            fate = Fate(number, way.what, way.came, tuple(way.steps), end, why, self._now, way.data, way.link)
+            fate = Fate(number, way.what, way.came, tuple(way.steps), end, why, self._now, way.data, way.link,
+                        tuple(way.hops), note)  # fmt: skip
             self._fates(fate)
         told = course(way.came, way.steps, end)
-        heappush(self._ended, (number, self._line(number, way, told, f" ({why})" if why else "")))
+        said = "; ".join(filter(None, (why, note)))
+        heappush(self._ended, (number, self._line(number, way, told, f" ({said})" if said else "")))
 
     def _line(self, number: int, way: _Way, end: str, why: str) -> str:
         path, what = f"{way.came}: {end}", way.what
@@ -223,15 +278,24 @@ class Explainer:
         line = f"{number:>5}  {what:<{room}}  {path}"
         return line + why if len(line + why) <= self._width else line
 
-    def _what(self, record: Any) -> str:
-        return summary(bytes(ffi.buffer(record.snap, record.snap_len)), record.link, record.len)
-
     def place(self, place: int) -> str:
         if place < C.PLACE_HOP:
             return _nth(self.ports, place % C.SEG_PORTS)
         if place < C.PLACE_CLASSIFIER:
             return _nth(self.vnfcs, place - C.PLACE_HOP)
         return self.platform.get(place, "?")
+
+
+def _parts(handed: Sight | None, record: Sight, seconds: float) -> tuple[float | None, float | None]:
+    """How long it waited in the ring, and how long the VNFC had it, as its host says, if that can be so."""
+    if handed is None or record.taken <= 1 or record.given <= 1:
+        return None, None
+    then, bits = handed.time_ns >> C.STAMP_SHIFT, (1 << 32) - 1
+    taken = ((record.taken - then) & bits) << C.STAMP_SHIFT
+    given = ((record.given - then) & bits) << C.STAMP_SHIFT
+    if taken > given or given / 1e9 > seconds + 1e-5:
+        return None, None
+    return taken / 1e9, (given - taken) / 1e9
 
 
 def _nth(names: Sequence[str], number: int) -> str:

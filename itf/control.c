@@ -49,10 +49,6 @@ void control_read(struct forwarder *fw)
 			came.count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 			memcpy(came.fds, CMSG_DATA(c), came.count * sizeof(int));
 		}
-		if ((size_t)got == sizeof m && m.kind == MESSAGE_TRACE) {
-			trace_take_up(fw, came.fds, came.count);
-			continue;
-		}
 		if ((size_t)got == sizeof m && m.kind == MESSAGE_WATCH) {
 			watch_take_up(fw, m.index, came.fds, came.count);
 			continue;

@@ -47,11 +47,8 @@ static void flush(struct forwarder *fw)
 		if (s->ops->flush)
 			s->ops->flush(s);
 	}
-	if (!TRACED(&fw->fabric.frames))
-		return;
-	if (fw->fabric.frames.trace != NULL && !fw->fabric.frames.trace_rung)
-		trace_ring(fw);
-	watch_ring(fw);
+	if (TRACED(&fw->fabric.frames))
+		watch_ring(fw);
 }
 
 static unsigned live_turn(struct forwarder *fw, bool *waiting)
@@ -306,6 +303,7 @@ static bool map_segment(struct forwarder *fw, const int fds[4], char *why, size_
 	f->frame_shift = (uint32_t)__builtin_ctz(pool->frame_size);
 	f->record = (struct frame_record *)(f->pool + pool->records);
 	f->nsh = f->pool + pool->nsh;
+	f->notes = (char *)f->pool + pool->notes;
 	f->owner = (uint16_t *)((uint8_t *)own + own->owners);
 	f->priv = (struct frame_private *)((uint8_t *)own + own->privates);
 	f->saved = (struct frame_saved *)((uint8_t *)own + own->saved);

@@ -2,7 +2,7 @@
  *
  * It parses nothing and has no capability: the keeper hands it objects and sockets, writes the wiring and
  * moves the epoch. forwarder.c is the loop, control.c takes wiring up, account.c publishes figures,
- * capture.c is the loop's other clock, trace.c and watch.c tell what becomes of each packet to whoever asked.
+ * capture.c is the loop's other clock, watch.c tells what becomes of each packet to whoever asked.
  */
 #ifndef ITF_FORWARDER_H
 #define ITF_FORWARDER_H
@@ -32,9 +32,7 @@ struct forwarder {
 	struct pending pending_hop[SEG_HOPS], pending_port[SEG_PORTS];
 	uint32_t line
 		[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */
-	int trace_bell;	     /* eventfd of the trace's reader, while there is a trace */
-	size_t trace_size;
-	struct watches *watches; /* of captures; NULL until there was one */
+	struct watches *watches; /* NULL until there was one */
 	bool ended;		 /* the keeper is gone */
 	bool dirty;		 /* something moved since the last publication */
 	uint32_t report;	 /* number of the report that the keeper waits for, 0 none */
@@ -71,10 +69,6 @@ void swap_disarm(struct forwarder *fw);
 
 /* control.c, for swap.c */
 void stage_stop(struct forwarder *fw, struct stage *s);
-
-/* trace.c: descriptors of a trace object and its reader's eventfd (none: no more of it); ring that. */
-void trace_take_up(struct forwarder *fw, const int *fds, unsigned count);
-void trace_ring(struct forwarder *fw);
 
 /* watch.c: descriptors of a watch object and its reader's eventfd (none: no more of it); ring those that fill up. */
 void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigned count);

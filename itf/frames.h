@@ -22,6 +22,7 @@ struct frames {
 	uint32_t count, frame_size, frame_shift;
 	struct frame_record *record;
 	uint8_t *nsh; /* FRAME_NSH_AREA bytes a frame */
+	char *notes;  /* FRAME_NOTE bytes a frame */
 	uint16_t *owner;
 	struct frame_private *priv;
 	struct frame_saved *saved;
@@ -29,13 +30,9 @@ struct frames {
 	struct hop_stats *hops;	   /* by hop */
 	uint32_t *spare;	   /* stack of free frames */
 	uint32_t spares;
-	struct trace_header *trace; /* NULL: nobody asked */
-	struct trace_record *trace_records;
-	bool trace_rung;	   /* the reader knows of all records */
-	struct watching *watching; /* NULL: nobody captures */
-	bool traced;		   /* one of them is there */
+	struct watching *watching; /* NULL: nobody asked */
+	uint64_t numbered;	   /* packets that got a number since somebody watches */
 	bool own_time;		   /* capture mode: the packets have their own */
-	uint32_t numbered;	   /* numbers given to packets */
 	uint64_t now; /* ns, one read for each turn of the loop; in capture mode the capture's time */
 };
 
@@ -89,7 +86,7 @@ static inline void sizes_add(struct sizes *s, unsigned n)
 	s->cell[top < SIZES_CELLS ? top : SIZES_CELLS - 1]++;
 }
 
-#define TRACED(f) __builtin_expect((f)->traced, 0)
+#define TRACED(f) __builtin_expect((f)->watching != NULL, 0)
 #include "trace.h"
 
 static inline void frame_drop(struct frames *f, uint32_t ref, unsigned place, unsigned reason)

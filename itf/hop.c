@@ -155,6 +155,8 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	hop->has += take;
 	if (hop->highest[0] < waiting + take)
 		hop->highest[0] = waiting + take;
+	if (TRACED(f))
+		hop_time_watched(s, refs, take);
 	if (s->fabric->sample > 0)
 		hop_time(s, refs, take);
 	ring_put(&hop->to, refs, take);

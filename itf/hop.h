@@ -16,6 +16,7 @@ enum { HOP_NO_FRAME = 0xffffffff };
 
 struct hop_end {
 	uint8_t *pool, *data, *nsh; /* the pool object; its frame 0; its first NSH area */
+	char *notes;		    /* its first note */
 	struct frame_record *records;
 	struct hop_header *head;
 	uint8_t *state; /* HOP_STATE_BYTES */
@@ -93,6 +94,7 @@ static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bel
 	    (pool->frame_size & (pool->frame_size - 1)) ||
 	    !hop_fits(pool->records, n * sizeof(struct frame_record), e->pool_size) ||
 	    !hop_fits(pool->nsh, n * FRAME_NSH_AREA, e->pool_size) ||
+	    !hop_fits(pool->notes, n * FRAME_NOTE, e->pool_size) ||
 	    !hop_fits(pool->data, n * pool->frame_size, e->pool_size) || slots < 2 || (slots & (slots - 1)) ||
 	    !hop_fits(head->to_vnfc, ring, e->hop_size) || !hop_fits(head->from_vnfc, ring, e->hop_size) ||
 	    !hop_fits(head->spare, ring, e->hop_size) ||
@@ -104,6 +106,7 @@ static inline int hop_attach(struct hop_end *e, int pool_fd, int hop_fd, int bel
 	uint8_t *base = (uint8_t *)head;
 	e->records = (struct frame_record *)(e->pool + pool->records);
 	e->nsh = e->pool + pool->nsh;
+	e->notes = (char *)e->pool + pool->notes;
 	e->data = e->pool + pool->data;
 	e->state = base + head->state;
 	e->frames = pool->frames;

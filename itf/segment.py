@@ -129,7 +129,8 @@ def geometry(frames: int, frame_size: int) -> Any:
     shape = ffi.new("struct pool_geometry *")
     shape.frames, shape.frame_size = frames, frame_size
     shape.nsh = frames * ffi.sizeof("struct frame_record")  # records come first
-    shape.data = page_up(shape.nsh + frames * C.FRAME_NSH_AREA)
+    shape.notes = shape.nsh + frames * C.FRAME_NSH_AREA
+    shape.data = page_up(shape.notes + frames * C.FRAME_NOTE)
     shape.size = page_up(shape.data + frames * frame_size)
     return shape
 
@@ -201,44 +202,28 @@ class Config(SegmentObject):
         return self.at("struct wiring", self.head.slot[epoch & 1])
 
 
-class Trace(SegmentObject):
-    """What became of each packet, record by record; the oldest are forgotten. `slots`: a power of two."""
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a struct watch_record says."""
 
-    head: Any
-
-    @classmethod
-    def make(cls, slots: int, clock_mode: int) -> Trace:
-        records = page_up(ffi.sizeof("struct trace_header"))
-        obj = cls.create("trace", records + slots * ffi.sizeof("struct trace_record"))
-        assert isinstance(obj, Trace)
-        obj.head = head = header(obj, "struct trace_header")
-        head.slots, head.records, head.clock_mode = slots, records, clock_mode
-        return obj
-
-    def read(self, position: int) -> tuple[list[Any], int, int]:
-        """Records from `position` on: copies (struct trace_record), the next position, how many were lost."""
-        slots, written = self.head.slots, self.head.written
-        first = max(position, written - slots + 1) if written >= slots else position
-        size = ffi.sizeof("struct trace_record")
-        copies = bytearray((written - first) * size)
-        source = self.at("char", self.head.records)
-        at = first
-        while at < written:  # in one piece up to where the slots begin anew
-            count = min(written - at, slots - at % slots)
-            start = (at - first) * size
-            copies[start : start + count * size] = ffi.buffer(source + at % slots * size, count * size)
-            at += count
-        # what was written over while it was copied is no record
-        late = max(0, min(self.head.written - slots + 1, written) - first)
-        records = [
-            ffi.from_buffer("struct trace_record *", copies[start : start + size])
-            for start in range(late * size, len(copies), size)
-        ]
-        return records, written, first + late - position
+    time_ns: int
+    packet: int
+    event: int
+    place: int
+    verdict: int
+    arg: int
+    link: int
+    len: int
+    mark: int
+    taken: int
+    given: int
+    context: bytes
+    snap: bytes
+    note: str
 
 
 class Watch(SegmentObject):
-    """Packets as they pass, for one reader. `room`: bytes of its ring, a power of two."""
+    """Packets as they pass, or what becomes of them, for one reader. `room`: bytes of its ring, a power of two."""
 
     head: Any
 
@@ -271,3 +256,31 @@ class Watch(SegmentObject):
         self.head.words_sequence += 1
         ffi.memmove(self.at("char", self.head.words), raw + b"\0", len(raw) + 1)
         self.head.words_sequence += 1
+
+    def read(self, most: int) -> list[Sight]:
+        """What there is by now, at most so many."""
+        head = self.head
+        sights: list[Sight] = []
+        at, written = head.read, head.written
+        size_of, end = ffi.sizeof("struct watch_record"), C.WATCH_END
+        ring = self.at("char", head.ring)
+        while at < written and len(sights) < most:
+            record = ffi.cast("struct watch_record *", ring + at % head.ring_size)
+            size = record.size
+            if not size & end:
+                snap = ffi.cast("char *", record) + size_of
+                note = snap + record.snap_len
+                sights.append(Sight(
+                    record.time_ns, record.packet, record.event, record.place, record.verdict, record.arg, record.link,
+                    record.len, record.mark, record.taken, record.given, bytes(ffi.buffer(record.context)),
+                    bytes(ffi.buffer(snap, record.snap_len)),
+                    bytes(ffi.buffer(note, record.note_len)).decode("utf-8", "replace"),
+                ))  # fmt: skip
+            at += size & ~end
+        head.read = at
+        return sights
+
+    @property
+    def missed(self) -> int:
+        """How many found no room."""
+        return sum(self.head.count[number].missed for number in range(max(1, self.head.interfaces)))

@@ -1,8 +1,8 @@
-/* The tap: what happens to each packet, told to whoever asked: a trace, captures.
+/* The tap: what happens to each packet, told to whoever watches: traces, captures.
  *
  * While nobody asks it costs a branch that is predicted: every function here is called behind
  * `if (TRACED(f))`. It sits where frames change hands and drops are counted, so that no packet escapes it: part
- * of frames.h.
+ * of frames.h. While somebody follows few packets, the others cost little more.
  */
 #ifndef ITF_TRACE_H
 #define ITF_TRACE_H
@@ -19,45 +19,32 @@ struct sight {
 	uint8_t event;	 /* enum trace_event */
 	uint8_t verdict; /* enum verdict */
 	uint8_t link;
+	bool first;	   /* the first of this packet */
+	uint8_t *followed; /* bit per watch that follows it */
 	const uint8_t *data;
 	uint32_t len;
 	const struct frame_record *record; /* NULL: it never had a frame */
+	const char *note;		   /* FRAME_NOTE bytes at most, or NULL */
 };
 
-/* Those who capture. A pointer, since what uses frames does not link watch.c. */
+/* Those who watch. A pointer, since what uses frames does not link watch.c. */
 struct watching {
 	void (*tell)(struct frames *f, const struct sight *sight);
+	bool capturing;	 /* somebody wants to see every packet */
+	uint64_t choose; /* the packet, as they are counted in frames.numbered, from which on one is chosen */
 };
 
-/* What a reader is told of next; room for it is made by forgetting the oldest. */
-static inline struct trace_record *trace_next(struct frames *f, uint32_t packet, unsigned event,
-					      unsigned place)
+/* Whether anybody wants to know of this packet. */
+static inline bool trace_wanted(const struct frames *f, uint32_t ref)
 {
-	struct trace_header *t = f->trace;
-	struct trace_record *r = &f->trace_records[t->written & (t->slots - 1)];
-	*r = (struct trace_record){
-		.time_ns = f->now, .packet = packet, .place = (uint16_t)place, .event = (uint8_t)event
-	};
-	f->trace_rung = false;
-	return r;
-}
-
-static inline void trace_done(struct frames *f)
-{
-	__atomic_store_n(&f->trace->written, f->trace->written + 1, __ATOMIC_RELEASE);
-}
-
-static inline void trace_snap(struct trace_record *r, const uint8_t *data, uint32_t len)
-{
-	r->len = len;
-	r->snap_len = (uint8_t)(len < TRACE_SNAP ? len : TRACE_SNAP);
-	memcpy(r->snap, data, r->snap_len);
+	return f->watching->capturing || f->priv[ref].followed != 0;
 }
 
 /* The packet's bytes, as its record says where they are: checked, since a VNFC may have written that. */
 static inline void sight_bytes(const struct frames *f, uint32_t ref, struct sight *s)
 {
 	s->record = &f->record[ref];
+	s->followed = &f->priv[ref].followed;
 	uint32_t data = s->record->data, len = s->record->len;
 	s->link = f->priv[ref].link;
 	if (data <= f->frame_size && len <= f->frame_size - data) {
@@ -66,25 +53,7 @@ static inline void sight_bytes(const struct frames *f, uint32_t ref, struct sigh
 	}
 }
 
-static inline void trace_tell(struct frames *f, const struct sight *s)
-{
-	if (f->trace != NULL && s->event != TRACE_HANDED) {
-		struct trace_record *r = trace_next(f, s->packet, s->event, s->place);
-		r->time_ns = s->time_ns;
-		r->verdict = s->verdict;
-		r->arg = s->arg;
-		r->link = s->link;
-		r->len = s->len;
-		bool framed = s->event == TRACE_VERDICT || (s->event == TRACE_DROPPED && s->record != NULL);
-		if (s->data != NULL && !framed)
-			trace_snap(r, s->data, s->len);
-		trace_done(f);
-	}
-	if (f->watching != NULL)
-		f->watching->tell(f, s);
-}
-
-/* The same for a packet in a frame. Capture mode: at the packet's own time, ours may be ahead of it. */
+/* A packet in a frame. Capture mode: at the packet's own time, ours may be ahead of it. */
 static inline void trace_frame(struct frames *f, uint32_t ref, unsigned event, unsigned place,
 			       unsigned verdict, unsigned arg, bool own_time)
 {
@@ -93,20 +62,29 @@ static inline void trace_frame(struct frames *f, uint32_t ref, unsigned event, u
 			   .place = (uint16_t)place,
 			   .arg = (uint16_t)arg,
 			   .event = (uint8_t)event,
-			   .verdict = (uint8_t)verdict };
+			   .verdict = (uint8_t)verdict,
+			   .first = event == TRACE_ARRIVED || event == TRACE_MADE || event == TRACE_MET };
 	sight_bytes(f, ref, &s);
-	trace_tell(f, &s);
+	bool judged = event == TRACE_VERDICT || event == TRACE_DROPPED;
+	if (judged && (s.record->flags & FRAME_NOTED)) {
+		f->record[ref].flags &= (uint8_t)~FRAME_NOTED;
+		s.note = f->notes + (size_t)ref * FRAME_NOTE;
+	}
+	f->watching->tell(f, &s);
 }
 
+/* 0 is no number. */
 static inline uint32_t trace_give_number(struct frames *f)
 {
-	return f->trace != NULL ? ++f->trace->packets : ++f->numbered;
+	uint32_t number = (uint32_t)++f->numbered;
+	return number != 0 ? number : (uint32_t)++f->numbered;
 }
 
 TRACE_TAP void trace_number(struct frames *f, uint32_t ref, unsigned event, unsigned place, unsigned arg)
 {
 	f->priv[ref].number = trace_give_number(f);
-	trace_frame(f, ref, event, place, 0, arg, true);
+	if (f->watching->capturing || f->numbered >= f->watching->choose)
+		trace_frame(f, ref, event, place, 0, arg, true);
 }
 
 TRACE_TAP void trace_arrived(struct frames *f, uint32_t ref)
@@ -126,24 +104,28 @@ static inline void trace_met(struct frames *f, uint32_t ref)
 TRACE_TAP void trace_refused(struct frames *f, unsigned place, unsigned reason, uint64_t time_ns,
 			     const uint8_t *data, uint32_t len, unsigned link)
 {
+	uint8_t followed = 0;
 	struct sight s = { .time_ns = time_ns,
 			   .packet = trace_give_number(f),
 			   .place = (uint16_t)place,
-			   .arg = (uint16_t)reason,
+			   .event = TRACE_ARRIVED,
 			   .link = (uint8_t)link,
+			   .first = true,
+			   .followed = &followed,
 			   .data = data,
 			   .len = len };
-	s.event = TRACE_ARRIVED;
-	if (f->watching != NULL) /* a trace does without: the drop brings the bytes */
-		f->watching->tell(f, &s);
+	f->watching->tell(f, &s);
 	s.event = TRACE_DROPPED;
 	s.verdict = VERDICT_DROP;
-	trace_tell(f, &s);
+	s.arg = (uint16_t)reason;
+	s.first = false;
+	f->watching->tell(f, &s);
 }
 
 TRACE_TAP void trace_verdict(struct frames *f, uint32_t ref, unsigned place, unsigned verdict, unsigned arg)
 {
-	trace_frame(f, ref, TRACE_VERDICT, place, verdict, arg, f->own_time);
+	if (trace_wanted(f, ref))
+		trace_frame(f, ref, TRACE_VERDICT, place, verdict, arg, f->own_time);
 }
 
 TRACE_TAP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, unsigned reason)
@@ -151,14 +133,16 @@ TRACE_TAP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, uns
 	if (place < PLACE_LEAVING)
 		trace_arrived(f, ref); /* dropped by the port itself */
 	trace_met(f, ref);
-	trace_frame(f, ref, TRACE_DROPPED, place, VERDICT_DROP, reason, f->own_time);
+	if (trace_wanted(f, ref))
+		trace_frame(f, ref, TRACE_DROPPED, place, VERDICT_DROP, reason, f->own_time);
 }
 
 /* A port gets these packets to send. */
 TRACE_TAP void trace_leaving(struct frames *f, unsigned port, const uint32_t *refs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		trace_frame(f, refs[i], TRACE_LEAVING, PLACE_LEAVING + port, 0, 0, f->own_time);
+		if (trace_wanted(f, refs[i]))
+			trace_frame(f, refs[i], TRACE_LEAVING, PLACE_LEAVING + port, 0, 0, f->own_time);
 }
 
 /* A burst is handed to a stage: the first time its packets are seen, unless it comes from elsewhere than a port. */
@@ -168,7 +152,13 @@ TRACE_TAP void trace_hand(struct frames *f, unsigned stage, bool hop, const uint
 		if (stage >= STAGE_SINGLE)
 			trace_arrived(f, refs[i]);
 		trace_met(f, refs[i]);
-		if (hop)
+		if (!hop)
+			continue;
+		/* only whoever is watched need say why */
+		uint8_t *flags = &f->record[refs[i]].flags;
+		bool wanted = trace_wanted(f, refs[i]);
+		*flags = (uint8_t)((*flags & ~(FRAME_NOTED | FRAME_WATCHED)) | (wanted ? FRAME_WATCHED : 0));
+		if (wanted)
 			trace_frame(f, refs[i], TRACE_HANDED, PLACE_HOP + stage - STAGE_HOP, 0, 0,
 				    f->own_time);
 	}

@@ -1,5 +1,5 @@
-/* Captures: packets that pass certain points, copied for whoever asked. It never waits: what finds no room in a reader's
- * ring is counted and left out. */
+/* Captures: packets that pass certain points, copied for whoever asked. Traces: what becomes of packets that are chosen
+ * when they are first seen. Neither waits: what finds no room in a reader's ring is counted and left out. */
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,8 @@ struct watch { /* what the keeper asked, read once */
 		rung_at; /* `rung_at`: what the reader had taken when it was rung for last */
 	int bell;
 	uint32_t snap, points;
+	uint32_t follow; /* 0: points. Else every so manieth packet */
+	uint64_t next;	 /* of them, as frames.numbered counts */
 	bool filtered;
 	struct watch_point point[WATCH_POINTS];
 	uint32_t at[PLACES]; /* bit per point that may be passed there */
@@ -28,8 +30,6 @@ struct watch { /* what the keeper asked, read once */
 
 struct watches {
 	struct watching base;
-	struct frames *frames;
-	unsigned count;
 	struct watch *watch[WATCHES];
 };
 
@@ -60,7 +60,8 @@ static void put(struct watch *w, const struct sight *s, unsigned interface)
 {
 	struct watch_counts *count = &w->header->count[interface];
 	uint32_t snap = s->data == NULL ? 0 : s->len < w->snap ? s->len : w->snap;
-	uint32_t size = (uint32_t)(sizeof(struct watch_record) + snap + 7) & ~7u;
+	uint32_t note = s->note != NULL ? (uint32_t)strnlen(s->note, FRAME_NOTE - 1) : 0;
+	uint32_t size = (uint32_t)(sizeof(struct watch_record) + snap + note + 7) & ~7u;
 	uint64_t at = w->written & (w->ring_size - 1), left = w->ring_size - at;
 	uint64_t need = size <= left ? size : left + size;
 	uint64_t used = w->written - cell_load64(&w->header->read);
@@ -83,13 +84,18 @@ static void put(struct watch *w, const struct sight *s, unsigned interface)
 				    .event = s->event,
 				    .verdict = s->verdict,
 				    .link = s->link,
-				    .interface = (uint8_t)interface };
+				    .interface = (uint8_t)interface,
+				    .note_len = (uint8_t)note };
 	if (s->record != NULL) {
 		r->mark = s->record->mark;
+		r->taken = s->record->taken;
+		r->given = s->record->given;
 		memcpy(r->context, s->record->context, sizeof r->context);
 	}
 	if (snap > 0)
 		memcpy(r + 1, s->data, snap);
+	if (note > 0)
+		memcpy((uint8_t *)(r + 1) + snap, s->note, note);
 	w->written += need;
 	cell_store64(&w->header->written, w->written);
 }
@@ -116,12 +122,48 @@ static void see(struct watch *w, const struct sight *s)
 	}
 }
 
+/* A trace: whether this packet is one of those, and what it meets if it is. */
+static void follow(struct frames *f, struct watch *w, unsigned number, const struct sight *s)
+{
+	struct watch_counts *count = &w->header->count[0];
+	uint8_t bit = (uint8_t)(1u << number);
+	if (s->first) {
+		*s->followed &= (uint8_t)~bit;
+		if (f->numbered < w->next)
+			return;
+		w->next = f->numbered + w->follow;
+		cell_store64(&count->seen, count->seen + 1);
+		if (!matches(w, s))
+			return;
+		cell_store64(&count->matched, count->matched + 1);
+		*s->followed |= bit;
+	}
+	if (*s->followed & bit)
+		put(w, s, 0);
+}
+
+/* When the next packet is chosen by whom. */
+static void choose(struct watches *all)
+{
+	all->base.choose = UINT64_MAX;
+	for (unsigned i = 0; i < WATCHES; i++)
+		if (all->watch[i] != NULL && all->watch[i]->follow != 0 &&
+		    all->watch[i]->next < all->base.choose)
+			all->base.choose = all->watch[i]->next;
+}
+
 static void tell(struct frames *f, const struct sight *s)
 {
 	struct watches *all = (struct watches *)f->watching;
-	for (unsigned i = 0; i < WATCHES && s->place < PLACES; i++)
-		if (all->watch[i] != NULL)
-			see(all->watch[i], s);
+	for (unsigned i = 0; i < WATCHES && s->place < PLACES; i++) {
+		struct watch *w = all->watch[i];
+		if (w != NULL && w->follow != 0)
+			follow(f, w, i, s);
+		else if (w != NULL)
+			see(w, s);
+	}
+	if (s->first)
+		choose(all);
 }
 
 static struct bpf_insn *program(const struct bpf_insn_cell *cells, uint32_t count)
@@ -169,6 +211,7 @@ static struct watch *read_object(struct watch_header *h, size_t size)
 	w->rung_at = UINT64_MAX;
 	w->snap = h->snap <= UINT16_MAX ? h->snap : UINT16_MAX;
 	w->points = h->points;
+	w->follow = h->follow;
 	w->filtered = h->filtered != 0;
 	w->ethernet = program(h->ethernet, h->ethernet_len);
 	w->ip = program(h->ip, h->ip_len);
@@ -200,11 +243,14 @@ static struct watch *open_one(int fd)
 
 static void count_again(struct frames *f, struct watches *all)
 {
-	all->count = 0;
-	for (unsigned i = 0; i < WATCHES; i++)
-		all->count += all->watch[i] != NULL;
-	f->watching = all->count > 0 ? &all->base : NULL;
-	f->traced = f->watching != NULL || f->trace != NULL;
+	unsigned count = 0;
+	all->base.capturing = false;
+	for (unsigned i = 0; i < WATCHES; i++) {
+		count += all->watch[i] != NULL;
+		all->base.capturing |= all->watch[i] != NULL && all->watch[i]->follow == 0;
+	}
+	choose(all);
+	f->watching = count > 0 ? &all->base : NULL;
 }
 
 void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigned count)
@@ -223,6 +269,8 @@ void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigne
 		w->bell = fds[1];
 	close_one(fw->watches->watch[index]);
 	fw->watches->watch[index] = w;
+	for (uint32_t i = 0; i < f->count; i++) /* what another one followed under this number */
+		f->priv[i].followed &= (uint8_t) ~(1u << index);
 	count_again(f, fw->watches);
 }
 

@@ -19,7 +19,7 @@ from coven.base.compat_ports import OPTION, Ports, read_ports
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
-from coven.cli import author, capturing, deploying, logs, packing, tracing
+from coven.cli import author, bottlenecks, capturing, deploying, logs, packing, tracing
 from coven.cli.client import agent_of
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -457,6 +457,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "config": config,
     "logs": logs.logs,
     "trace": tracing.trace,
+    "bottleneck": bottlenecks.bottleneck,
     "capture": capturing.capture,
     "ask": ask,
     "test": test,

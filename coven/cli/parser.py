@@ -302,6 +302,13 @@ def _vnf_commands(p: Parser) -> None:
     trace.add_argument("--filter", metavar="EXPRESSION", help="only those that match (pcap-filter)")
     trace.add_argument("--count", type=int, default=10, metavar="N", help="end after so many (default 10)")
     trace.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
+    trace.add_argument("--every", type=int, metavar="N", help="look at one packet in N only")
+    trace.add_argument("--brief", action="store_true", help="a line a packet, without one for each VNFC")
+    bottleneck = p.on_vnf(
+        "bottleneck", "what limits it at its load now, why, and what would help",
+        "coven bottleneck fw\ncoven bottleneck fw --seconds 5 --json", json=True,
+    )  # fmt: skip
+    bottleneck.add_argument("--seconds", type=seconds, default=2.0, metavar="S", help="observe it so long (10 at most)")
     capture = p.on_vnf(
         "capture", "packets of a running VNF at any place, as pcapng or as lines",
         "coven capture fw --at in,out -w - | wireshark -k -i -\n"

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -25,9 +26,12 @@ def trace(given: argparse.Namespace) -> int:
     lost = 0
     while True:  # once at least: whether that can be counted to, the agent says
         wait = ROUND_SECONDS if end is None else max(0.1, min(ROUND_SECONDS, end - time.monotonic()))
-        answer = client.get(path, count=min(left, MOST), wait=round(wait, 2), filter=given.filter)
+        answer = client.get(
+            path, count=min(left, MOST), wait=round(wait, 2), filter=given.filter, every=given.every
+        )  # fmt: skip
         for packet in answer["packets"]:
-            print(json.dumps(packet) if given.json else line(packet), flush=True)
+            for told in [json.dumps(packet)] if given.json else [line(packet), *([] if given.brief else hops(packet))]:
+                print(told, flush=True)
         left -= len(answer["packets"])
         lost += answer["lost"]
         if left <= 0 or (end is not None and time.monotonic() >= end):
@@ -44,5 +48,26 @@ def line(packet: dict[str, Any]) -> str:
     from agents.explain import course  # it reads segment.h, which other commands need not wait for
 
     told = course(packet["came"], packet["steps"], packet["end"])
-    why = f" ({packet['why']})" if packet["why"] else ""
-    return f"{packet['number']:>5}  {packet['what']}  {packet['came']}: {told}{why}"
+    said = "; ".join(filter(None, (packet["why"], packet["note"])))
+    return f"{packet['number']:>5}  {packet['what']}  {packet['came']}: {told}{f' ({said})' if said else ''}"
+
+
+def hops(packet: dict[str, Any]) -> list[str]:
+    """A line a VNFC: verdict, how long it had the packet, its note, what it changed, mark and context."""
+    width = max((len(hop["vnfc"]) for hop in packet["hops"]), default=0)
+    return [f"         {hop['vnfc']:<{width}}  {'  '.join(_told(hop))}" for hop in packet["hops"]]
+
+
+def _told(hop: dict[str, Any]) -> Iterator[str]:
+    verdict = f"drop {hop['reason']}" if hop["verdict"] == "drop" else hop["verdict"]
+    yield verdict + (f"[{hop['output']}]" if hop["output"] else "")
+    waited, had = hop["ring_seconds"], hop["vnfc_seconds"]
+    parts = f" ({waited * 1e6:.0f} in its ring, {had * 1e6:.0f} in it)" if waited is not None else ""
+    yield f"{hop['seconds'] * 1e6:.0f} us{parts}"
+    if hop["note"]:
+        yield f'"{hop["note"]}"'
+    yield from hop["changed"]
+    if hop["mark"]:
+        yield f"mark {hop['mark']}"
+    if hop["context"]:
+        yield f"context {hop['context']}"

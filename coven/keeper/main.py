@@ -29,13 +29,13 @@ from coven.keeper.journal import JOURNAL
 from coven.keeper.life import hosting
 from coven.keeper.life.reconfigure import Reconfiguring
 from coven.keeper.life.standard import STANDARD, offered
-from coven.keeper.life.tracing import Traces
 from coven.keeper.life.upgrade import Upgrade
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.logs import PLATFORM, Answers, Logs
 from coven.keeper.loop import Loop
 from coven.keeper.plan import PLAN, Plan
 from coven.keeper.watching.captures import Captures
+from coven.keeper.watching.tracing import Traces
 from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
@@ -367,11 +367,13 @@ class Keeper:
     def _trace(self, request: dict[str, Any], reply: Reply) -> None:
         """The next `count` packets that end and match, or those of the next `wait` seconds."""
         match, count, wait = request.get("filter"), request.get("count"), request.get("wait")
+        every = request.get("every")
         self.traces.ask(
             match if isinstance(match, str) else None,
             count if isinstance(count, int) else 1,
             float(wait) if isinstance(wait, (int, float)) else 1.0,
             lambda packets, lost: reply({"ok": True, "packets": packets, "lost": lost}),
+            every if isinstance(every, int) else 1,
         )
 
     def _wait_for_events(self, request: dict[str, Any], reply: Reply) -> None:

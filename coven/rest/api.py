@@ -40,6 +40,7 @@ from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
 from coven.rest.traces import TracesApi
+from coven.rest.watching.bottlenecks import BottlenecksApi
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 
@@ -59,7 +60,7 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi):
+class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi, BottlenecksApi):
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -72,6 +73,7 @@ class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, Capt
         MetricsApi.__init__(self, lifecycle)
         TracesApi.__init__(self)
         CapturesApi.__init__(self)
+        BottlenecksApi.__init__(self)
         self.parts: tuple[Part, ...] = (self, *self.interfaces)
         self.library = library
         self.gate = gate
@@ -430,6 +432,12 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
     handler: Callable[..., Any] = getattr(part, entry.handler)
     given = _Given(entry)
 
+    def timed(**parameters: str) -> Any:
+        began = time.monotonic()
+        answered = answer(**parameters)
+        api.measured.request(entry.method, entry.path, bottle.response.status_code, time.monotonic() - began)
+        return answered
+
     def answer(**parameters: str) -> Any:
         bottle.response.status = entry.status
         try:
@@ -455,10 +463,10 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
         return text
 
     def audited(**parameters: str) -> Any:
-        answered = answer(**parameters)
+        answered = timed(**parameters)
         where = {"location": found} if (found := bottle.response.get_header("Location")) else {}
         what = f"{entry.method} {bottle.request.path}"
         api.audit.note(web.who(), web.origin().address, what, bottle.response.status_code, **where)
         return answered
 
-    return answer if entry.method == "GET" and entry.scope != Scope.CAPTURE else audited
+    return timed if entry.method == "GET" and entry.scope != Scope.CAPTURE else audited

@@ -30,6 +30,7 @@ from coven.rest.schema import (
     several,
 )
 from coven.rest.sol import schemas as sol
+from coven.rest.sol.vnffm import schemas as vnffm
 from coven.rest.sol.vnflcm import schemas as vnflcm
 from coven.rest.sol.vnfpm import schemas as vnfpm
 
@@ -49,6 +50,12 @@ _FIGURES: Schema = {
 _STANDING: Schema = {
     "state": {"enum": ["down", "stuck", "overloaded", "alive", "degraded", "ready", "progressing"]},
     "since": TIME, "why": NULL_TEXT,
+}
+
+_RATE: Schema = {"type": "number", "minimum": 0}
+_USED: Schema = {
+    "cores": {**_RATE, "description": "that its process kept busy"},
+    "kernel": {**_RATE, "description": "of these, in the kernel"},
 }
 
 SCHEMAS: Schema = {
@@ -156,10 +163,36 @@ SCHEMAS: Schema = {
         "packets": several(record({
             "number": COUNT, "what": {**TEXT, "description": "a summary"}, "came": TEXT, "steps": several(TEXT),
             "end": {**TEXT, "description": "forward PORT, drop PLACE.REASON, consume"}, "why": TEXT,
+            "note": {**TEXT, "description": "what the VNFC that dropped it said of that"},
             "bytes": {**TEXT, "description": "its first ones as it came, in hex"},
+            "hops": several(record({
+                "vnfc": TEXT, "verdict": {"enum": ["forward", "back", "consume", "drop", "passed by"]},
+                "output": {**NULL_TEXT, "description": "where it is not the first"},
+                "reason": {**NULL_TEXT, "description": "the drop's name"}, "why": TEXT, "note": TEXT,
+                "mark": COUNT, "context": {**TEXT, "description": "in hex, empty: all zeros"},
+                "changed": several({**TEXT, "description": "FIELD OLD -> NEW"}),
+                "seconds": {"type": "number", "description": "from where it was handed to the VNFC to its verdict"},
+                "ring_seconds": {"type": ["number", "null"], "description": "of them, waiting in its ring"},
+                "vnfc_seconds": {"type": ["number", "null"], "description": "and in the VNFC"},
+            })),
         })),
         "lost": {**COUNT, "description": "steps of packets that were not read in time"},
     }),
+    "Bottleneck": record({
+        "seconds": {**_RATE, "description": "that it was observed for"},
+        "bottleneck": {"anyOf": [record({
+            "limit": {"enum": ["vnfc", "core", "forwarder", "transmit", "port"]},
+            "where": {**TEXT, "description": "the VNFC, the port, the core's number, or forwarder"}, "why": TEXT,
+            "allows": {**_RATE, "description": "packets a second"}, "helps": several(TEXT),
+        }, closed=True), {"type": "null"}]},
+        "received": _RATE, "forwarder": record(_USED, closed=True),
+        "vnfcs": mapping(record({
+            "arrived": _RATE, "served": _RATE, "lost": _RATE,
+            "backlogged": {**_RATE, "description": "part of the looks at which much waited for it"},
+            "seconds": {"type": ["number", "null"], "description": "that a packet is in it"}, **_USED,
+        }, closed=True)),
+        "cores": mapping(_RATE),
+    }, closed=True),
     "Requests": mapping(several(record({
         "name": TEXT, "why": TEXT, "unit": TEXT,
         "changes": {**FLAG, "description": "asking changes something, and takes the right to operate"},
@@ -209,7 +242,7 @@ SCHEMAS: Schema = {
         }, ("name", "kind", "unit", "labels"), closed=True)),
     }, closed=True),
     "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
-    **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnfpm.SCHEMAS,
+    **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnffm.SCHEMAS, **vnfpm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {

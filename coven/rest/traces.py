@@ -30,7 +30,9 @@ class TracesApi:
         query=(
             Query("count", "answer after so many", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 10}),
             Query("wait", "or after so many seconds", {"type": "number", "minimum": 0.1, "maximum": 10, "default": 5}),
-            Query("filter", "only those that match: a pcap-filter expression", TEXT),
+            Query("filter", "only those that match when they are first seen: a pcap-filter expression", TEXT),
+            Query("every", "look at one packet in so many only",
+                  {"type": "integer", "minimum": 1, "maximum": 1_000_000_000, "default": 1}),
         ),
     )  # fmt: skip
     def get_trace(self, name: str, query: Row) -> Row:

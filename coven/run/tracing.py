@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from coven.keeper.life.tracing import TraceReader
 from coven.keeper.life.vnf import Vnf
+from coven.keeper.watching.tracing import TraceReader
 
-SLOTS = 1 << 15  #: records, 4 MB
+ROOM = 1 << 23  #: bytes
 
 
 class Explanation(TraceReader):
@@ -17,7 +17,7 @@ class Explanation(TraceReader):
         self, vnf: Vnf, say: Callable[[str], None], width: int | None = None,
         ended: Callable[[int, str], None] = lambda number, end: None,
     ):  # fmt: skip
-        super().__init__(vnf, SLOTS, say=say, width=width, ended=ended)
+        super().__init__(vnf, ROOM, say=say, width=width, ended=ended)
 
     def finish(self) -> None:
         """Nothing moves any more: the rest."""

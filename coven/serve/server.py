@@ -234,11 +234,13 @@ class Agent:
             ) from None
         self.keepers = Keepers(options.keeper)
         self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
+        self.lifecycle.certificate = self._certificate
         self.gate = Gate(None if secret is None else Tokens(self.store, secret))
         self.audit = Audit(self.places.state)
         self.lifecycle.control.note = lambda where, what, code: self.audit.note("control socket", where, what, code)
         deliveries = Deliveries(Outbox(self.store), options.targets)
         self.api = Api(self.lifecycle, self.library, self.gate, self.audit, deliveries, options.manner)
+        self._tell_expiry()
         self._server: Any = waitress.server.create_server(
             application(self.api), sockets=[self._front.inside if self._front else self.socket],
             threads=THREADS, ident="coven",
@@ -254,6 +256,16 @@ class Agent:
         end = partial(os.kill, os.getpid(), signal.SIGTERM)
         platform = Platform(self.lifecycle, self.library, manner, Shelf(self.places.state / "original"), end)
         return Original(platform, http, tcp, partial(self.audit.note, "the prototype's interface"))
+
+    def _tell_expiry(self) -> None:
+        if self.identity and self._files:
+            self.api.measured.certificate(self._files.certificate, self.identity.ends)
+
+    def _certificate(self) -> tuple[str, float] | None:
+        """The file of our certificate, and when it ends."""
+        if self._files is None or self.identity is None or self.identity.ends is None:
+            return None
+        return self._files.certificate, self.identity.ends
 
     def _judge(self, header: Header, path: str, length: int, origin: Origin) -> Caller:
         """Before a body is taken in: who sends it, and how much. Raises Refused."""
@@ -290,6 +302,7 @@ class Agent:
             log.error("the certificates stay as they are: %s", refused)
             return
         self._front.context = self.identity.context
+        self._tell_expiry()
         self._publish()
         log.info("certificates read: %s", self.identity.warning or self.identity.fingerprint)
 

@@ -34,6 +34,7 @@ LINGER_SECONDS = 5.0  #: for a connection to end in an orderly way
 CHUNK = 1 << 16
 CERTIFICATE, CLIENTS = "--tls-cert", "--tls-client-ca"
 _HANDSHAKE_RECORD = 0x16  #: the first byte of a TLS connection (RFC 8446, 5.1)
+_NO_CHECK_TIME = 0x200000  #: X509_V_FLAG_NO_CHECK_TIME
 _EXPIRED, _NOT_YET = 10, 9  #: X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
 
 
@@ -44,6 +45,7 @@ class Identity:
     context: ssl.SSLContext
     fingerprint: str  #: SHA-256 of the certificate, for those who find us through the state folder
     warning: str | None  #: why clients will refuse it, if it can be told
+    ends: float | None = None  #: its last moment, in seconds since 1970, if it can be told
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def identity(files: Files) -> Identity:
             raise Refused(mistake, title="no TLS") from None
         context.verify_mode = ssl.CERT_OPTIONAL
     der, failure = _shake_hands(context, certificate)
-    return Identity(context, hashlib.sha256(der).hexdigest(), failure)
+    return Identity(context, hashlib.sha256(der).hexdigest(), failure, _end(context, certificate))
 
 
 def _wrong(file: str, option: str, found: str | None, expected: str, remedy: str | None = None) -> Mistake:
@@ -128,14 +130,33 @@ def _shake_hands(context: ssl.SSLContext, certificate: str) -> tuple[bytes, str 
     return _handshake(context, client), failure
 
 
+def _end(context: ssl.SSLContext, certificate: str) -> float | None:
+    """When our certificate expires, as a client sees it that minds nothing else of it."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(certificate)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    try:
+        found = _met(context, client).getpeercert() or {}
+    except ssl.SSLError:
+        return None
+    ends = found.get("notAfter")
+    return ssl.cert_time_to_seconds(ends) if isinstance(ends, str) else None
+
+
 def _handshake(context: ssl.SSLContext, client: ssl.SSLContext) -> bytes:
+    return _met(context, client).getpeercert(binary_form=True) or b""
+
+
+def _met(context: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
+    """The client's side of a connection to us. Raises ssl.SSLError."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     asks = client.wrap_bio(back, there)
     answers = context.wrap_bio(there, back, server_side=True)
     for side in (asks, answers, asks):
         with contextlib.suppress(ssl.SSLWantReadError):
             side.do_handshake()
-    return asks.getpeercert(binary_form=True) or b""
+    return asks
 
 
 @dataclass

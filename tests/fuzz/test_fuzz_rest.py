@@ -24,6 +24,7 @@ from coven.rest.sol.versions import SERVED
 from tests.integration.agent.test_agent import PORTS, package
 from tests.integration.rest.test_notifications import Subscriber
 from tests.rigs.agent import Agent
+from tests.rigs.keeper import wait_for
 
 CHECKS = [content_type_conformance, response_headers_conformance, response_schema_conformance, status_code_conformance]
 UNAVAILABLE = 503, 504
@@ -44,11 +45,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     try:
         assert agent.ask("POST", "/v1/packages", data=package())[0] == 201
         assert agent.ask("POST", "/v1/vnfs", {"name": "fw", "package": "fw"})[0] == 201
+        (agent.state / "run" / "unwell").write_text('{"figures": {"unaccounted": 1}}')
         assert agent.operate("fw", "instantiate", {"ports": PORTS, "start": True})["state"] == "COMPLETED"
         vnf = agent.ask("GET", "/v1/vnfs/fw")[1]["id"]
         for path, body in measuring(vnf, subscriber.uri).items():
             status, made = agent.ask("POST", path, body)
             assert status == 201, made
+        wait_for(lambda: agent.ask("GET", "/vnffm/v1/alarms")[1])
         yield agent
     finally:
         agent.clean()
@@ -81,6 +84,7 @@ def test_operation(served: Agent, name: str, long_run: bool) -> None:
     there |= {"pmJobId": job["id"], "thresholdId": limit["id"]}
     if job.get("reports"):
         there["reportId"] = job["reports"][-1]["href"].rpartition("/")[2]
+    there["alarmId"] = served.ask("GET", "/vnffm/v1/alarms")[1][0]["id"]
     if name not in ENDING:
         there["name"] = "fw"
     else:

@@ -92,6 +92,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             for name in PLAN["ports"]
         }  # fmt: skip
         forwarder = {"pid": None, "state": "running", "restarts": 0, "silent_seconds": 0.0, "why": None}
+        told = DIRECTORY.parent / "unwell"  # how parts are: {"vnfcs": {"a": {"state": "down", ...}}}
+        unwell = json.loads(told.read_text()) if told.exists() else {}
+        for name, parts in (("vnfcs", vnfcs), ("ports", ports)):
+            for part, how in unwell.get(name, {}).items():
+                parts[part]["health"] = {**parts[part]["health"], **how}
+        figures = {**figures, **unwell.get("figures", {})}
         return {"ok": True, "name": PLAN["name"], "state": state(), "operation": None, "forwarder": forwarder,
                 "statistics": None,
                 **figures, "estimated": False, "time_ns": 0, "ports": ports, "vnfcs": vnfcs,

@@ -34,6 +34,8 @@ class KeeperTalk:
 
     def __init__(self) -> None:
         self.lines = Lines()
+        #: the file of the certificate by which the agent is reached, and its end (seconds since 1970), if there is one
+        self.certificate: Callable[[], tuple[str, float] | None] = lambda: None
         self._config_locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def vnf(self, name: str) -> Row:

@@ -20,8 +20,8 @@ from coven.keeper.journal import Journal
 from coven.keeper.logs import PLATFORM, Logs
 from coven.keeper.loop import Loop
 from itf import limits
-from itf.mistakes import Mistake
-from itf.segment import C, Config, Forwarder, Pool, Trace, Watch
+from itf.mistakes import Kind, Mistake, Refused
+from itf.segment import C, Config, Forwarder, Pool, Watch
 from itf.statistics import Statistics
 
 BACKOFF = 0.1, 10.0  #: seconds before it is started again, doubling; the first time at once
@@ -72,7 +72,6 @@ class RunningForwarder:
         self.process = ForwarderProcess(program, loop, journal, logs, self._said, self._ended)
         self.reports = Reports(loop, lambda number: self.process.send(C.MESSAGE_REPORT, 0, number))
         self.watch = ForwarderWatch(loop, self.segment, self.reports, self._hangs)
-        self._trace: tuple[Trace, int] | None = None
         self._watches: dict[int, tuple[Watch, int]] = {}
         self._over = False
         self._backoff = 0.0
@@ -112,24 +111,17 @@ class RunningForwarder:
         self.config.head.drain = int(on)
         self.kick()
 
-    def trace_to(self, trace: Trace, bell: int) -> None:
-        """From the next epoch on: write what becomes of each packet into `trace`, ring the eventfd `bell` (one that
-        does not block). Both stay the caller's, and are kept open as long as the VNF is."""
-        self._trace = trace, bell
-        self._send_trace()
-
-    def trace_off(self) -> None:
-        """Write no more of it."""
-        self._trace = None
-        self.process.send(C.MESSAGE_TRACE)
-        self.kick()
-
-    def watch_to(self, number: int, watch: Watch, bell: int) -> None:
-        """From now on: copy packets into `watch`, one of WATCHES by its number; ring the eventfd `bell` when half of it
-        is full. Both stay the caller's, and are kept open until `watch_off`."""
+    def watch_to(self, watch: Watch, bell: int) -> int:
+        """From now on: write into `watch`, ring the eventfd `bell` when half of it is full. Both stay the caller's, and
+        are kept open until `watch_off`, which wants the number. Raises Refused when there are too many."""
+        number = next((n for n in range(C.WATCHES) if n not in self._watches), None)
+        if number is None:
+            raise Refused(Mistake(found=f"{C.WATCHES} others that trace or capture", remedy="try again in a moment"),
+                          title="too many watch", kind=Kind.UNAVAILABLE)  # fmt: skip
         self._watches[number] = watch, bell
         self.process.send(C.MESSAGE_WATCH, number, fds=(watch.fd, bell))
         self.kick()
+        return number
 
     def watch_off(self, number: int) -> None:
         """Copy no more into it."""
@@ -137,13 +129,7 @@ class RunningForwarder:
         self.process.send(C.MESSAGE_WATCH, number)
         self.kick()
 
-    def _send_trace(self) -> None:
-        if self._trace is not None:
-            trace, bell = self._trace
-            self.process.send(C.MESSAGE_TRACE, fds=(trace.fd, bell))
-
     def _send_everything(self) -> None:
-        self._send_trace()
         for number, (watch, bell) in self._watches.items():
             self.process.send(C.MESSAGE_WATCH, number, fds=(watch.fd, bell))
         self.listener.send_everything()

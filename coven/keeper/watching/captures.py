@@ -92,36 +92,39 @@ class Captures:
         return Asked(places, match, expression, _number(request, "snaplen", WHOLE) or WHOLE,
                      max(0.0, float(request.get("seconds") or 0)), _number(request, "count", 1 << 62))  # fmt: skip
 
-    def check_room(self) -> int:
-        """A number that is free. Raises Refused when enough others capture."""
-        number = next((n for n in range(CAPTURES) if n not in self._going_on), None)
-        if number is None:
+    def check_room(self) -> None:
+        """Raises Refused when enough others capture."""
+        if len(self._going_on) >= CAPTURES:
             raise Refused(Mistake(found=f"{CAPTURES} others that capture", remedy="try again in a moment"),
                           title="too many capture", kind=Kind.UNAVAILABLE)  # fmt: skip
-        return number
 
     def begin(self, asked: Asked, to: int) -> None:
         """Capture into descriptor `to`, which stays the caller's, until nobody reads there any more. Raises Refused."""
-        number = self.check_room()
+        self.check_room()
         watch = self._watch(asked)
         bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         fds = (watch.fd, bell, to)
         words = [",".join(map(str, fds)), f"{asked.seconds:.6f}", str(asked.count)]
         snap = 0 if asked.snap == WHOLE else asked.snap
+        number = None
         try:
+            number = self.vnf.forwarder.watch_to(watch, bell)
             process = subprocess.Popen(
                 [str(NATIVE / "coven-capture"), *words, str(snap), asked.expression], pass_fds=fds,
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
                 env={},
             )  # fmt: skip
-        except OSError as problem:
+        except (OSError, Refused) as problem:
+            if number is not None:
+                self.vnf.forwarder.watch_off(number)
             os.close(bell)
             watch.close()
+            if isinstance(problem, Refused):
+                raise
             raise Refused(Mistake.of(problem, file=str(NATIVE / "coven-capture"), remedy="run `make native`"),
                           title="not captured", kind=Kind.UNAVAILABLE) from None  # fmt: skip
         self._going_on[number] = _Capture(watch, bell, process)
         self.vnf.loop.on_exit(process.pid, lambda: self._ended(number))
-        self.vnf.forwarder.watch_to(number, watch, bell)
         if self._timer is None:
             self._timer = self.vnf.loop.later(WORDS_SECONDS, self._look)
 

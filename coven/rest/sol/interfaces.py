@@ -9,6 +9,7 @@ from coven.rest.sol.lcmcoord import LcmCoord
 from coven.rest.sol.subscriptions import IndicatorSubscriptions
 from coven.rest.sol.versions import SERVED, information
 from coven.rest.sol.vnfconfig import VnfConfig
+from coven.rest.sol.vnffm.alarms import VnfFaults
 from coven.rest.sol.vnfind import VnfIndicators
 from coven.rest.sol.vnflcm.instances import VnfInstances
 from coven.rest.sol.vnflcm.occurrences import Occurrences
@@ -35,5 +36,5 @@ class Versions(Interface):
 
 INTERFACES = (
     VnfConfig, VnfIndicators, IndicatorSubscriptions, LcmCoord, VnfInstances, Occurrences, LifecycleSubscriptions,
-    PerformanceManagement, Versions,
+    VnfFaults, PerformanceManagement, Versions,
 )  # fmt: skip

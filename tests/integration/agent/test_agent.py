@@ -458,6 +458,7 @@ OFFERED = {
     "/v1/vnfs/{name}/instantiate": "POST", "/v1/vnfs/{name}/start": "POST", "/v1/vnfs/{name}/stop": "POST",
     "/v1/vnfs/{name}/terminate": "POST",
     "/v1/vnfs/{name}/upgrade": "POST",
+    "/v1/vnfs/{name}/bottleneck": "GET",
     "/v1/vnfs/{name}/trace": "GET", "/v1/vnfs/{name}/capture": "GET",
     "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/metrics": "GET",
     "/v1/vnfs/{name}/health": "GET", "/v1/vnfs/{name}/logs": "GET",
@@ -482,6 +483,8 @@ OFFERED = {
     "/vnfpm/v2/pm_jobs": "GET POST", "/vnfpm/v2/pm_jobs/{pmJobId}": "GET PATCH DELETE",
     "/vnfpm/v2/pm_jobs/{pmJobId}/reports/{reportId}": "GET",
     "/vnfpm/v2/thresholds": "GET POST", "/vnfpm/v2/thresholds/{thresholdId}": "GET PATCH DELETE",
+    "/vnffm/v1/alarms": "GET", "/vnffm/v1/alarms/{alarmId}": "GET PATCH",
+    "/vnffm/v1/subscriptions": "GET POST", "/vnffm/v1/subscriptions/{subscriptionId}": "GET DELETE",
     "/{interface}/api_versions": "GET", "/{interface}/{major}/api_versions": "GET",
 }  # fmt: skip
 

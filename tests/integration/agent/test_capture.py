@@ -31,7 +31,7 @@ from scapy.all import Ether, IP, UDP
 out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 out.bind(("in1", 0))
 start = Ether(dst="02:00:00:00:00:01") / IP(src="192.0.2.1", dst="192.0.2.2")
-packets = [bytes(start / UDP(sport=7, dport=int(port)) / (b"x" * 20)) for port in sys.argv[2:]]
+packets = [bytes(start / UDP(sport=7, dport=int(port)) / (b"x" * int(sys.argv[2]))) for port in sys.argv[3:]]
 for n in range(int(sys.argv[1])):
     for packet in packets:
         out.send(packet)
@@ -48,8 +48,8 @@ def fw(appliance: Appliance, tmp_path: Path) -> Appliance:
     return appliance
 
 
-def send(appliance: Appliance, times: int, *ports: int) -> None:
-    subprocess.run(appliance.inside("-c", SEND, str(times), *map(str, ports)), check=True)
+def send(appliance: Appliance, times: int, *ports: int, size: int = 20) -> None:
+    subprocess.run(appliance.inside("-c", SEND, str(times), str(size), *map(str, ports)), check=True)
 
 
 def captured(appliance: Appliance, meanwhile: Callable[[], None], *words: str) -> tuple[int, str]:
@@ -105,10 +105,6 @@ def test_everything_that_passes(fw: Appliance, tmp_path: Path) -> None:
     assert "50 at out:leaving" in said and "missing" not in said
 
 
-def received(figures: dict[str, Any]) -> int:
-    return int(figures["ports"]["in"]["received"])
-
-
 def stats(fw: Appliance) -> dict[str, Any]:
     found: dict[str, Any] = fw.get("/v1/vnfs/fw/stats")
     return found
@@ -141,30 +137,28 @@ def test_what_finds_no_room_is_counted(fw: Appliance) -> None:
     deaf.sendall(b'{"id": 1, "op": "capture", "at": ["in:arriving", "a", "out:leaving"], "filter": "udp port 8"}\n')
     wait_for(lambda: capturing(fw))
     before = stats(fw)
-    for _ in range(4):
-        send(fw, 20_000, 8)
-        assert stats(fw)["state"] == "STARTED"
+    send(fw, 6000, 8, size=1300)
     after = wait_for_rest(fw)
-    passed = {"in:arriving": received(after) - received(before),
-              "out:leaving": after["ports"]["out"]["sent"] - before["ports"]["out"]["sent"]}  # fmt: skip
+    passed = after["vnfcs"]["a"]["received"] - before["vnfcs"]["a"]["received"]
+    assert after["ports"]["out"]["sent"] - before["ports"]["out"]["sent"] == passed > 3000
     assert capturing(fw) == 1
     blocks = Blocks()  # it begins to read after all
     assert deaf.recv(len(b'{"id": 1, "ok": true}\n')) == b'{"id": 1, "ok": true}\n'
 
     def told() -> bool:
-        for _ in blocks.feed(deaf.recv(1 << 20)):
+        piece = deaf.recv(1 << 20)
+        assert piece, "given up"
+        for _ in blocks.feed(piece):
             pass
-        return {each.name: each.figures.get("accepted") for each in blocks.interfaces} == {
-            "in:arriving": 80_000, "a": 160_000, "out:leaving": 80_000
-        }  # fmt: skip
+        figures = [each.figures for each in blocks.interfaces]
+        return bool(figures) and all(f and f["received"] >= passed for f in figures)
 
     while not told():
         pass
     for interface in blocks.interfaces:
-        assert interface.figures["missed"] + interface.figures["delivered"] == interface.figures["accepted"]
-        assert interface.figures["missed"] > 0 and interface.figures["delivered"] == interface.captured
-        if interface.name in passed:  # besides, the interfaces themselves send a little
-            assert 0 <= interface.figures["received"] - passed[interface.name] <= 20
+        f, times = interface.figures, 2 if interface.name == "a" else 1
+        assert f["missed"] + f["delivered"] == f["accepted"] and f["delivered"] == interface.captured
+        assert f["missed"] > 0 and passed - 20 <= f["accepted"] / times <= passed, "hosts say a little by themselves"
     deaf.close()
     wait_for(lambda: not capturing(fw))
     # one that goes half-way, and others at once

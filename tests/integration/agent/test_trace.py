@@ -21,6 +21,9 @@ nine = reason("nine", "port 9 is not allowed")
 def handle(packet):
     if packet.udp and packet.udp.dport == 9:
         return drop(nine)
+    if packet.udp and packet.udp.dport == 8:
+        packet.ip.ttl -= 1
+        packet.mark += 5
     return consume() if packet.udp and packet.udp.dport == 10 else forward()
 """
 SEND = """
@@ -64,7 +67,7 @@ def test_fates_of_packets(appliance: Appliance, tmp_path: Path) -> None:
     one = package(tmp_path / "one", "1", "in -> a -> b -> out")
     status, said = appliance.coven("deploy", str(one), "--in", "in0", "--out", "out0")
     assert status == 0, said
-    status, said = traced(appliance, [8, 9, 10], "--filter", "udp port 9", "--count", "2")
+    status, said = traced(appliance, [8, 9, 10], "--filter", "udp port 9", "--count", "2", "--brief")
     assert status == 0 and said.count("\n") == 2
     assert all(line.endswith("in: drop a.nine (port 9 is not allowed)") for line in said.splitlines()), said
     status, said = traced(appliance, [8, 10], "--filter", "udp", "--count", "4", "--json")
@@ -73,6 +76,13 @@ def test_fates_of_packets(appliance: Appliance, tmp_path: Path) -> None:
     fates = {(tuple(s.partition(" after")[0] for s in packet["steps"]), packet["end"]) for packet in packets}
     assert status == 0 and len(packets) == 4
     assert fates == {(("a forward", "b forward"), "forward out"), (("a consume",), "consume")}
+    hops = {(hop["vnfc"], hop["verdict"], hop["mark"], *(word.partition(" 0x")[0] for word in hop["changed"]))
+            for packet in packets for hop in packet["hops"]}  # fmt: skip
+    assert hops == {("a", "forward", 5, "ip.ttl 64 -> 63", "ip.checksum"),
+                    ("b", "forward", 10, "ip.ttl 63 -> 62", "ip.checksum"), ("a", "consume", 0)}  # fmt: skip
+    assert all(0 < hop["seconds"] < 10 for packet in packets for hop in packet["hops"])
+    assert all(hop["ring_seconds"] + hop["vnfc_seconds"] <= hop["seconds"] + 1e-5
+               for packet in packets for hop in packet["hops"])  # fmt: skip
     assert all(packet["came"] == "in" and packet["bytes"].startswith("020000000001") for packet in packets)
     # another version, other numbers: the names are right
     two = package(tmp_path / "two", "2", "in -> c -> b -> out")

@@ -7,12 +7,14 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from coven.cli.main import main
+from coven.serve.tls import Files, identity
 
 ROOT = Path(__file__).resolve().parents[3]
 CLI = [sys.executable, "-m", "coven"]
@@ -180,6 +182,13 @@ def test_mistakes(
     words += ["--tls-key", str(pki / key)] if key else []
     assert main(words) == (2 if "nothing" in says else 1)
     assert says in capsys.readouterr().err
+
+
+def test_when_a_certificate_ends(pki: Path) -> None:
+    ends = [identity(Files(str(pki / name), str(pki / "agent.key"))).ends for name in ("agent.pem", "old.pem")]
+    assert None not in ends
+    days = [(end - time.time()) / 86400 for end in ends if end is not None]
+    assert 1.9 < days[0] <= 2.0 and -1.1 < days[1] <= -0.9, "whatever else is wrong with it"
 
 
 def test_expired(pki: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from scapy.utils import wrpcap
 
 from agents.explain import Explainer
 from agents.summary import summary
-from itf.segment import C, Trace
+from coven.package.filters import compile_match
+from itf.segment import C, Sight, Watch
 from tests.rigs.forwarder import Rig
 
 WIRE = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
@@ -38,10 +40,17 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 class Reader:
     """The keeper's part in a trace."""
 
-    def __init__(self, rig: Rig, slots: int):
-        self.trace = Trace.make(slots, C.CLOCK_CAPTURE)
+    def __init__(self, rig: Rig, *, number: int = 0, room: int = 1 << 20, every: int = 1, match: str | None = None):
+        self.trace = Watch.make(room, C.CLOCK_CAPTURE, 96)
+        self.trace.head.follow = every
+        if match is not None:
+            compiled = compile_match(match)
+            self.trace.filter(compiled.ethernet, compiled.ip)
         self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        rig.send(C.MESSAGE_TRACE, fds=(self.trace.fd, self.bell))
+        rig.send(C.MESSAGE_WATCH, number, fds=(self.trace.fd, self.bell))
+
+    def read(self) -> list[Sight]:
+        return self.trace.read(1 << 20)
 
     def close(self) -> None:
         os.close(self.bell)
@@ -71,7 +80,7 @@ def serve(rig: Rig, behave: Any) -> None:
 
 
 def test_every_packets_way(rig: Rig, tmp_path: Path) -> None:
-    reader = Reader(rig, 1024)
+    reader = Reader(rig)
     rig.hops[0].head.reasons = 1
     rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
 
@@ -85,21 +94,21 @@ def test_every_packets_way(rig: Rig, tmp_path: Path) -> None:
         return None if n == PACKETS - 2 else (C.VERDICT_FORWARD, 0)
 
     serve(rig, behave)
-    assert os.eventfd_read(reader.bell) > 0
-    records, position, lost = reader.trace.read(0)
-    assert lost == 0 and position == len(records) == reader.trace.head.written
-    assert reader.trace.head.packets == PACKETS
+    records = reader.read()
+    assert reader.trace.missed == 0 and reader.trace.head.read == reader.trace.head.written
+    assert reader.trace.head.count[0].seen == PACKETS
     ways: dict[int, list[tuple[int, int, int]]] = {}
     for record in records:
         ways.setdefault(record.packet, []).append((record.event, record.place, record.arg))
     hop, arrived = C.PLACE_HOP, (C.TRACE_ARRIVED, C.PLACE_ARRIVING, 0)
-    assert ways[1] == [arrived, (C.TRACE_DROPPED, hop, C.REASON_DECLARED)]
-    assert ways[2] == [arrived, (C.TRACE_VERDICT, hop, 0)]
-    assert ways[3] == [arrived, (C.TRACE_VERDICT, hop, C.OUTPUT_BACK), (C.TRACE_LEAVING, C.PLACE_LEAVING, 0)]
-    assert ways[4] == [(C.TRACE_DROPPED, C.PLACE_ARRIVING, 14)], "truncated: numbered though it had no frame"
+    handed = (C.TRACE_HANDED, hop, 0)
+    assert ways[1] == [arrived, handed, (C.TRACE_DROPPED, hop, C.REASON_DECLARED)]
+    assert ways[2] == [arrived, handed, (C.TRACE_VERDICT, hop, 0)]
+    assert ways[3] == [arrived, handed, (C.TRACE_VERDICT, hop, C.OUTPUT_BACK), (C.TRACE_LEAVING, C.PLACE_LEAVING, 0)]
+    assert ways[4] == [arrived, (C.TRACE_DROPPED, C.PLACE_ARRIVING, 14)], "truncated: numbered though it had no frame"
     assert ways[5][-1] == (C.TRACE_LEAVING, C.PLACE_LEAVING + 1, 0)
     assert ways[PACKETS][-1] == (C.TRACE_DROPPED, hop, 9), "held until the end: shutdown"
-    assert all(bytes(r.snap[0:6]) == b"\x02\0\0\0\0\x02" for r in records if r.event == C.TRACE_ARRIVED)
+    assert all(r.snap[:6] == b"\x02\0\0\0\0\x02" for r in records if r.event == C.TRACE_ARRIVED)
     assert records[0].time_ns == 1000 * 10**9
 
     reasons = {C.REASON_DECLARED: "mine", 14: "truncated", 9: "shutdown"}
@@ -123,44 +132,57 @@ def test_every_packets_way(rig: Rig, tmp_path: Path) -> None:
 
 def test_a_line_waits_for_the_packets_before(rig: Rig, tmp_path: Path) -> None:
     """The first packet is held to the end: in a capture nothing is told before it, live nothing for a second."""
-    reader = Reader(rig, 1024)
+    reader = Reader(rig)
     rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
     serve(rig, lambda n: None if n == 0 else (C.VERDICT_FORWARD, 0))
-    records, _, _ = reader.trace.read(0)
+    records = reader.read()
     for patient in True, False:
         explainer = Explainer(
             ["in", "out"], {"hop": ["next"]}, lambda place, n: ("x.shutdown", ""), {}, patient=patient
         )
         held = next(n for n, r in enumerate(records) if r.packet == 1 and r.event == C.TRACE_DROPPED)
         assert explainer.feed(records[:held]) == []
-        for late in records[:held]:
-            late.time_ns += 2 * 10**9 if late.packet > 1 else 0
+        late = [replace(r, time_ns=r.time_ns + 2 * 10**9 * (r.packet > 1)) for r in records[:held]]
         again = Explainer(["in", "out"], {"hop": ["next"]}, lambda place, n: ("x.shutdown", ""), {}, patient=patient)
-        told = again.feed(records[:held])
+        told = again.feed(late)
         assert bool(told) != patient
-        for late in records[:held]:
-            late.time_ns -= 2 * 10**9 if late.packet > 1 else 0
         rest = explainer.feed(records[held:]) + explainer.finish()
         assert [int(line[:5]) for line in rest] == list(range(1, PACKETS + 1))
     reader.close()
 
 
 def test_a_slow_reader_loses_records_and_knows_how_many(rig: Rig, tmp_path: Path) -> None:
-    reader = Reader(rig, 16)
+    whole, small = Reader(rig), Reader(rig, number=1, room=4096)
     rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
     serve(rig, lambda n: (C.VERDICT_FORWARD, 0))
-    records, position, lost = reader.trace.read(0)
-    assert lost > 0 and lost + len(records) == position == reader.trace.head.written
-    assert records[-1].event == C.TRACE_LEAVING
+    records, seen = whole.read(), small.read()
+    assert 0 < len(seen) < len(records) and seen == records[: len(seen)], "what there is room for, in order"
+    assert len(seen) + small.trace.missed == len(records) and whole.trace.missed == 0
+    assert os.eventfd_read(small.bell) > 0, "half of its ring was full"
     assert rig.totals()["forwarded"] == PACKETS - 1
-    assert reader.trace.read(position) == ([], position, 0)
-    reader.close()
+    assert small.read() == []
+    small.close()
+    whole.close()
+
+
+def test_one_in_so_many_and_only_what_matches(rig: Rig, tmp_path: Path) -> None:
+    reader = Reader(rig, every=8)
+    some = Reader(rig, number=1, match="udp src portrange 10-12")
+    rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+    serve(rig, lambda n: (C.VERDICT_FORWARD, 0))
+    for numbers, read in (range(1, PACKETS + 1, 8), reader), (range(11, 14), some):
+        events: dict[int, list[int]] = {}
+        for record in read.read():
+            events.setdefault(record.packet, []).append(record.event)
+        whole = [C.TRACE_ARRIVED, C.TRACE_HANDED, C.TRACE_VERDICT, C.TRACE_LEAVING]
+        assert events == dict.fromkeys(numbers, whole), "and of those everything"
+        read.close()
 
 
 def test_nonsense_is_no_trace(rig: Rig, tmp_path: Path) -> None:
-    reader = Reader(rig, 16)
-    reader.trace.head.slots = 1 << 30
-    rig.send(C.MESSAGE_TRACE, fds=(reader.trace.fd, reader.bell))
+    reader = Reader(rig)
+    reader.trace.head.ring_size = 1 << 30
+    rig.send(C.MESSAGE_WATCH, fds=(reader.trace.fd, reader.bell))
     rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
     serve(rig, lambda n: (C.VERDICT_FORWARD, 0))
     assert rig.totals()["forwarded"] == PACKETS - 1

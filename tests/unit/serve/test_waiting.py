@@ -6,8 +6,9 @@ from coven.rest.api import FOLLOWERS
 from coven.rest.captures import CAPTURERS
 from coven.rest.operations import WAITERS
 from coven.rest.traces import TRACERS
+from coven.rest.watching.bottlenecks import OBSERVERS
 from coven.serve.server import THREADS
 
 
 def test_not_every_thread_may_wait() -> None:
-    assert WAITERS + FOLLOWERS + TRACERS + CAPTURERS < THREADS
+    assert WAITERS + FOLLOWERS + TRACERS + CAPTURERS + OBSERVERS < THREADS

@@ -1,0 +1,231 @@
+"""Packets of a VNF, followed: what each was, what every VNFC said of it, how it ended.
+
+The forwarder tells of them as long as somebody reads; otherwise it costs one predicted branch. It never waits: what it
+tells faster than it is read is lost, counted, and said. Filters run in the forwarder, when a packet is first seen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from agents.explain import Explainer, Fate
+from coven.keeper.life.vnf import Vnf
+from coven.keeper.loop import Timer
+from coven.keeper.watching.places import PLATFORM
+from coven.package.descriptor import Descriptor
+from coven.package.filters import Match, compile_match
+from itf.mistakes import Kind, Mistake, Refused
+from itf.segment import REASONS, C, Watch
+
+SNAP = 96  #: bytes of a packet
+ROOM = 1 << 19  #: bytes of a ring
+AT_ONCE = 4096  #: records that are read at once: reading must not keep the keeper from its other work
+LOOK_SECONDS = 0.02
+TRACES = 4  #: at once, by different filters
+LISTENERS = 8
+PACKETS, SECONDS = 1000, 10.0  #: of one answer, at most
+LINGER_SECONDS = 2.0  #: so long after the last question another may come
+
+T = TypeVar("T")
+Answer = Callable[[list[dict[str, Any]], int], None]
+
+
+def compiled(expression: str) -> Match:
+    """Raises Refused for what is no filter."""
+    try:
+        return compile_match(expression)
+    except ValueError as problem:
+        raise Refused(Mistake(
+            field="filter", found=f"{expression[:200]}: {problem}", expected="a pcap-filter expression",
+            remedy="see man 7 pcap-filter"
+        )) from None  # fmt: skip
+
+
+class TraceReader:
+    """What becomes of each packet from now on. `say` gets a line when a packet has ended, and all before it; `width`,
+    `ended`, `fates`: as Explainer's. `match`: only of packets that are so when they are first seen; `every`: of those,
+    one in so many is looked at. Raises Refused when too many watch, or when the filter is too long."""
+
+    def __init__(
+        self, vnf: Vnf, room: int, *, say: Callable[[str], None] = lambda line: None, width: int | None = None,
+        ended: Callable[[int, str], None] = lambda number, end: None, fates: Callable[[Fate], None] | None = None,
+        match: Match | None = None, every: int = 1,
+    ):  # fmt: skip
+        self.vnf = vnf
+        self.say = say
+        self.explainer = Explainer([], {}, self._reason, PLATFORM, width=width, patient=vnf.capture, ended=ended,
+                                   fates=fates)  # fmt: skip
+        self._named: Descriptor | None = None
+        self._watch = Watch.make(room, C.CLOCK_CAPTURE if vnf.capture else C.CLOCK_LIVE, SNAP)
+        self._watch.head.follow = every
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            if match is not None:
+                self._filter(match)
+            self._number = vnf.forwarder.watch_to(self._watch, self._bell)
+        except Refused:
+            os.close(self._bell)
+            self._watch.close()
+            raise
+        vnf.loop.read(self._bell, self._rung)
+        self._timer: Timer | None = vnf.loop.later(LOOK_SECONDS, self._look)
+
+    def _filter(self, match: Match) -> None:
+        try:
+            self._watch.filter(match.ethernet, match.ip)
+        except ValueError as problem:
+            raise Refused(Mistake(field="filter", found=str(problem), remedy="a shorter one")) from None
+
+    @property
+    def packets(self) -> int:
+        """How many there were, those that VNFCs made among them."""
+        return int(self._watch.head.count[0].seen)
+
+    @property
+    def lost(self) -> int:
+        """Records that found no room before others were read."""
+        return self._watch.missed
+
+    def _rung(self) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        self._take()
+
+    def _look(self) -> None:
+        full = self._take()
+        self._timer = self.vnf.loop.later(0.0 if full else LOOK_SECONDS, self._look)
+
+    def _take(self) -> bool:
+        """What is there, as much as may be at once. True: there may be more."""
+        self._name()
+        records = self._watch.read(AT_ONCE)
+        for line in self.explainer.feed(records) if records else self.explainer.settle():
+            self.say(line)
+        return len(records) == AT_ONCE
+
+    def read(self) -> None:
+        """All that is there."""
+        while self._take():
+            pass
+
+    def _name(self) -> None:
+        """Ports and VNFCs by their numbers, which an upgrade changes."""
+        descriptor = self.vnf.descriptor
+        if descriptor is not self._named:
+            self._named = descriptor
+            ports = _by_number({port.number: port.name for port in descriptor.ports.values()}, "?")
+            vnfcs = descriptor.vnfcs.values()
+            names = _by_number({vnfc.number: vnfc.name for vnfc in vnfcs}, "?")
+            self.explainer.name(ports, names, _by_number({vnfc.number: vnfc.outputs for vnfc in vnfcs}, ()))
+
+    def close(self) -> None:
+        """Nothing is told any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.vnf.forwarder.watch_off(self._number)
+        self.vnf.loop.forget(self._bell)
+        os.close(self._bell)
+        self._watch.close()
+
+    def _reason(self, place: int, number: int) -> tuple[str, str]:
+        """A drop name and its explanation."""
+        where = self.explainer.place(place)
+        if number in REASONS:
+            return f"{where}.{REASONS[number].name}", REASONS[number].why
+        declared = self.vnf.hosts[where].reasons if where in self.vnf.hosts else {}
+        name, why = declared.get(number, (f"reason_{number}", ""))
+        return f"{where}.{name}", why
+
+
+def _by_number(named: dict[int, T], gap: T) -> list[T]:
+    return [named.get(number, gap) for number in range(max(named, default=-1) + 1)]
+
+
+@dataclass
+class _Listener:
+    count: int
+    answer: Answer
+    lost: int  #: when it began to listen
+    timer: Timer | None = None
+    packets: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _Trace:
+    """One filter's, for all who listen to it; there a moment longer than the last question."""
+
+    def __init__(self, vnf: Vnf, match: Match | None, every: int, gone: Callable[[], None]):
+        self.vnf = vnf
+        self.listeners: list[_Listener] = []
+        self._gone = gone
+        self._idle: Timer | None = None
+        self._reader = TraceReader(vnf, ROOM, fates=self._ended, match=match, every=every)
+
+    def listen(self, count: int, seconds: float, answer: Answer) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        listener = _Listener(count, answer, self._reader.lost)
+        listener.timer = self.vnf.loop.later(seconds, lambda: self._tell(listener))
+        self.listeners.append(listener)
+
+    def _ended(self, fate: Fate) -> None:
+        for listener in list(self.listeners):
+            listener.packets.append(fate.document())
+            if len(listener.packets) >= listener.count:
+                self._tell(listener)
+
+    def _tell(self, listener: _Listener) -> None:
+        if listener not in self.listeners:
+            return
+        self.listeners.remove(listener)
+        if listener.timer is not None:
+            listener.timer.cancel()
+        if not self.listeners:
+            self._idle = self.vnf.loop.later(LINGER_SECONDS, self.end)
+        listener.answer(listener.packets, self._reader.lost - listener.lost)
+
+    def end(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._reader.close()
+        self._gone()
+
+
+class Traces:
+    """Fates of the packets of a running VNF, for whoever asks."""
+
+    def __init__(self, vnf: Vnf):
+        self.vnf = vnf
+        self._traces: dict[tuple[str | None, int], _Trace] = {}
+
+    def ask(self, match: str | None, count: int, seconds: float, answer: Answer, every: int = 1) -> None:
+        """`answer` gets the next `count` packets that end and `match` (a pcap-filter expression) as they come, or those
+        of so many seconds; and how many steps of packets were lost meanwhile. Only one packet in `every` is looked at.
+        Raises Refused."""
+        filtered = None if match is None else compiled(match)
+        if sum(len(trace.listeners) for trace in self._traces.values()) >= LISTENERS:
+            raise Refused(Mistake(found=f"{LISTENERS} others that trace", remedy="try again in a moment"),
+                          title="too many trace", kind=Kind.UNAVAILABLE)  # fmt: skip
+        key = match, max(1, every)
+        if key not in self._traces:
+            self._make_room()
+            self._traces[key] = _Trace(self.vnf, filtered, key[1], lambda: self._forget(key))
+        self._traces[key].listen(min(count, PACKETS), min(seconds, SECONDS), answer)
+
+    def _forget(self, key: tuple[str | None, int]) -> None:
+        self._traces.pop(key, None)
+
+    def _make_room(self) -> None:
+        if len(self._traces) < TRACES:
+            return
+        idle = next((trace for trace in self._traces.values() if not trace.listeners), None)
+        if idle is None:
+            raise Refused(Mistake(found=f"{TRACES} others that trace, by other filters",
+                                  remedy="try again in a moment"),
+                          title="too many trace", kind=Kind.UNAVAILABLE)  # fmt: skip
+        idle.end()
