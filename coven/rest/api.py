@@ -28,6 +28,7 @@ from coven.rest import web
 from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
 from coven.rest.captures import CapturesApi
+from coven.rest.chain import ChainApi
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.metrics import MetricsApi
@@ -60,7 +61,9 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi, BottlenecksApi):
+class Api(
+    OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi, BottlenecksApi, ChainApi,
+):  # fmt: skip
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
