@@ -294,6 +294,8 @@ class Lifecycle(Decisions):
             elif kind in ("UPGRADE", "CHANGE_EXT_CONN"):
                 raise died  # unless the keeper has become it
             elif kind == "MODIFY_INFO":
+                if vnf["instantiation_state"] == "INSTANTIATED":  # it may be about that change still
+                    keeper.call("list", CONFIGURE_SECONDS, settled=True)
                 self._modify(operation)
             else:
                 self._resume_bring_up(operation, vnf, keeper)
