@@ -112,12 +112,32 @@ CATALOGUE = (
           "memory of a process of the VNF, with those that it started; shared memory counts for each", "bytes"),
 )  # fmt: skip
 
-BY_NAME = {entry.name: entry for entry in CATALOGUE}
+#: of the agent, and of the virtual machine that it runs on
+AGENT = (
+    Entry("coven_agent_start_time_seconds", _REAL, (), "when the agent began, since 1970: its counters begin there",
+          "seconds"),
+    Entry("coven_agent_requests_total", _COUNTER, ("method", "route", "status"), "requests answered by the API"),
+    Entry("coven_agent_request_seconds", C.FIGURE_VALUES, ("method", "route"), "how long answers took", "seconds"),
+    Entry("coven_operations_total", _COUNTER, ("operation", "result"), "operations that are over, by their last state"),
+    Entry("coven_operation_seconds", C.FIGURE_VALUES, ("operation",), "how long operations took", "seconds"),
+    Entry("coven_certificate_expiry_time_seconds", _REAL, ("file",), "when the API's certificate expires, since 1970",
+          "seconds"),
+    Entry("coven_vm_cpu_seconds_total", C.FIGURE_REAL_COUNTER, ("mode",), "processor time of the machine, by what for",
+          "seconds"),
+    Entry("coven_vm_cpus", _GAUGE, (), "processors of the machine"),
+    Entry("coven_vm_memory_bytes", _GAUGE, ("kind",), "memory of the machine: all, available, used", "bytes"),
+    Entry("coven_vm_network_bytes_total", _COUNTER, ("interface", "direction"),
+          "bytes at the machine's interfaces, as the kernel counts them: in or out", "bytes"),
+    Entry("coven_vm_network_packets_total", _COUNTER, ("interface", "direction"),
+          "packets at the machine's interfaces, as the kernel counts them: in or out", "packets"),
+)  # fmt: skip
+
+BY_NAME = {entry.name: entry for entry in (*CATALOGUE, *AGENT)}
 
 
 def table() -> str:
     """The catalogue as it stands in docs/metrics.md."""
-    rows = [f"| `{each.name}` | {each.kind} | {', '.join(each.labels)} | {each.why} |" for each in CATALOGUE]
+    rows = [f"| `{each.name}` | {each.kind} | {', '.join(each.labels)} | {each.why} |" for each in BY_NAME.values()]
     return "\n".join(["| Metric | Kind | Labels | What |", "|---|---|---|---|", *rows])
 
 

@@ -276,6 +276,11 @@ class Store:
         with self.transaction() as db:
             db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", _coded(row))
 
+    @property
+    def changes(self) -> int:
+        """Another number after whatever was written."""
+        return int(self._db.total_changes)
+
     # packages
 
     def add_package(self, row: Row) -> None:
@@ -416,9 +421,10 @@ class Store:
         rows = self.rows("SELECT * FROM operations WHERE id = ?", identity)
         return rows[0] if rows else None
 
-    def operations(self, vnf: str | None = None) -> list[Row]:
+    def operations(self, vnf: str | None = None, most: int = KEPT_OPERATIONS) -> list[Row]:
+        """The newest first; of all VNFs at most so many."""
         if vnf is None:
-            return self.rows("SELECT * FROM operations ORDER BY rowid DESC")
+            return self.rows("SELECT * FROM operations ORDER BY rowid DESC LIMIT ?", most)
         return self.rows("SELECT * FROM operations WHERE vnf = ? ORDER BY rowid DESC", vnf)
 
     def newest(self, vnf: str) -> Row | None:

@@ -21,6 +21,7 @@ from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
 from coven.cli import author, bottlenecks, capturing, deploying, logs, packing, tracing
 from coven.cli.client import agent_of
+from coven.cli.top.command import top
 from itf.mistakes import Mistake, Refused, suggest
 
 Arguments = argparse.Namespace
@@ -70,7 +71,7 @@ def serve(given: Arguments) -> int:
         Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
                 packages=config.packages, manner=Manner(given.vnf, given.strict_versions),
                 targets=Targets(networks, config.notification_ca, (pair.certificate, pair.key) if pair else None),
-                original=_compat_ports(given.coven_compat, config.coven_compat))
+                otlp=config.otlp, original=_compat_ports(given.coven_compat, config.coven_compat))
     )
 
 
@@ -454,6 +455,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "list": listing,
     "status": status,
     "stats": stats,
+    "top": top,
     "config": config,
     "logs": logs.logs,
     "trace": tracing.trace,

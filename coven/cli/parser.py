@@ -285,6 +285,8 @@ def _vnf_commands(p: Parser) -> None:
     stats.add_argument(
         "--watch", nargs="?", type=seconds, const=1.0, metavar="SECONDS", help="again and again (default: each second)"
     )  # fmt: skip
+    top = p.on_vnf("top", "the chain as it runs, with rates, until q", "coven top fw")
+    top.add_argument("--interval", type=seconds, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
     config = p.add(
         "config",
         "show the configuration of a VNF, or change it live",

@@ -28,6 +28,7 @@ from coven.rest import web
 from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
 from coven.rest.captures import CapturesApi
+from coven.rest.chain import ChainApi
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
 from coven.rest.metrics import MetricsApi
@@ -60,7 +61,9 @@ class Part(Protocol):
         """The value that answers a request, which is in force; `call` has the route's method make it."""
 
 
-class Api(OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi, BottlenecksApi):
+class Api(
+    OperationsApi, MetricsApi, ServicePathsApi, TokensApi, TracesApi, CapturesApi, BottlenecksApi, ChainApi,
+):  # fmt: skip
     """What the routes under /v1 do. `parts`: what answers elsewhere."""
 
     def __init__(
@@ -432,6 +435,12 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
     handler: Callable[..., Any] = getattr(part, entry.handler)
     given = _Given(entry)
 
+    def timed(**parameters: str) -> Any:
+        began = time.monotonic()
+        answered = answer(**parameters)
+        api.measured.request(entry.method, entry.path, bottle.response.status_code, time.monotonic() - began)
+        return answered
+
     def answer(**parameters: str) -> Any:
         bottle.response.status = entry.status
         try:
@@ -457,10 +466,10 @@ def _answering(api: Api, part: Part, entry: Route) -> Callable[..., Any]:
         return text
 
     def audited(**parameters: str) -> Any:
-        answered = answer(**parameters)
+        answered = timed(**parameters)
         where = {"location": found} if (found := bottle.response.get_header("Location")) else {}
         what = f"{entry.method} {bottle.request.path}"
         api.audit.note(web.who(), web.origin().address, what, bottle.response.status_code, **where)
         return answered
 
-    return answer if entry.method == "GET" and entry.scope != Scope.CAPTURE else audited
+    return timed if entry.method == "GET" and entry.scope != Scope.CAPTURE else audited

@@ -1,4 +1,5 @@
-"""Who asks, and whether they may: by a token, a name and a token (BASIC), or a client certificate (SOL013 8.3)."""
+"""Who asks, and whether they may: by a token, a name and a token (BASIC), or a client certificate (SOL013 8.3); the
+page by its session."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ from urllib.parse import urlsplit
 
 from coven.agent.rights.attempts import Attempts
 from coven.agent.rights.callers import ANYONE, Caller, Scope
+from coven.agent.rights.sessions import Sessions
 from coven.agent.rights.tokens import Tokens, digest
 from itf.mistakes import Kind, Mistake, Refused
 
 Header = Callable[[str], str | None]
 
+READING = ("GET", "HEAD")
 SCHEMES = "Bearer TOKEN, or Basic NAME:TOKEN in base64"
 
 
@@ -41,15 +44,21 @@ class Credential:
     def digest(self) -> str:
         return digest(f"{self.name or ''}\0{self.secret}")
 
+    @property
+    def token_digest(self) -> str:
+        """As tokens are kept."""
+        return digest(self.secret)
+
 
 class Gate:
     """`tokens` None: nobody is asked (the server allows that on loopback only)."""
 
-    def __init__(self, tokens: Tokens | None):
+    def __init__(self, tokens: Tokens | None, sessions: Sessions | None = None):
         self.tokens = tokens
+        self.sessions = sessions
         self._attempts = Attempts()
 
-    def caller(self, header: Header, origin: Origin) -> Caller:
+    def caller(self, header: Header, method: str, origin: Origin) -> Caller:
         """Who asks, by the headers of a request; to be called once for each.
 
         Raises Refused: 400 for what is no credential, 401 for a wrong one, 403 for a page of another origin, 429 after
@@ -60,11 +69,26 @@ class Gate:
             return ANYONE
         credential = presented(header)
         if credential is None:
+            if (known := self._in_session(header, method)) is not None:
+                return known
             known = self.tokens.by_certificate(origin.certificate) if origin.certificate is not None else None
             if known is None:
                 raise unauthenticated("no token")
             return known
         return self.holder(credential, origin)
+
+    def _in_session(self, header: Header, method: str) -> Caller | None:
+        """Whose session the browser has. It sends that along by itself, so it counts only where the browser says that
+        the page which asks is ours. Raises Refused with 403."""
+        session = session_of(header)
+        known = self.sessions.caller(session) if self.sessions is not None and session is not None else None
+        if known is None:
+            return None
+        site = header("Sec-Fetch-Site")
+        if site not in (None, "same-origin", "none") or (method not in READING and not header("Origin")):
+            mistake = Mistake(field="Origin", found=site or "nothing", expected="a request of the agent's own page")
+            raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
+        return known
 
     def holder(self, credential: Credential, origin: Origin) -> Caller:
         """Whose credential this is. Raises Refused with 401 or 429."""
@@ -117,7 +141,24 @@ def presented(header: Header) -> Credential | None:
     raise Refused(mistake, title="malformed credential", kind=Kind.UNREADABLE)
 
 
+def cookie_name(header: Header) -> str:
+    """Of the session: cookies do not tell the ports of a host apart, agents do."""
+    port = urlsplit(f"//{header('Host') or ''}").netloc.rpartition(":")[2]
+    return f"coven-{port}" if port.isdigit() else "coven"
+
+
+def session_of(header: Header) -> str | None:
+    """The session in a request's cookies (RFC 6265, 4.2.1)."""
+    name = cookie_name(header)
+    for pair in (header("Cookie") or "").split(";"):
+        key, _, value = pair.strip().partition("=")
+        if key == name:
+            return value
+    return None
+
+
 def check_origin(header: Header) -> None:
+    """Raises Refused with 403 for a page of another origin."""
     # a web page that the user visits could ask a loopback agent in the user's name
     origin, host = header("Origin"), header("Host") or ""
     if origin and urlsplit(origin).netloc != host:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents.metrics import MEDIA, Exposition, document
 from coven.agent.figures import Readers
 from coven.agent.lifecycle import Lifecycle
+from coven.agent.measured import Measured
 from coven.agent.store import Row
 from coven.rest.routes import route
 from itf.mistakes import Kind, Mistake, Refused
@@ -15,13 +16,17 @@ class MetricsApi:
 
     def __init__(self, lifecycle: Lifecycle):
         self.readers = Readers(lifecycle.places.run)
+        self.measured = Measured()
+        lifecycle.store.observers.append(self.measured)
         self._exposition = Exposition()
+
+    def instantiated(self) -> list[str]:
+        return [vnf["name"] for vnf in self.lifecycle.store.vnfs() if vnf["instantiation_state"] == "INSTANTIATED"]
 
     @route("GET", "/metrics", "Every figure of every VNF, for Prometheus", reply="Metrics", produces=MEDIA)
     def get_metrics(self) -> str:
-        names = [vnf["name"] for vnf in self.lifecycle.store.vnfs() if vnf["instantiation_state"] == "INSTANTIATED"]
-        with self.readers.of(names, forget=True) as readers:
-            return self._exposition.text(readers)
+        with self.readers.of(self.instantiated(), forget=True) as readers:
+            return self._exposition.text(readers) + self.measured.text()
 
     @route("GET", "/v1/vnfs/{name}/metrics", "Its figures, under the names that /metrics has", reply="Figures",
            errors=(409, 503))  # fmt: skip

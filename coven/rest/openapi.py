@@ -149,6 +149,25 @@ SCHEMAS: Schema = {
         "status": {"enum": ["healthy", "degraded", "stopped", "not instantiated"]},
         "vnfcs": mapping(TEXT), "unaccounted": {"type": "integer"}, "why": several(TEXT),
     }),
+    "Chain": record({
+        "package": TEXT, "description": TEXT,
+        "ports": several(record({"name": NAME, "nsh": NULL_TEXT})),
+        "vnfcs": several(record({
+            "name": NAME, "language": TEXT, "outputs": several(TEXT), "nsh": TEXT, "config": mapping(ANY),
+            "schema": {"type": ["object", "null"], "description": "JSON Schema of its configuration"},
+        })),
+        "chains": several(record({"name": TEXT, "ways": several(record({
+            "ingress": NAME, "kind": {"enum": ["graph", "bypass", "drop"]},
+            "wires": several(record({"from": NAME, "output": NULL_TEXT, "to": NAME})),
+        }))})),
+        "classifier": several(record({"match": NULL_TEXT, "port": NULL_TEXT, "vlan": NULL_COUNT, "then": TEXT})),
+        "paths": several(record({"spi": COUNT, "si": NULL_COUNT, "chain": TEXT})),
+    }),
+    "Interfaces": record({"interfaces": several(record({
+        "name": TEXT, "mac": TEXT, "mtu": COUNT,
+        "refused": {**several(TEXT), "description": "what speaks against it as a port"},
+        "takeable": {**FLAG, "description": "whether `take` overrides that"},
+    }))}),
     "Config": _CONFIG,
     "Logs": record({
         "lines": several(record({

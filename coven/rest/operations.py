@@ -34,6 +34,9 @@ class OperationsApi:
         rows = self.store.operations(query.get("vnf"))
         return {"operations": [_shown_operation(row) for row in rows]}
 
+    def newest_operations(self, most: int) -> list[Row]:
+        return [_shown_operation(row) for row in self.store.operations(most=most)]
+
     @route(
         "GET",
         "/v1/operations/{id}",

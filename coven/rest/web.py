@@ -20,6 +20,7 @@ from itf.mistakes import Kind, Mistake, Refused
 CHALLENGES = tuple(("WWW-Authenticate", f'{scheme} realm="coven"') for scheme in ("Bearer", "Basic"))
 #: in a request's WSGI environment: what the server says of it
 ORIGIN, VERDICT, PENDING = "coven.origin", "coven.verdict", "coven.pending"
+STREAM = "coven.stream"  #: there, put by who answers: what takes the writing end of an answer that goes on
 UPLOADS = "/v1/packages"
 MAX_ADDRESS = 8192  #: characters of a path and its query
 MAX_JSON = 1 << 20  #: bytes of a request's JSON body

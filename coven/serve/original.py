@@ -80,7 +80,7 @@ class Http:
         self._server.channel_class = patient(self._judge, _origin)
         self._thread = threading.Thread(target=self._server.run, name="original-http", daemon=True)
 
-    def _judge(self, header: Header, path: str, length: int, origin: Origin) -> Caller:
+    def _judge(self, header: Header, method: str, path: str, length: int, origin: Origin) -> Caller:
         """Anyone may, but no page of another origin that a user of this machine visits. Raises Refused."""
         check_origin(header)
         if is_loopback(self.address[0]):

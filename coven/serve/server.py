@@ -25,6 +25,7 @@ from typing import Any
 
 import waitress.server
 
+from coven.agent.exporting import Exporter
 from coven.agent.keepers.processes import COMMAND, Keepers
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
@@ -33,6 +34,7 @@ from coven.agent.notifying.outbox import Outbox
 from coven.agent.notifying.targets import Targets
 from coven.agent.rights.audit import Audit
 from coven.agent.rights.callers import NOBODY, Caller
+from coven.agent.rights.sessions import Sessions
 from coven.agent.rights.tokens import Tokens
 from coven.agent.store import Store
 from coven.base.compat_ports import OPTION, Ports
@@ -51,6 +53,7 @@ from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.serve import tls
 from coven.serve.original import Original
 from coven.serve.spool import MOST, SILENT_SECONDS, patient
+from coven.web.page import Page, for_anybody
 from itf import limits
 from itf.mistakes import Mistake, Refused
 
@@ -196,6 +199,7 @@ class Options:
     packages: Policy | None = None  #: what is wanted of packages
     manner: Manner = AS_USUAL  #: of the ETSI interfaces
     targets: Targets = field(default_factory=Targets)  #: of notifications
+    otlp: str | None = None  #: URL of a collector of OpenTelemetry
     original: Ports | None = None  #: where the interface of the original prototype is
 
 
@@ -235,19 +239,27 @@ class Agent:
         self.keepers = Keepers(options.keeper)
         self.lifecycle = Lifecycle(self.places, self.store, self.keepers, options.recover, options.control)
         self.lifecycle.certificate = self._certificate
-        self.gate = Gate(None if secret is None else Tokens(self.store, secret))
+        tokens = None if secret is None else Tokens(self.store, secret)
+        self.gate = Gate(tokens, None if tokens is None or secret is None else Sessions(tokens, secret))
         self.audit = Audit(self.places.state)
         self.lifecycle.control.note = lambda where, what, code: self.audit.note("control socket", where, what, code)
         deliveries = Deliveries(Outbox(self.store), options.targets)
         self.api = Api(self.lifecycle, self.library, self.gate, self.audit, deliveries, options.manner)
+        self._tell_expiry()
+        self.page = Page(self.api)
+        answers = application(self.api)
+        self.page.mount(answers)
         self._server: Any = waitress.server.create_server(
-            application(self.api), sockets=[self._front.inside if self._front else self.socket],
+            answers, sockets=[self._front.inside if self._front else self.socket],
             threads=THREADS, ident="coven",
             max_request_body_size=MAX_ARCHIVE + 1, max_request_header_size=1 << 16,
             channel_timeout=SILENT_SECONDS, cleanup_interval=2, connection_limit=2 * MOST,
             clear_untrusted_proxy_headers=True,
         )  # fmt: skip
         self._server.channel_class = patient(self._judge, self._front.origin if self._front else _origin)
+        self.exporter = None if options.otlp is None else Exporter(
+            options.otlp, self.api.instantiated, self.api.readers, self.api.measured
+        )  # fmt: skip
         self.original = None if options.original is None else self._original(options.original, options.manner)
 
     def _original(self, ports: Ports, manner: Manner) -> Original:
@@ -256,15 +268,20 @@ class Agent:
         platform = Platform(self.lifecycle, self.library, manner, Shelf(self.places.state / "original"), end)
         return Original(platform, http, tcp, partial(self.audit.note, "the prototype's interface"))
 
+    def _tell_expiry(self) -> None:
+        if self.identity and self._files:
+            self.api.measured.certificate(self._files.certificate, self.identity.ends)
+
     def _certificate(self) -> tuple[str, float] | None:
         """The file of our certificate, and when it ends."""
         if self._files is None or self.identity is None or self.identity.ends is None:
             return None
         return self._files.certificate, self.identity.ends
 
-    def _judge(self, header: Header, path: str, length: int, origin: Origin) -> Caller:
+    def _judge(self, header: Header, method: str, path: str, length: int, origin: Origin) -> Caller:
         """Before a body is taken in: who sends it, and how much. Raises Refused."""
-        caller = NOBODY if path == TOKEN_ENDPOINT else self.gate.caller(header, origin)
+        anybody = path == TOKEN_ENDPOINT or for_anybody(path)
+        caller = NOBODY if anybody else self.gate.caller(header, method, origin)
         web.check_length(path, length)
         return caller
 
@@ -297,6 +314,7 @@ class Agent:
             log.error("the certificates stay as they are: %s", refused)
             return
         self._front.context = self.identity.context
+        self._tell_expiry()
         self._publish()
         log.info("certificates read: %s", self.identity.warning or self.identity.fingerprint)
 
@@ -305,6 +323,8 @@ class Agent:
         if self._front:
             self._front.start()
         self.api.start()
+        if self.exporter:
+            self.exporter.start()
         if self.original:
             self.original.start()
         self._publish()
@@ -323,11 +343,14 @@ class Agent:
 
     def close(self) -> None:
         self.places.address.unlink(missing_ok=True)
+        self.page.close()
         if self.original:
             self.original.close()
         self._server.close()
         if self._front:
             self._front.close()
+        if self.exporter:
+            self.exporter.close()
         self.api.close()
         self.lifecycle.close()
         self.keepers.close()

@@ -7,6 +7,9 @@ answer, 507. Likewise a body whose sender may not ask is not kept; one that is o
 
 A client that says nothing holds a connection and nothing else, for as long as there are connections: when MOST are
 there, whoever has been silent longest makes room.
+
+An answer that goes on (the page's stream) holds a connection, too, and none of the threads that answer: the application
+names who gets its other end, and whoever that is writes to it without ever waiting.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from http import HTTPStatus
 from typing import Any
 
 from waitress.buffers import OverflowableBuffer
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask, WSGITask
 
@@ -32,12 +35,13 @@ from coven.base.problem import STATUS, problem
 from coven.package.zips import NO_SPACE, READ_ONLY
 from coven.rest.gate import Header, Origin
 from coven.rest.routes import PROBLEM
-from coven.rest.web import CHALLENGES, ORIGIN, PENDING, VERDICT
+from coven.rest.web import CHALLENGES, ORIGIN, PENDING, STREAM, VERDICT
 from itf.mistakes import Mistake, Refused
 
 MOST = 200  #: connections; one more, and the longest silent one goes
 FIRST_SECONDS = 10  #: for the first request, from the connection to the end of its headers
 SILENT_SECONDS = 60  #: for the next one, or the next bytes of a body
+BACKLOG = 4 << 20  #: bytes that a stream may have to write: whoever reads so slowly is cut off
 _TLS_RECORD = b"\x16"  #: the first byte of a TLS connection (RFC 8446, 5.1)
 
 
@@ -91,9 +95,9 @@ class NoRequest:
         return STATUS[self.refused.kind].phrase
 
 
-#: who sends a request with these headers (a function of their names), at that path, of that length, from there. Raises
-#: Refused where it is not taken
-Judge = Callable[[Header, str, int, Origin], Caller]
+#: who sends a request with these headers (a function of their names), by that method, at that path, of that length,
+#: from there. Raises Refused where it is not taken
+Judge = Callable[[Header, str, str, int, Origin], Caller]
 
 
 class Parser(HTTPRequestParser):
@@ -117,8 +121,9 @@ class Parser(HTTPRequestParser):
         try:
             length = self.content_length
             self.verdict = self.judge(
-                lambda name: self.headers.get(name.upper().replace("-", "_")), self.path, length, self._origin
-            )
+                lambda name: self.headers.get(name.upper().replace("-", "_")), self.command, self.path, length,
+                self._origin,
+            )  # fmt: skip
         except Refused as refused:
             self.verdict = refused
             if self.headers.get("EXPECT", "").lower() == "100-continue":
@@ -151,8 +156,48 @@ class Unreadable(ErrorTask):
 SPELT = (b"ETag", b"WWW-Authenticate")
 
 
+class Stream:
+    """The writing end of an answer that goes on, for one thread at a time."""
+
+    def __init__(self, channel: Channel):
+        self._channel = channel
+
+    @property
+    def open(self) -> bool:
+        return bool(self._channel.connected and not self._channel.will_close)
+
+    def write(self, data: bytes) -> bool:
+        """Write without waiting. False: the client has gone, or reads too slowly and is cut off."""
+        channel = self._channel
+        if not self.open:
+            return False
+        if channel.total_outbufs_len > BACKLOG:
+            self.close()
+            return False
+        try:
+            channel.write_soon(b"%X\r\n%s\r\n" % (len(data), data))
+        except ClientDisconnected:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._channel.will_close = True
+        self._channel.server.pull_trigger()
+
+
 class Task(WSGITask):
     """What the application gets and gives."""
+
+    def finish(self) -> None:
+        begin = (self.environ or {}).get(STREAM)
+        if begin is not None and not self.wrote_header:
+            self.write(b"")
+        if begin is None or not self.chunked_response:  # HTTP/1.0 has no answers that go on
+            super().finish()
+            return
+        self.close_on_finish = False
+        self.channel.streams = True
+        begin(Stream(self.channel))
 
     def build_response_header(self) -> bytes:
         header: bytes = super().build_response_header()
@@ -176,6 +221,7 @@ class Channel(HTTPChannel):
     parser_class = Parser
     _heard = 0.0
     _asked = False  #: a whole request has come
+    streams = False  #: its answer goes on: nothing else is asked here
     place: Callable[[socket.socket], Origin]  #: where a connection comes from
 
     def __init__(self, server: Any, sock: socket.socket, *args: Any, **kwargs: Any):
@@ -189,7 +235,7 @@ class Channel(HTTPChannel):
     def patience(self) -> tuple[bool, bool, float]:
         """The least goes first: those with a request under way last, those whose headers are not even there first."""
         in_body = self.request is not None and self.request.headers_finished
-        return bool(self.requests), in_body, self._since
+        return bool(self.requests) or self.streams, in_body, self._since
 
     @property
     def _since(self) -> float:
@@ -211,6 +257,8 @@ class Channel(HTTPChannel):
         return int(self.total_outbufs_len) if self.connected else None
 
     def received(self, data: bytes) -> bool:
+        if self.streams:
+            return False
         if not self._asked and self.request is None and data[:1] == _TLS_RECORD:
             self._answer_tls()
             return False

@@ -25,7 +25,8 @@ BELOW = {
     "coven.lab": ("coven.cases",),
     "coven.agent": ("coven.package", "coven.keeper"),
     "coven.rest": ("coven.agent",),
-    "coven.serve": ("coven.rest",),
+    "coven.web": ("coven.rest",),
+    "coven.serve": ("coven.web",),
     "coven.cli": ("coven.serve", "coven.lab"),
     "coven": ("coven.cli", "vns", "nshp"),  # stages.c, __main__.py
 }

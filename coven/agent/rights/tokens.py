@@ -77,15 +77,20 @@ class Tokens:
     def by_secret(self, secret: str, name: str | None = None) -> Caller | None:
         """Whose token or, without `name`, access token this is."""
         given = digest(secret)
-        found = ROOT if hmac.compare_digest(given, self._root) else None
-        for row in self._granted:
-            if row["digest"] is not None and hmac.compare_digest(given, row["digest"]):
-                found = _valid(row)
+        found = self.by_digest(given)
         if name is not None:
             return found if found is not None and hmac.compare_digest(found.name.encode(), name.encode()) else None
         with self._lock:
             access = self._access.get(given)
         return access.caller if access is not None and access.ends > time.monotonic() else found
+
+    def by_digest(self, given: str) -> Caller | None:
+        """Whose token has this digest."""
+        found = ROOT if hmac.compare_digest(given, self._root) else None
+        for row in self._granted:
+            if row["digest"] is not None and hmac.compare_digest(given, row["digest"]):
+                found = _valid(row)
+        return found
 
     def by_certificate(self, name: str) -> Caller | None:
         return next((_valid(row) for row in self._granted if row["digest"] is None and row["name"] == name), None)

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agents.catalogue import CATALOGUE
+from agents.catalogue import BY_NAME
 from tests.integration.agent.test_trace import SEND, package
 from tests.rigs.agent import ROOT, Agent
 from tests.rigs.appliance import Appliance
 from tests.rigs.keeper import wait_for
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
-LABELS = {entry.name: entry.labels for entry in CATALOGUE}
+LABELS = {name: entry.labels for name, entry in BY_NAME.items()}
 
 _SCRAPE = """
 import sys

@@ -51,7 +51,7 @@ def test_nothing_of_waitress_is_used_beside_these() -> None:
     tree = ast.parse(inspect.getsource(spool))
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     used = {alias.name for node in froms if (node.module or "").startswith("waitress") for alias in node.names}
-    assert used - {"ParsingError"} <= {part.__name__ for part in INSIDE}
+    assert used - {"ParsingError", "ClientDisconnected"} <= {part.__name__ for part in INSIDE}
 
 
 def test_what_is_overridden_is_there_to_be() -> None:
@@ -60,6 +60,8 @@ def test_what_is_overridden_is_there_to_be() -> None:
         (spool.Spool, buffers.OverflowableBuffer, ("append", "getfile", "close")),
         (spool.Parser, parser.HTTPRequestParser, ("parse_header",)),
         (spool.Unreadable, task.ErrorTask, ("execute",)),
+        (spool.Task, task.WSGITask, ("finish", "build_response_header", "get_environment")),
+        (spool.Channel, channel.HTTPChannel, ("received",)),
     ):
         for name in names:
             mine, other = inspect.signature(getattr(ours, name)), inspect.signature(getattr(theirs, name))

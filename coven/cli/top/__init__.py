@@ -1,0 +1,1 @@
+"""`coven top`: the chain as it runs, in a terminal."""

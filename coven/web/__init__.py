@@ -1,0 +1,1 @@
+"""The page: static files, sessions that begin with a token, and one stream of what it shows."""

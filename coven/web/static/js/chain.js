@@ -1,0 +1,248 @@
+// The chain as it runs, drawn: places, wires with what passes over them, drops as stubs. Made once for a descriptor and
+// a width; a reading changes texts and attributes of what is there, so that what has the focus keeps it.
+
+import { bits, perSecond, say, set, svg, el } from "./dom.js";
+import { flows, wires } from "./flow.js";
+import { layout, route } from "./layout.js";
+
+const NARROW = 620; // pixels of the screen below which it stands upright
+const SMALLEST = 0.62; // of its natural size; below, it is scrolled
+const STUBS = 2; // drops that are drawn at a place, the quickest
+const SIGNS = { running: "●", starting: "◔", down: "✖", failed: "■", stopped: "○", up: "●", gone: "✖" };
+
+export class Chain {
+  // `choose(kind, name)`: somebody chose a vnfc, port, drop or wire.
+  constructor(chain, choose) {
+    this.chain = chain;
+    this.choose = choose;
+    this.backs = new Set();
+    this.wire();
+    this.root = el("div", { class: "chain", role: "group", "aria-label": "The chain" });
+    this.width = null;
+    this.path = null;
+    addEventListener("resize", () => this.fit());
+    this.fit();
+  }
+
+  wire() {
+    this.all = wires(this.chain, this.backs);
+    this.drawnWires = new Map(); // wires between the same places, of one direction, are one line
+    for (const wire of this.all) {
+      const key = `${wire.ingress} ${wire.from} ${wire.to}`;
+      this.drawnWires.set(key, [...(this.drawnWires.get(key) ?? []), wire]);
+    }
+  }
+
+  fit() {
+    const upright = (this.root.clientWidth || innerWidth) < NARROW;
+    if (upright === this.drawn?.upright) return;
+    this.place(upright);
+  }
+
+  place(upright) {
+    this.drawn = layout(this.chain, this.all, upright);
+    this.draw();
+    if (this.last) this.update(...this.last);
+  }
+
+  get ports() {
+    return this.chain.ports.map((port) => port.name);
+  }
+
+  draw() {
+    const { width, height } = this.drawn;
+    this.nodes = new Map();
+    this.edges = new Map();
+    const heads = this.ports.map((name, i) => svg("marker", {
+      id: `head-${i}`, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 11, markerHeight: 11,
+      orient: "auto", markerUnits: "userSpaceOnUse", class: `head lane-${i % 4}`,
+    }, svg("path", { d: "M0 0L10 5L0 10z" })));
+    const picture = svg("svg", {
+      viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Places and wires",
+    }, svg("defs", {}, heads));
+    picture.style.minWidth = `${Math.round(width * SMALLEST)}px`;
+    const outs = new Map();
+    for (const wires of this.drawnWires.values()) {
+      const lane = this.ports.indexOf(wires[0].ingress);
+      const nth = outs.get(`${wires[0].ingress} ${wires[0].from}`) ?? 0;
+      outs.set(`${wires[0].ingress} ${wires[0].from}`, nth + 1);
+      picture.append(this.edge(wires, lane, nth));
+    }
+    for (const place of this.drawn.places.values()) picture.append(this.node(place));
+    const legend = el("p", { class: "legend" }, this.ports.map((name, i) =>
+      el("span", { class: `lane-${i % 4}` }, i ? "╌▶ " : "─▶ ", `came in by ${name}`)),
+      el("span", {}, "≈ not counted apart: an estimate"));
+    this.root.replaceChildren(el("div", { class: "scroll" }, picture), legend);
+  }
+
+  chooser(kind, name) {
+    return {
+      role: "button", tabindex: 0, onclick: () => this.choose(kind, name),
+      onkeydown: (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        this.choose(kind, name);
+      },
+    };
+  }
+
+  edge(wires, lane, nth) {
+    const [wire] = wires;
+    const { path, label } = route(this.drawn, wire, lane, nth);
+    const line = svg("path", { d: path, class: "wire", "marker-end": `url(#head-${lane})` });
+    const below = lane && !this.drawn.upright;
+    const [x, y] = [label[0], label[1] + (below ? 16 : -8)];
+    const speed = svg("text", { x, y, class: "speed" });
+    const volume = svg("text", { x, y: y + (below ? 14 : -14), class: "volume" });
+    const named = wires.map((each) => each.output).filter((each) => each && each !== "next");
+    const output = named.length ? svg("text", { x, y: y + (below ? 28 : -28), class: "volume" }, named.join(", ")) : null;
+    const key = `${wire.ingress} ${wire.from} ${wire.to}`;
+    const group = svg("g", { class: `edge lane-${lane % 4}`, ...this.chooser("wire", key) },
+      svg("path", { d: path, class: "wide" }), line, volume, output, speed);
+    this.edges.set(key, { key, wire, wires, group, line, speed, volume });
+    return group;
+  }
+
+  node(place) {
+    const { name, kind, x, y, w, h } = place;
+    const [left, top] = [x - w / 2, y - h / 2];
+    const about = this.chain.vnfcs.find((each) => each.name === name);
+    const state = svg("text", { x, y: top + 40, class: "state" });
+    const figure = svg("text", { x, y: top + 58, class: "figure" });
+    const parts = [svg("rect", { x: left, y: top, width: w, height: h, rx: kind === "port" ? h / 2 : 8, class: "box" }),
+      svg("text", { x, y: top + 22, class: "name" }, name), state, figure];
+    let level = null;
+    let fill = null;
+    if (kind === "vnfc") {
+      level = svg("rect", { x: left + 10, y: top + h - 20, width: 0, height: 10, class: "level" });
+      fill = svg("text", { x, y: top + h - 11, class: "fill" });
+      parts.push(svg("rect", { x: left + 10, y: top + h - 20, width: w - 20, height: 10, rx: 2, class: "ring" }), level, fill);
+    }
+    const body = svg("g", { class: `place ${kind}`, ...this.chooser(kind, name) }, parts);
+    const stubs = [...Array(STUBS).keys()].map((i) => {
+      const text = svg("text", { x: left + 16, y: top + h + 22 + 18 * i });
+      const stub = svg("g", { class: "stub", visibility: "hidden" },
+        svg("path", { d: `M${left + 8} ${top + h}v${18 + 18 * i}` }), text);
+      const chosen = () => this.choose("drop", stub.dataset.drop);
+      stub.addEventListener("click", chosen);
+      stub.addEventListener("keydown", (event) => event.key === "Enter" && chosen());
+      return { stub, text };
+    });
+    this.nodes.set(name, { place, about, body, state, figure, level, fill, stubs, room: w - 20 });
+    return svg("g", {}, body, stubs.map((each) => each.stub));
+  }
+
+  // A reading: its status document, and figures of the last quarter of an hour.
+  update(status, series, limits) {
+    this.last = [status, series, limits];
+    const rate = (name) => series.rate(name);
+    const backs = this.chain.vnfcs.filter(({ name }) => series.last(`output ${name} back`)).map(({ name }) => name);
+    if (backs.some((name) => !this.backs.has(name))) {
+      this.backs = new Set(backs);
+      this.wire();
+      this.place(this.drawn.upright);
+      return;
+    }
+    for (const [name, node] of this.nodes) {
+      if (node.about) this.showVnfc(name, node, status?.vnfcs[name], series, limits);
+      else this.showPort(name, node, status?.ports[name], rate);
+      this.showDrops(name, node, status, rate);
+    }
+    const passing = flows(this.chain, this.all, rate);
+    for (const edge of this.edges.values()) {
+      const parts = edge.wires.map((wire) => passing.get(wire.key));
+      const whole = { rate: parts.reduce((all, part) => all + part.rate, 0), sure: parts.every((part) => part.sure) };
+      this.showWire(edge, whole, status, series);
+    }
+  }
+
+  showVnfc(name, node, vnfc, series, limits) {
+    const state = vnfc?.state ?? "stopped";
+    const limit = limits?.get(name);
+    set(node.body, "class", `place vnfc is-${state}${limit ? " limits" : ""}`);
+    say(node.state, `${SIGNS[state] ?? "?"} ${state} · ${node.about.language}`);
+    const handled = series.rate(`vnfc ${name} received`);
+    say(node.figure, limit ? `▲ bottleneck ${perSecond(handled)}` : perSecond(handled));
+    const waiting = vnfc?.in_flight ?? 0;
+    const share = Math.min(1, series.last(`vnfc ${name} occupancy`) ?? 0);
+    set(node.level, "width", Math.round(node.room * share));
+    say(node.fill, `ring ${Math.round(100 * share)} %, ${waiting} here`);
+    set(node.body, "aria-label", `VNFC ${name}, ${state}, ${node.about.language}, ${perSecond(handled)}, ring ${Math.round(100 * share)} % full` +
+      `${vnfc?.restarts ? `, ${vnfc.restarts} restarts` : ""}${limit ? `, bottleneck: ${limit}` : ""}`);
+  }
+
+  showPort(name, node, port, rate) {
+    const state = port?.link ?? (port ? "up" : "stopped");
+    set(node.body, "class", `place port is-${state}`);
+    say(node.state, port ? `${SIGNS[state] ?? "?"} ${port.interface ?? port.backend}` : "○ not bound");
+    const [came, went] = [rate(`port ${name} received`), rate(`port ${name} sent`)];
+    say(node.figure, `↓${perSecond(came)} ↑${perSecond(went)}`);
+    set(node.body, "aria-label", `Port ${name}, ${port?.interface ?? "not bound"}, link ${state}, ` +
+      `in ${perSecond(came)}, out ${perSecond(went)}`);
+  }
+
+  showDrops(name, node, status, rate) {
+    const own = Object.entries(status?.dropped ?? {}).filter(([drop]) => drop.startsWith(`${name}.`))
+      .map(([drop, total]) => [drop, total, rate(`drop ${drop}`) ?? 0]);
+    if (name === this.ports[0])
+      for (const [drop, total] of Object.entries(status?.dropped ?? {}))
+        if (/^(classifier|nsh|flow)\./.test(drop)) own.push([drop, total, rate(`drop ${drop}`) ?? 0]);
+    own.sort((a, b) => b[2] - a[2] || b[1] - a[1]);
+    node.stubs.forEach(({ stub, text }, i) => {
+      const drop = own[i];
+      set(stub, "visibility", drop ? null : "hidden");
+      if (!drop) {
+        stub.removeAttribute("tabindex");
+        return;
+      }
+      stub.dataset.drop = drop[0];
+      set(stub, "tabindex", 0);
+      set(stub, "role", "button");
+      const reason = drop[0].startsWith(`${name}.`) ? drop[0].slice(name.length + 1) : drop[0];
+      const said = `▼ ${reason} ${drop[2] ? perSecond(drop[2]) : `${drop[1]} so far`}`;
+      say(text, said);
+      set(stub, "aria-label", `Dropped: ${drop[0]}, ${perSecond(drop[2])}, ${drop[1]} in all`);
+      set(stub, "class", drop[2] ? "stub now" : "stub");
+    });
+  }
+
+  showWire({ key, wire, wires, group, line, speed, volume }, passing, status, series) {
+    const mark = passing.sure ? "" : "≈ ";
+    set(line, "stroke-width", (1.5 + Math.min(9, 1.4 * Math.log10(1 + passing.rate))).toFixed(1));
+    const known = series.rows.length > 1 && status;
+    say(speed, known ? mark + perSecond(passing.rate) : "–");
+    const octets = this.octets(wires, passing, series);
+    // an output's bytes are counted, not what of them each direction has
+    const shared = this.all.filter((each) => each.from === wire.from && each.output === wire.output).length > 1;
+    say(volume, octets === null ? "" : `${passing.sure && !shared ? "" : "≈ "}${bits(8 * octets)}`);
+    set(group, "class", `edge lane-${this.ports.indexOf(wire.ingress) % 4}${passing.rate > 0 ? "" : " still"}` +
+      `${this.path?.has(key) ? " path" : ""}`);
+    set(group, "aria-label", `Wire from ${wire.from}${wire.output ? ` (${wire.output})` : ""} to ${wire.to}, came in by ` +
+      `${wire.ingress}: ${mark}${perSecond(passing.rate)}`);
+  }
+
+  // Bytes a second: packets of a wire are taken to be as long as those of the output, or the port, that it begins at.
+  octets(wires, passing, series) {
+    const mean = (packets, octets) => {
+      const [p, o] = [series.rate(packets), series.rate(octets)];
+      return p ? o / p : null;
+    };
+    const [{ from, output }] = wires;
+    const length = this.ports.includes(from) ? mean(`port ${from} received`, `port ${from} bytes_in`)
+      : mean(`output ${from} ${output}`, `bytes ${from} ${output}`);
+    return length === null ? (passing.rate ? null : 0) : length * passing.rate;
+  }
+
+  // Show a packet's way: names of places in order; null: none.
+  trace(ingress, names) {
+    this.path = null;
+    if (names) {
+      this.path = new Set();
+      for (let i = 1; i < names.length; i += 1)
+        this.path.add(`${ingress} ${names[i - 1]} ${names[i]}`);
+    }
+    for (const [name, node] of this.nodes) node.body.classList.toggle("path", Boolean(names?.includes(name)));
+    if (this.last) this.update(...this.last);
+    for (const [name, node] of this.nodes) node.body.classList.toggle("path", Boolean(names?.includes(name)));
+  }
+}

@@ -1,0 +1,170 @@
+// Packages and VNFs: upload, create, bind, instantiate, start, stop, terminate, delete; what goes on, and what went wrong.
+
+import { ask, sentence, upload, vnfPath } from "./api.js";
+import { button, bytes, el, say, table } from "./dom.js";
+import { Field } from "./forms.js";
+import { linesOf } from "./zip.js";
+
+const AROUND = 2; // lines before and behind a mistake
+
+export class Life {
+  constructor() {
+    this.said = el("p", { class: "wrong", role: "alert" });
+    this.vnfs = el("div");
+    this.packages = el("div");
+    this.operations = el("div");
+    this.bind = el("div");
+    this.root = el("div", { class: "life" }, el("h1", {}, "Packages and VNFs"), this.said,
+      el("div", { class: "cards" },
+        el("section", { "aria-label": "VNFs" }, el("h2", {}, "VNFs"), this.vnfs, this.creating(), this.bind),
+        el("section", { "aria-label": "Packages" }, el("h2", {}, "Packages"), this.packages, this.uploading())),
+      el("section", { "aria-label": "Operations" }, el("h2", {}, "Operations"), this.operations));
+  }
+
+  show(overview) {
+    this.overview = overview;
+    const alarm = (vnf) => vnf.errors.length > 0 && el("ul", { class: "mistakes" }, vnf.errors.map((each) => el("li", {}, sentence(each))));
+    this.vnfs.replaceChildren(overview.vnfs.length ? table("VNFs of this agent", ["VNF", "package", "state", "what can be done"],
+      overview.vnfs.map((vnf) => [el("a", { href: `#/vnf/${vnf.name}` }, vnf.name), vnf.package,
+        [vnf.operational_state ?? "not instantiated", alarm(vnf)], this.acts(vnf)])) : el("p", { class: "soft" }, "None yet."));
+    this.packages.replaceChildren(overview.packages.length ? table("Packages of this agent", ["package", "description", "#size", ""],
+      overview.packages.map((each) => [each.id, each.description, bytes(each.size),
+        button("Delete", () => this.act("DELETE", `/v1/packages/${encodeURIComponent(each.id)}`), { class: "quiet" })]))
+      : el("p", { class: "soft" }, "None yet."));
+    this.operations.replaceChildren(overview.operations.length ? table("The newest first", ["operation", "VNF", "state", "began", "changed", "what it says"],
+      overview.operations.map((each) => [`${each.operation}${each.target ? ` ${each.target}` : ""}`, each.vnf, each.state, when(each.started), when(each.changed),
+        [each.progress, each.errors.length > 0 && el("ul", { class: "mistakes" }, each.errors.map((error) => el("li", {}, sentence(error))))]]))
+      : el("p", { class: "soft" }, "None yet."));
+    const chosen = this.choice.value;
+    this.choice.replaceChildren(...overview.packages.map((each) => el("option", { value: each.id, selected: each.id === chosen }, each.id)));
+  }
+
+  acts(vnf) {
+    const post = (what) => () => this.act("POST", vnfPath(vnf.name, `/${what}`));
+    const made = [];
+    if (vnf.operation) return el("em", {}, "under way");
+    if (vnf.instantiation_state === "NOT_INSTANTIATED") {
+      made.push(button("Instantiate ...", () => this.binding(vnf)), button("Delete", () => this.act("DELETE", vnfPath(vnf.name))));
+    } else {
+      made.push(vnf.operational_state === "STARTED" ? button("Stop", post("stop")) : button("Start", post("start")),
+        button("Terminate", () => confirm(`Terminate ${vnf.name}? Its interfaces are given back.`) && post("terminate")()));
+    }
+    return el("div", { class: "tools" }, made);
+  }
+
+  async act(method, path, body) {
+    say(this.said, "");
+    try {
+      return await ask(method, path, body);
+    } catch (problem) {
+      say(this.said, problem.message);
+      return null;
+    }
+  }
+
+  creating() {
+    this.choice = el("select", { id: "new-package", required: true });
+    this.newName = el("input", { id: "new-name", type: "text", required: true, pattern: "[a-z][a-z0-9_\\-]{0,31}", autocomplete: "off" });
+    const create = async (event) => {
+      event.preventDefault();
+      const made = await this.act("POST", "/v1/vnfs", { name: this.newName.value, package: this.choice.value });
+      if (made) {
+        this.newName.value = "";
+        this.binding(made);
+      }
+    };
+    return el("form", { class: "card", onsubmit: create }, el("h3", {}, "Create a VNF"),
+      el("div", { class: "field" }, el("label", { for: "new-name" }, "Name"), this.newName,
+        el("span", { class: "soft" }, "a small letter, then small letters, digits, - or _")),
+      el("div", { class: "field" }, el("label", { for: "new-package" }, "Package"), this.choice), el("button", {}, "Create"));
+  }
+
+  // The form that binds a VNF's ports to interfaces and instantiates it.
+  async binding(vnf) {
+    let chain;
+    let interfaces;
+    try {
+      [chain, { interfaces }] = await Promise.all([ask("GET", vnfPath(vnf.name, "/chain")), ask("GET", "/v1/interfaces")]);
+    } catch (problem) {
+      say(this.said, problem.message);
+      return;
+    }
+    const option = (each) => el("option", { value: each.name, disabled: !each.takeable },
+      each.name + (each.refused.length ? ` – ${each.takeable ? "only if taken" : "no"}: ${each.refused.join("; ")}` : ""));
+    const free = interfaces.filter((each) => !each.refused.length);
+    const ports = chain.ports.map(({ name }, i) => {
+      const select = el("select", { id: `port-${name}`, "aria-describedby": `port-${name}-wrong` }, interfaces.map(option));
+      if (free[i]) select.value = free[i].name;
+      const wrong = el("p", { class: "wrong", id: `port-${name}-wrong`, role: "alert" });
+      return { name, select, wrong, root: el("div", { class: "field" }, el("label", { for: `port-${name}` }, `Port ${name}`), select, wrong) };
+    });
+    const take = new Field("take", false, { type: "boolean" }, "also interfaces that have addresses, carry the default route or are enslaved");
+    const start = new Field("start", true, { type: "boolean" }, "let packets pass at once");
+    const refused = el("ul", { class: "mistakes" });
+    const instantiate = async (event) => {
+      event.preventDefault();
+      refused.replaceChildren();
+      for (const port of ports) port.wrong.textContent = "";
+      const bound = Object.fromEntries(ports.map(({ name, select }) => [name, { interface: select.value, take: take.read() }]));
+      try {
+        await ask("POST", vnfPath(vnf.name, "/instantiate"), { ports: bound, start: start.read() });
+        this.bind.replaceChildren();
+      } catch (problem) {
+        for (const error of problem.errors) {
+          const own = ports.find(({ name }) => error.field === `ports.${name}` || error.field?.startsWith(`ports.${name}.`));
+          if (own) own.wrong.textContent = [own.wrong.textContent, sentence(error)].filter(Boolean).join("\n");
+          else refused.append(el("li", {}, sentence(error)));
+        }
+      }
+    };
+    const form = el("form", { class: "card", onsubmit: instantiate }, el("h3", { tabindex: -1 }, `Instantiate ${vnf.name}`),
+      interfaces.length ? ports.map((port) => port.root) : el("p", { class: "wrong" }, "This machine has no interface but the loopback."),
+      take.root, start.root, refused, el("div", { class: "tools" }, el("button", {}, "Instantiate"), button("Not now", () => this.bind.replaceChildren())));
+    this.bind.replaceChildren(form);
+    form.querySelector("h3").focus();
+  }
+
+  uploading() {
+    const input = el("input", { id: "upload", type: "file", accept: ".zip,.csar" });
+    const bar = el("progress", { max: 1, value: 0, hidden: true, "aria-label": "Upload" });
+    const said = el("p", { role: "status" });
+    const mistakes = el("ol", { class: "mistakes" });
+    const send = async (event) => {
+      event.preventDefault();
+      const file = input.files[0];
+      if (!file) return;
+      mistakes.replaceChildren();
+      bar.hidden = false;
+      try {
+        const got = await upload("/v1/packages", file, (share) => {
+          bar.value = share;
+          said.textContent = share < 1 ? `${Math.round(100 * share)} %` : "is being checked ...";
+        });
+        said.textContent = `${got.id} is here`;
+      } catch (problem) {
+        said.textContent = problem.title || problem.message;
+        for (const error of problem.errors.length ? problem.errors : [{ found: problem.message }])
+          mistakes.append(el("li", {}, sentence(error), await atLine(file, error)));
+      }
+      bar.hidden = true;
+    };
+    return el("form", { class: "card", onsubmit: send }, el("h3", {}, "Upload a package"),
+      el("div", { class: "field" }, el("label", { for: "upload" }, "A CSAR or a zip"), input,
+        el("span", { class: "soft" }, "coven pack makes one of a folder")), el("button", {}, "Upload"), bar, said, mistakes);
+  }
+}
+
+const when = (text) => new Date(text).toLocaleString("en-GB");
+
+// The lines around a mistake, out of the file that was uploaded; null where that cannot be shown.
+async function atLine(file, error) {
+  if (!error.file || !error.line) return null;
+  const lines = await linesOf(file, error.file);
+  if (!lines || error.line > lines.length) return null;
+  const first = Math.max(1, error.line - AROUND);
+  return el("pre", { tabindex: 0, "aria-label": `${error.file}, around line ${error.line}` },
+    lines.slice(first - 1, error.line + AROUND).map((text, i) => {
+      const shown = `${String(first + i).padStart(4)}  ${text}\n`;
+      return first + i === error.line ? el("mark", {}, shown) : shown;
+    }));
+}

@@ -1,0 +1,160 @@
+"""The page in a browser, beside a chain that runs, with traffic both ways."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright")
+
+from playwright.sync_api import Page, expect
+
+from tests.rigs.page import CHROMIUM, MARKUP, Chain, Looking, log_in
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    chain = Chain(tmp_path_factory.mktemp("page"))
+    try:
+        yield chain
+    finally:
+        chain.clean()
+
+
+@pytest.fixture(scope="module")
+def looking(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looking]:
+    looking = Looking(tmp_path_factory.mktemp("chromium"), chain.appliance.space)
+    try:
+        yield looking
+    finally:
+        looking.close()
+
+
+class Seen:
+    """A page that is logged in and shows the VNF, and what its console said."""
+
+    def __init__(self, page: Page):
+        self.page = page
+        self.faults: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+        page.on("dialog", self._dialog)
+        self.dialogs: list[str] = []
+
+    def _dialog(self, dialog: Any) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.accept()
+
+
+@pytest.fixture
+def seen(chain: Chain, looking: Looking) -> Iterator[Seen]:
+    context = looking.context(viewport={"width": 1400, "height": 1000})
+    seen = Seen(context.new_page())
+    log_in(seen.page, chain.url, chain.token)
+    seen.page.goto(f"{chain.url}/#/vnf/fw")
+    expect(seen.page.get_by_role("button", name="VNFC gate")).to_be_visible()
+    yield seen
+    context.close()
+
+
+def test_a_wrong_token_is_told_and_nothing_is_shown(chain: Chain, looking: Looking) -> None:
+    context = looking.context()
+    page = context.new_page()
+    page.goto(f"{chain.url}/")
+    assert page.url.endswith("/login")
+    page.get_by_label("Token").fill("nonsense")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("no valid token")
+    log_in(page, chain.url, chain.token)
+    (cookie,) = context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert chain.token not in cookie["value"]
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+    assert context.cookies() == []
+    context.close()
+
+
+def test_numbers_agree_with_the_status_document(chain: Chain, seen: Seen) -> None:
+    page = seen.page
+    page.get_by_text("All figures").click()
+    row = page.get_by_role("row", name=re.compile("^count running"))
+    expect(row).to_be_visible()
+    before = chain.stats()["vnfcs"]["count"]["received"]
+    page.wait_for_timeout(1100)
+    shown = int(row.get_by_role("cell").nth(1).inner_text().replace(",", ""))
+    after = chain.stats()["vnfcs"]["count"]["received"]
+    assert before <= shown <= after
+    wire = re.compile("Wire from gate .* to look, came in by in: [1-9]")
+    expect(page.get_by_role("button", name=wire)).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile(r"Dropped: gate.telnet, [1-9]"))).to_be_visible()
+    assert seen.faults == []
+
+
+def test_a_vnfc_that_is_killed_shows(chain: Chain, seen: Seen) -> None:
+    page = seen.page
+    restarts = chain.stats()["vnfcs"]["look"]["restarts"]
+    pid = chain.stats()["vnfcs"]["look"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    page.get_by_role("button", name="VNFC look").click()
+    panel = page.get_by_role("complementary", name="What was chosen")
+    expect(panel.get_by_text(str(restarts + 1), exact=True)).to_be_visible()
+    page.get_by_text("What happened").click()
+    expect(page.get_by_text("look restarted")).to_be_visible()
+
+
+def test_a_wrong_configuration_is_told_at_its_field(chain: Chain, seen: Seen) -> None:
+    page = seen.page
+    page.get_by_role("button", name="VNFC gate").click()
+    limit = page.get_by_label("limit")
+    limit.fill("11")
+    page.get_by_role("button", name="Apply now").click()
+    expect(limit).to_have_attribute("aria-invalid", "true")
+    wrong = page.locator(f"#{limit.get_attribute('id')}-wrong")
+    expect(wrong).to_contain_text("11")
+    limit.fill("7")
+    page.get_by_role("button", name="Apply now").click()
+    expect(page.get_by_text("In force: limit.")).to_be_visible()
+    assert chain.appliance.get("/v1/vnfs/fw/config")["gate"]["limit"] == 7
+    page.get_by_label("text", exact=True).fill(MARKUP)
+    page.get_by_role("button", name="Ask echo").click()
+    expect(page.get_by_text(MARKUP, exact=True)).to_be_visible()
+
+
+def test_nothing_that_is_hostile_becomes_markup(chain: Chain, seen: Seen) -> None:
+    page = seen.page
+    page.get_by_role("button", name="VNFC gate").click()
+    expect(page.get_by_role("log")).to_contain_text(MARKUP)
+    page.get_by_role("button", name="Dropped: gate.telnet").click()
+    panel = page.get_by_role("complementary", name="What was chosen")
+    expect(panel).to_contain_text(f"telnet is not allowed here {MARKUP}")
+    panel.get_by_role("button", name="Show me one").click()
+    expect(panel.get_by_label("Its first bytes, as it came in")).to_contain_text("<script>al")
+    expect(panel).to_contain_text("port 4000 to 23")
+    assert page.locator("img, main script, main b").count() == 0
+    assert seen.dialogs == [] and seen.faults == []
+
+
+def test_the_agent_starts_again_and_the_page_goes_on(chain: Chain, seen: Seen) -> None:
+    page = seen.page
+    port = chain.url.rpartition(":")[2]
+    agent = chain.appliance.agent
+    assert agent is not None
+    agent.terminate()
+    agent.wait()
+    expect(page.get_by_role("status").first).to_contain_text("no answer")
+    chain.appliance.serve("--listen", f"127.0.0.1:{port}")
+    expect(page.get_by_role("status").first).to_have_text("live")
+    page.get_by_role("button", name="VNFC count").click()
+    panel = page.get_by_role("complementary", name="What was chosen")
+    expect(panel.get_by_text(re.compile(r"^[1-9]\d*/s of"), exact=False).first).to_be_visible()
