@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from coven.base import compat_ports
 from coven.base import control_addresses as control_config
@@ -18,11 +19,12 @@ from coven.base.yaml12 import Node, read
 from itf.mistakes import Mistake, Refused
 
 CONFIG = Path("/etc/coven/coven.yaml")
+OTLP = "otlp"
 SIGNATURES, ANCHORS, READING = "package_signatures", "trust_anchors", "package_reading"
 FIELDS = (
     "listen", "state", "tls_cert", "tls_key", "tls_client_ca", "libs", "notification_targets",
     "notification_ca", compat_ports.FIELD, SIGNATURES, ANCHORS, READING,
-    control_config.FIELD,
+    control_config.FIELD, OTLP,
 )  # fmt: skip
 
 
@@ -39,6 +41,7 @@ class ServeConfig:
     packages: Policy = field(default_factory=Policy)  #: what is wanted of packages
     coven_compat: compat_ports.Ports | None = None  #: of the original prototype's interface; None: it is off
     control_sockets: dict[str, Address] = field(default_factory=dict)  #: by VNF
+    otlp: str | None = None  #: URL of a collector of OpenTelemetry that metrics are sent to
 
 
 def serve_config(file: Path | None = None) -> ServeConfig:
@@ -77,12 +80,23 @@ def parse(text: bytes, name: str) -> ServeConfig:
     packages = _packages(reader, fields)
     compat = _compat(reader, fields.get(compat_ports.FIELD))
     control = control_config.read_field(reader, fields.get(control_config.FIELD))
+    otlp = reader.string(fields.get(OTLP), OTLP) or None
+    if otlp and not _is_url(otlp):
+        reader.wrong(fields[OTLP], OTLP, otlp, "the URL of a collector", "for example http://127.0.0.1:4318")
     if reader.mistakes:
         raise Refused(reader.mistakes, title="configuration refused")
     return ServeConfig(
         listen or None, **files, libs=libs, notification_targets=targets, packages=packages, coven_compat=compat,
-        control_sockets=control,
+        control_sockets=control, otlp=otlp,
     )  # fmt: skip
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _compat(reader: Reader, node: Node | None) -> compat_ports.Ports | None:

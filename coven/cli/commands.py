@@ -71,7 +71,7 @@ def serve(given: Arguments) -> int:
         Options(given.state or config.state, host, int(port), not given.no_auth, control, tls=pair,
                 packages=config.packages, manner=Manner(given.vnf, given.strict_versions),
                 targets=Targets(networks, config.notification_ca, (pair.certificate, pair.key) if pair else None),
-                original=_compat_ports(given.coven_compat, config.coven_compat))
+                otlp=config.otlp, original=_compat_ports(given.coven_compat, config.coven_compat))
     )
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 import waitress.server
 
+from coven.agent.exporting import Exporter
 from coven.agent.keepers.processes import COMMAND, Keepers
 from coven.agent.library import Library
 from coven.agent.lifecycle import Lifecycle
@@ -198,6 +199,7 @@ class Options:
     packages: Policy | None = None  #: what is wanted of packages
     manner: Manner = AS_USUAL  #: of the ETSI interfaces
     targets: Targets = field(default_factory=Targets)  #: of notifications
+    otlp: str | None = None  #: URL of a collector of OpenTelemetry
     original: Ports | None = None  #: where the interface of the original prototype is
 
 
@@ -255,6 +257,9 @@ class Agent:
             clear_untrusted_proxy_headers=True,
         )  # fmt: skip
         self._server.channel_class = patient(self._judge, self._front.origin if self._front else _origin)
+        self.exporter = None if options.otlp is None else Exporter(
+            options.otlp, self.api.instantiated, self.api.readers, self.api.measured
+        )  # fmt: skip
         self.original = None if options.original is None else self._original(options.original, options.manner)
 
     def _original(self, ports: Ports, manner: Manner) -> Original:
@@ -318,6 +323,8 @@ class Agent:
         if self._front:
             self._front.start()
         self.api.start()
+        if self.exporter:
+            self.exporter.start()
         if self.original:
             self.original.start()
         self._publish()
@@ -342,6 +349,8 @@ class Agent:
         self._server.close()
         if self._front:
             self._front.close()
+        if self.exporter:
+            self.exporter.close()
         self.api.close()
         self.lifecycle.close()
         self.keepers.close()

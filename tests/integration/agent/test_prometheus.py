@@ -4,8 +4,10 @@ evaluated, and every query of the dashboard is answered."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import pytest
 from agents.statistics import Reader
 from coven.keeper.client import STATISTICS
 from tests.integration.agent.test_trace import SEND, package
+from tests.rigs.agent import ROOT
 from tests.rigs.appliance import Appliance
+from tests.rigs.collector import Collector, points
 from tests.rigs.keeper import wait_for
 from tests.rigs.prometheus import MONITORING, Server
 
@@ -90,3 +94,19 @@ def wait_or_none(server: Server, text: str) -> bool:
         return bool(wait_for(lambda: server.query(text), 15))
     except AssertionError:
         return False
+
+
+def test_one_line_of_configuration_sends_it_to_a_collector(tmp_path: Path) -> None:
+    """OTLP over HTTP, from an agent in a process of its own."""
+    with Collector() as collector:
+        (tmp_path / "coven.yaml").write_text(f"otlp: {collector.url}\n")
+        words = [sys.executable, "-m", "coven", "serve", "--state", str(tmp_path / "state"), "--listen", "127.0.0.1:0"]
+        environment = {**os.environ, "COVEN_CONFIG": str(tmp_path / "coven.yaml")}
+        agent = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: collector.requests)
+        finally:
+            agent.terminate()
+            assert agent.wait(60) == 0
+        told = {name for name, _ in points(collector.requests[0])}
+        assert told >= {"coven_agent_start_time_seconds", "coven_vm_cpus"}

@@ -100,3 +100,11 @@ def test_what_packages_must_be() -> None:
         (1, "package_signatures"), (2, "trust_anchors[0]"), (2, "trust_anchors[1]"),
         (3, "package_reading"),
     }  # fmt: skip
+
+
+def test_a_collector() -> None:
+    assert parse(b"otlp: http://127.0.0.1:4318\n", "c.yaml").otlp == "http://127.0.0.1:4318"
+    for wrong in (b"127.0.0.1:4318", b"ftp://a", b"'http://'", b"http://a:b"):
+        with pytest.raises(Refused) as caught:
+            parse(b"otlp: " + wrong + b"\n", "c.yaml")
+        assert caught.value.mistakes[0].field == "otlp"
