@@ -128,6 +128,8 @@ def test_several_side_by_side_and_one_is_killed(me: User) -> None:
     rows = me.labs()
     assert (rows[one]["state"], rows[two]["state"]) == ("up", "up")
     assert rows[one]["vnfs"][0]["operational_state"] == "STARTED"
+    page_is_at_hand(me, one)
+    page_is_at_hand(me, two)
 
     os.kill(rows[one]["stand"], signal.SIGKILL)
     shutil.rmtree(me.folder / "state" / "run" / f"lab.{one}")
