@@ -18,7 +18,7 @@ from itf.mistakes import Refused
 STATUS: dict[str, Any] = {
     "ports": {"in": {"received": 5, "sent": 3, "bytes_in": 500, "bytes_out": 300}},
     "vnfcs": {"a": {"received": 5, "forwarded": 4, "consumed": 0, "in_flight": 1, "restarts": 0, "state": "running"}},
-    "dropped": {"a.x": 1}, "forwarder": {"restarts": 0, "state": "running"}, "unaccounted": 0,
+    "dropped": {"a.x": 1}, "forwarder": {"restarts": 0, "state": "running"}, "unaccounted": 0, "time_ns": 0,
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import { layout, route } from "./layout.js";
 
 const NARROW = 620; // pixels of the screen below which it stands upright
 const LARGEST = 1.35; // of its natural size
-const SMALLEST = 0.62; // of its natural size; below, it is scrolled
+const SMALLEST = 0.55; // of its natural size; below, it is scrolled
 const STUBS = 2; // drops that are drawn at a place, the quickest
 const SIGNS = { running: "●", starting: "◔", down: "✖", failed: "■", stopped: "○", up: "●", gone: "✖" };
 
@@ -22,7 +22,7 @@ export class Chain {
     this.width = null;
     this.way = new Set(); // places of a packet that is followed, and the wires between them
     this.path = new Set();
-    addEventListener("resize", () => this.fit());
+    new ResizeObserver(() => this.fit()).observe(this.root);
     this.fit();
   }
 

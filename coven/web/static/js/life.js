@@ -95,7 +95,7 @@ export class Life {
       return;
     }
     const option = (each) => el("option", { value: each.name, disabled: !each.takeable },
-      each.name + (each.refused.length ? ` – ${each.takeable ? "only if taken" : "no"}: ${each.refused.join("; ")}` : ""));
+      each.name + (each.refused.length ? ` (${each.takeable ? "only if taken" : "no"}: ${each.refused.join("; ")})` : ""));
     const free = interfaces.filter((each) => !each.refused.length);
     const ports = chain.ports.map(({ name }, i) => {
       const select = el("select", { id: `port-${name}`, "aria-describedby": `port-${name}-wrong` }, interfaces.map(option));

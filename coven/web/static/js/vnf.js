@@ -31,9 +31,11 @@ export class VnfView {
     this.root = el("div", { class: "vnf" },
       el("div", { class: "head" }, this.title, this.state, this.acts),
       this.alarms,
-      el("div", { class: "work" }, el("section", { "aria-label": "Chain" }, this.place), this.panel.root),
-      this.charts.root, this.packets.root,
-      el("details", { class: "figures" }, el("summary", {}, "All figures"), this.numbers));
+      el("div", { class: "work" },
+        el("div", { class: "column" }, el("section", { "aria-label": "Chain", class: "first" }, this.place),
+          this.charts.root, this.packets.root,
+          el("details", { class: "figures" }, el("summary", {}, "All figures"), this.numbers)),
+        this.panel.root));
     this.load();
   }
 
