@@ -68,7 +68,8 @@ SCHEMAS: Schema = {
         "errors": _ERRORS,
     }, ("type", "title", "status", "detail", "errors")),
     "Agent": record({
-        "version": TEXT, "state": TEXT, "pid": COUNT, "authentication": {"enum": ["token", "none"]}}),
+        "version": TEXT, "state": TEXT, "pid": COUNT, "authentication": {"enum": ["token", "none"]},
+        "health": record({"status": {"enum": ["healthy", "degraded"]}, "why": several(TEXT)})}),
     "Package": record({
         "id": TEXT, "name": TEXT, "version": TEXT, "provider": TEXT, "description": TEXT,
         "vnfd_id": TEXT, "sha256": TEXT, "size": COUNT, "created": TIME,
