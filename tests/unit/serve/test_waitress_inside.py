@@ -66,7 +66,7 @@ def test_what_is_overridden_is_there_to_be() -> None:
         (spool.Parser, parser.HTTPRequestParser, ("parse_header",)),
         (spool.Unreadable, task.ErrorTask, ("execute",)),
         (spool.Task, task.WSGITask, ("finish", "build_response_header", "get_environment")),
-        (spool.Channel, channel.HTTPChannel, ("received",)),
+        (spool.Channel, channel.HTTPChannel, ("received", "handle_write")),
     ):
         for name in names:
             mine, other = inspect.signature(getattr(ours, name)), inspect.signature(getattr(theirs, name))
