@@ -100,12 +100,25 @@ static void tell_statistics(struct capture *c)
 	}
 }
 
+/* What the VNFC said of its verdict; anything but text of an author's is left out. */
+static void add_note(char *said, size_t room, const char *note, size_t len)
+{
+	size_t at = strlen(said);
+	if (len == 0 || at + len + 3 > room)
+		return;
+	at += (size_t)snprintf(said + at, room - at, ": ");
+	for (size_t i = 0; i < len; i++)
+		said[at++] = (unsigned char)note[i] < ' ' ? ' ' : note[i];
+	said[at] = 0;
+}
+
 static void packet(struct capture *c, const struct watch_record *r, uint32_t snap_len)
 {
 	char said[PCAPNG_COMMENT], beside[128] = { 0 };
 	static const uint8_t nothing[sizeof r->context];
 	bool context = memcmp(r->context, nothing, sizeof nothing) != 0;
 	words_of(&c->words, r, said, sizeof said);
+	add_note(said, sizeof said, (const char *)(r + 1) + snap_len, r->note_len);
 	if (r->mark != 0 || context) {
 		size_t at = (size_t)snprintf(beside, sizeof beside, "mark %u", r->mark);
 		for (unsigned i = 0; context && i < sizeof r->context; i++)
@@ -140,7 +153,7 @@ static bool drain(struct capture *c)
 		if (size < 8 || size > c->ring_size - at)
 			return false;
 		if (!(r->size & WATCH_END) && r->interface < WATCH_INTERFACES && r->link <= LINK_OTHER &&
-		    size >= sizeof *r && r->snap_len <= size - sizeof *r) {
+		    size >= sizeof *r + r->snap_len + r->note_len) {
 			if (!pcapng_has_room(&c->out, r->snap_len) && !flush(c))
 				return false;
 			packet(c, r, r->snap_len);

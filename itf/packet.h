@@ -13,6 +13,8 @@
 enum {
 	PACKET_TAGS = 8,       /* VLAN tags looked through */
 	PACKET_EXTENSIONS = 8, /* IPv6 extension headers looked through */
+	/* of a record: what its bytes do not say */
+	PACKET_KEPT_FLAGS = FRAME_ORIGINATED | FRAME_CLONED | FRAME_NOTED | FRAME_WATCHED,
 };
 
 /* The least that must be there of a transport header for l4 to point at it. */
@@ -138,7 +140,7 @@ static inline bool packet_parse_slowly(const uint8_t *data, uint32_t len, struct
 	uint16_t type = 0;
 	r->l3 = r->l4 = OFFSET_NONE;
 	r->l4_proto = 0;
-	r->flags &= FRAME_ORIGINATED | FRAME_CLONED;
+	r->flags &= PACKET_KEPT_FLAGS;
 	if (r->link == LINK_ETHERNET) {
 		if (len >= sizeof(struct eth_header) && packet_is_tag(load16(data + 12)))
 			r->flags |= FRAME_VLAN;
@@ -167,7 +169,7 @@ static inline bool packet_parse(const uint8_t *data, uint32_t len, struct frame_
 		r->l3 = 14;
 		r->l4 = 34;
 		r->l4_proto = data[23];
-		r->flags &= FRAME_ORIGINATED | FRAME_CLONED;
+		r->flags &= PACKET_KEPT_FLAGS;
 		return true;
 	}
 	return packet_parse_slowly(data, len, r);

@@ -37,9 +37,11 @@ class Decisions(Operations):
             further = self._further(row, decision)
             if not resting(row):
                 raise conflict(f"{row['operation']} {identity} rolls back by itself", "wait until it is over")
+            anew: Row = {}
             if decision == Decision.RETRY:
                 self._claim(row)
-            self.store.set_operation(identity, state=further)
+                anew = {"errors": []}
+            self.store.set_operation(identity, state=further, **anew)
         if decision == Decision.FAIL:
             self._check_alive(row["vnf"])
         else:

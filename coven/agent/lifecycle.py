@@ -141,17 +141,17 @@ class Lifecycle(Decisions):
         """Begin to bind ports to other interfaces: {ports, links?}; those that it does not name stay.
 
         Raises Refused when anything is wrong or it is not the time."""
-        vnf = self.vnf(name)
+        descriptor = self.descriptor(self.vnf(name)["package"])
         mistakes: list[Mistake] = []
-        ports = read_ports(self.descriptor(vnf["package"]), {**vnf["ports"], **request["ports"]}, mistakes)
-        if vnf["instantiation_state"] != "INSTANTIATED" and not self.store.unfinished(name):
-            raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
-        if mistakes:
-            raise Refused(mistakes, title="other connections refused")
         with self.store.transaction():
+            vnf = self.vnf(name)
+            if vnf["instantiation_state"] != "INSTANTIATED" and not self.store.unfinished(name):
+                raise conflict(f"{name} is NOT_INSTANTIATED", f"coven instantiate {name}")
+            ports = read_ports(descriptor, {**vnf["ports"], **request["ports"]}, mistakes)
+            if mistakes:
+                raise Refused(mistakes, title="other connections refused")
             check_disjoint(name, ports, self._claims())
-            whole = {"links": vnf["links"], **request, "ports": ports}
-            operation = self._begin(self.vnf(name), "connect", whole, terms)
+            operation = self._begin(vnf, "connect", {"links": vnf["links"], **request, "ports": ports}, terms)
         return self._run(operation)
 
     def modify(self, name: str, change: Callable[[Row], Row], terms: Terms = USUAL) -> Row:
@@ -294,6 +294,8 @@ class Lifecycle(Decisions):
             elif kind in ("UPGRADE", "CHANGE_EXT_CONN"):
                 raise died  # unless the keeper has become it
             elif kind == "MODIFY_INFO":
+                if vnf["instantiation_state"] == "INSTANTIATED":  # it may be about that change still
+                    keeper.call("list", CONFIGURE_SECONDS, settled=True)
                 self._modify(operation)
             else:
                 self._resume_bring_up(operation, vnf, keeper)

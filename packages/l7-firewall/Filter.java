@@ -22,7 +22,7 @@ class Filter extends Vnfc {
         state.put(String.valueOf(rule), hitsOf(rule) + 1);
         markedPackets.add();
         markedBytes.add(packet.len());
-        return observe ? forward() : drop(marked);
+        return observe ? forward() : drop(marked, () -> "rule " + rule + " of the analyzer");
     }
 
     long hitsOf(int rule) {

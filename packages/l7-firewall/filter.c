@@ -26,7 +26,7 @@ VNFC_HANDLE
 	vnfc_state()->hits[rule]++;
 	vnfc_count(marked_packets);
 	vnfc_add(marked_bytes, p->len);
-	return observe ? VNFC_FORWARD : VNFC_DROP(marked);
+	return observe ? VNFC_FORWARD : VNFC_DROP_NOTE(marked, "rule %u of the analyzer", rule);
 }
 
 VNFC_REQUEST(hits, "marked packets since the last reset; of one rule by its number, 0 of all", "packets",

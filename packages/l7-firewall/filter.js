@@ -13,7 +13,7 @@ exports.handle = (packet) => {
   state[rule] = (state[rule] ?? 0) + 1;
   markedPackets.add();
   markedBytes.add(packet.len);
-  return config.observe ? forward() : drop(marked);
+  return config.observe ? forward() : drop(marked, () => `rule ${rule} of the analyzer`);
 };
 
 const why = "marked packets since the last reset; of one rule by its number, 0 of all";

@@ -8,7 +8,8 @@ marked = reason("marked", "the analyzer marked this packet as Skype")
 marked_packets = counter("marked_packets", "packets that came marked, dropped or not", "packets")
 marked_bytes = counter("marked_bytes", "bytes of packets that came marked", "bytes")
 
-DROP, FORWARD = drop(marked), forward()
+FORWARD = forward()
+DROPS = [drop(marked, note=f"rule {rule} of the analyzer") for rule in range(RULES)]  # a trace shows the note
 
 
 def handle(packet):
@@ -19,7 +20,7 @@ def handle(packet):
     hits[str(rule)] = hits.get(str(rule), 0) + 1
     marked_packets.add()
     marked_bytes.add(packet.len)
-    return FORWARD if config.observe else DROP
+    return FORWARD if config.observe else DROPS[rule]
 
 
 @request("hits", "marked packets since the last reset; of one rule by its number, 0 of all", "packets")

@@ -34,7 +34,7 @@ def blocked(why, port):
     seen.add()
     hits = state.setdefault("hits", {})  # survives a restart after a crash
     hits[port] = hits.get(port, 0) + 1
-    return forward() if observe else drop(why)
+    return forward() if observe else drop(why, note=lambda: f"{port}, as the configuration says")  # for traces
 
 
 @request("hits", "packets to blocked ports since the last reset, by port, and `fragment`", "packets")

@@ -198,6 +198,7 @@ static bool set_up(struct host *h)
 		.records = h->hop.records,
 		.data = h->hop.data,
 		.nsh = h->hop.nsh,
+		.notes = h->hop.notes,
 		.frames = frames,
 		.frame_size = h->hop.frame_size,
 		.frame_shift = h->hop.frame_shift,

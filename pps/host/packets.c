@@ -225,6 +225,7 @@ static struct vnfc_packet *clone_packet(struct vnfc_host *api, const struct vnfc
 	p->frame = frame;
 	p->place = VNFC_MADE;
 	p->made = FRAME_CLONED;
+	p->flags &= (uint8_t) ~(FRAME_NOTED | FRAME_WATCHED);
 	p->note = NULL;
 	p->data = frame_at(api, frame) + at;
 	p->context = api->records[frame].context;

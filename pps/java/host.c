@@ -235,6 +235,14 @@ NATIVE(jint, release)(JNIEnv *env, jclass self, jint frame, jint verdict)
 	return managed_release((uint32_t)frame, (uint32_t)verdict);
 }
 
+NATIVE(void, note)(JNIEnv *env, jclass self, jint frame, jstring text)
+{
+	(void)env, (void)self;
+	char *copy = text_of(text);
+	managed_note((uint32_t)frame, copy);
+	free(copy);
+}
+
 NATIVE(jint, discard)(JNIEnv *env, jclass self, jint frame)
 {
 	(void)env, (void)self;

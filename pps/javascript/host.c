@@ -333,6 +333,15 @@ FUNCTION(release)
 	return int_new(managed_release(uint_of(args[0]), uint_of(args[1])));
 }
 
+/* note(frame, text) */
+FUNCTION(note)
+{
+	char *text = text_of(args[1]);
+	managed_note(uint_of(args[0]), text);
+	free(text);
+	return NULL;
+}
+
 FUNCTION(discard)
 {
 	return int_new(managed_discard(uint_of(args[0])));
@@ -441,13 +450,13 @@ NAPI_MODULE_INIT()
 		const char *name;
 		napi_callback call;
 	} functions[] = {
-		{ "run", js_run },	     { "give", js_give },	{ "exception", js_exception },
-		{ "error", js_error },	     { "edit", js_edit },	{ "emit", js_emit },
-		{ "release", js_release },   { "discard", js_discard }, { "make", js_make },
-		{ "copy", js_copy },	     { "payload", js_payload }, { "flow", js_flow },
-		{ "timer", js_timer },	     { "cancel", js_cancel },	{ "reason", js_reason },
-		{ "metric", js_metric },     { "request", js_request }, { "measure", js_measure },
-		{ "measured", js_measured }, { "log", js_log },
+		{ "run", js_run },	   { "give", js_give },		{ "exception", js_exception },
+		{ "error", js_error },	   { "edit", js_edit },		{ "emit", js_emit },
+		{ "release", js_release }, { "discard", js_discard },	{ "make", js_make },
+		{ "note", js_note },	   { "copy", js_copy },		{ "payload", js_payload },
+		{ "flow", js_flow },	   { "timer", js_timer },	{ "cancel", js_cancel },
+		{ "reason", js_reason },   { "metric", js_metric },	{ "request", js_request },
+		{ "measure", js_measure }, { "measured", js_measured }, { "log", js_log },
 	};
 	js = env;
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {

@@ -88,6 +88,8 @@ enum managed_edit { EDIT_PUSH, EDIT_PULL, EDIT_PUT, EDIT_TRIM, EDIT_PARSE, EDIT_
 int managed_edit(uint32_t frame, enum managed_edit edit, uint32_t n);
 int managed_emit(uint32_t frame, uint32_t output, int port);
 int managed_release(uint32_t frame, uint32_t verdict);
+/* What led to the verdict on it; of one that nobody watches it is forgotten. */
+void managed_note(uint32_t frame, const char *text);
 int managed_discard(uint32_t frame);
 
 /* The new frame, or an enum managed_error. */

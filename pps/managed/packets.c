@@ -116,6 +116,13 @@ int managed_release(uint32_t frame, uint32_t verdict)
 	return managed_api->release(managed_api, p, verdict) ? 0 : MANAGED_REFUSED;
 }
 
+void managed_note(uint32_t frame, const char *text)
+{
+	struct vnfc_packet *p = packet_in(frame);
+	if (p != NULL && text != NULL && vnfc__watched(p))
+		vnfc__note(managed_api, p, text);
+}
+
 int managed_discard(uint32_t frame)
 {
 	struct vnfc_packet *p = packet_in(frame);

@@ -20,8 +20,48 @@ static PyObject *forwards[OUTPUTS], *flow_forwards[OUTPUTS], *consumed, *held;
 PyObject *verdict_new(vnfc_verdict value)
 {
 	struct verdict_object *v = PyObject_New(struct verdict_object, &verdict_type);
-	if (v != NULL)
+	if (v != NULL) {
 		v->value = value;
+		v->note = NULL;
+	}
+	return (PyObject *)v;
+}
+
+static void verdict_free(PyObject *self)
+{
+	Py_XDECREF(((struct verdict_object *)self)->note);
+	PyObject_Free(self);
+}
+
+/* ---- notes: what led to a verdict, for whoever traces or captures ----------------------------------------- */
+
+bool noting = true;
+
+bool note_allowed(PyObject *note)
+{
+	if (note == Py_None || PyUnicode_Check(note) || PyCallable_Check(note))
+		return true;
+	PyErr_Format(PyExc_TypeError, "a note is a text, or a function that returns one, not %R", note);
+	return false;
+}
+
+void note_put(struct vnfc_packet *p, PyObject *note)
+{
+	PyObject *made = PyUnicode_Check(note) ? Py_NewRef(note) : PyObject_CallNoArgs(note);
+	const char *text = made && PyUnicode_Check(made) ? PyUnicode_AsUTF8(made) : NULL;
+	if (text != NULL)
+		vnfc__note(api, p, text);
+	else if (PyErr_Occurred())
+		exception_raised();
+	Py_XDECREF(made);
+}
+
+static PyObject *noted(PyObject *verdict, PyObject *note)
+{
+	struct verdict_object *v =
+		(struct verdict_object *)verdict_new(((struct verdict_object *)verdict)->value);
+	if (v != NULL)
+		v->note = Py_NewRef(note);
 	return (PyObject *)v;
 }
 
@@ -47,6 +87,7 @@ PyTypeObject verdict_type = {
 	.tp_basicsize = sizeof(struct verdict_object),
 	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
 	.tp_repr = verdict_repr,
+	.tp_dealloc = verdict_free,
 };
 
 int output_number(PyObject *output)
@@ -75,8 +116,8 @@ int output_number(PyObject *output)
 	return (int)number;
 }
 
-/* The keyword `flow`, and `output` by name; -1 for a mistake, else whether flow is asked for. */
-static int keywords(PyObject *const *args, Py_ssize_t n, PyObject *names, PyObject **output)
+/* The keyword `flow`, and `output` and `note` by name; -1 for a mistake, else whether flow is asked for. */
+static int keywords(PyObject *const *args, Py_ssize_t n, PyObject *names, PyObject **output, PyObject **note)
 {
 	int flow = 0;
 	for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++) {
@@ -88,6 +129,10 @@ static int keywords(PyObject *const *args, Py_ssize_t n, PyObject *names, PyObje
 		} else if (output && *output == NULL &&
 			   PyUnicode_CompareWithASCIIString(name, "output") == 0) {
 			*output = args[n + i];
+		} else if (note && PyUnicode_CompareWithASCIIString(name, "note") == 0) {
+			*note = args[n + i];
+			if (!note_allowed(*note))
+				return -1;
 		} else {
 			PyErr_Format(PyExc_TypeError, "a verdict has no argument %R", name);
 			return -1;
@@ -104,7 +149,7 @@ static PyObject *forward(PyObject *self, PyObject *const *args, Py_ssize_t n, Py
 	PyObject *output = n > 0 ? args[0] : NULL;
 	if (n > 1)
 		return PyErr_Format(PyExc_TypeError, "forward(output=0) takes one output");
-	int flow = keywords(args, n, names, &output);
+	int flow = keywords(args, n, names, &output, NULL);
 	int number = flow < 0 ? -1 : output ? output_number(output) : 0;
 	if (number < 0)
 		return NULL;
@@ -124,8 +169,12 @@ static PyObject *drop(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObj
 	if (reason_id(args[0]) < 0)
 		return NULL;
 	struct reason_object *r = (struct reason_object *)args[0];
-	int flow = names ? keywords(args, n, names, NULL) : 0;
-	return flow < 0 ? NULL : Py_NewRef(flow ? r->flow_verdict : r->verdict);
+	PyObject *note = NULL;
+	int flow = names ? keywords(args, n, names, NULL, &note) : 0;
+	if (flow < 0)
+		return NULL;
+	PyObject *verdict = flow ? r->flow_verdict : r->verdict;
+	return note && note != Py_None && noting ? noted(verdict, note) : Py_NewRef(verdict);
 }
 
 static PyObject *back(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
@@ -133,7 +182,7 @@ static PyObject *back(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObj
 	(void)self;
 	if (n > 0)
 		return PyErr_Format(PyExc_TypeError, "back() takes no argument");
-	int flow = keywords(args, n, names, NULL);
+	int flow = keywords(args, n, names, NULL, NULL);
 	return flow < 0 ? NULL : Py_NewRef(flow ? flow_forwards[OUTPUT_BACK] : forwards[OUTPUT_BACK]);
 }
 
@@ -169,6 +218,8 @@ static PyObject *release(PyObject *self, PyObject *const *args, Py_ssize_t n)
 		packet_fix(o);
 	struct vnfc_packet *p = o->p;
 	packet_end(o);
+	if (((struct verdict_object *)verdict)->note != NULL && vnfc__watched(p))
+		note_put(p, ((struct verdict_object *)verdict)->note);
 	api->release(api, p, ((struct verdict_object *)verdict)->value);
 	Py_RETURN_NONE;
 }
@@ -302,7 +353,7 @@ static PyObject *names(PyObject *self, PyObject *args)
 static PyMethodDef functions[] = {
 	{ "forward", PY_FUNCTION(forward), METH_FASTCALL | METH_KEYWORDS,
 	  "forward(output=0, flow=False): send it on" },
-	{ "drop", PY_FUNCTION(drop), METH_FASTCALL | METH_KEYWORDS, "drop(reason, flow=False)" },
+	{ "drop", PY_FUNCTION(drop), METH_FASTCALL | METH_KEYWORDS, "drop(reason, flow=False, note=None)" },
 	{ "back", PY_FUNCTION(back), METH_FASTCALL | METH_KEYWORDS,
 	  "back(): out by the port that it came in by" },
 	{ "consume", consume, METH_NOARGS, "consume(): this VNFC was its destination" },

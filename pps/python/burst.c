@@ -260,11 +260,30 @@ static PyObject *judge(struct burst_object *b, PyObject *argument, vnfc_verdict 
 	Py_RETURN_NONE;
 }
 
-static PyObject *burst_drop(PyObject *self, PyObject *const *args, Py_ssize_t n)
+static bool note(struct burst_object *b, PyObject *argument, PyObject *text)
+{
+	struct mask m;
+	if (!note_allowed(text) || !mask_open(b, argument, &m))
+		return false;
+	const uint8_t *at = m.at;
+	for (uint32_t i = 0; i < b->n && text != Py_None; i++, at += m.stride)
+		if (*at && vnfc__watched(b->packets[i]))
+			note_put(b->packets[i], text);
+	mask_close(&m);
+	return true;
+}
+
+static PyObject *burst_drop(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
 	if (n != 2)
 		return PyErr_Format(PyExc_TypeError, "burst.drop(mask, reason) takes a mask and a reason");
 	int id = reason_id(args[1]);
+	for (Py_ssize_t i = 0; id >= 0 && names && i < PyTuple_GET_SIZE(names); i++)
+		if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), "note") != 0)
+			return PyErr_Format(PyExc_TypeError, "burst.drop has no argument %R",
+					    PyTuple_GET_ITEM(names, i));
+		else if (!note((struct burst_object *)self, args[0], args[n + i]))
+			return NULL;
 	return id < 0 ? NULL : judge((struct burst_object *)self, args[0], HOST_DROP(id));
 }
 
@@ -411,7 +430,7 @@ static PyMethodDef methods[] = {
 	{ "u8", u8, METH_O, "u8(offset): the byte there in each packet, 0 where the packet is shorter" },
 	{ "u16", u16, METH_O, "u16(offset): two bytes in network order" },
 	{ "u32", u32, METH_O, "u32(offset): four bytes in network order" },
-	{ "drop", (PyCFunction)(void (*)(void))burst_drop, METH_FASTCALL, "drop(mask, reason)" },
+	{ "drop", PY_FUNCTION(burst_drop), METH_FASTCALL | METH_KEYWORDS, "drop(mask, reason, note=None)" },
 	{ "forward", (PyCFunction)(void (*)(void))burst_forward, METH_FASTCALL, "forward(mask, output=0)" },
 	{ "back", burst_back, METH_O, "back(mask): out by the port that each came in by" },
 	{ "consume", burst_consume, METH_O, "consume(mask): this VNFC was their destination" },

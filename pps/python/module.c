@@ -152,11 +152,15 @@ static inline void one_packet(struct vnfc_packet *p)
 		return;
 	}
 	PyObject *args[2] = { NULL, (PyObject *)o }, *result;
+	noting = vnfc__watched(p);
 	result = PyObject_Vectorcall(handle, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 	vnfc_verdict verdict;
 	if (__builtin_expect(result != NULL, 1)) {
 		verdict = Py_IS_TYPE(result, &verdict_type) ? ((struct verdict_object *)result)->value
 							    : nonsense(result, handle);
+		if (__builtin_expect(noting, 0) && Py_IS_TYPE(result, &verdict_type) &&
+		    ((struct verdict_object *)result)->note != NULL)
+			note_put(p, ((struct verdict_object *)result)->note);
 		Py_DECREF(result);
 	} else {
 		exception_raised();
@@ -230,6 +234,7 @@ static void on_burst(void *user, struct host *h, const uint32_t *frames, uint32_
 		packets_one_by_one(frames, n);
 	else
 		packets_as_columns(frames, n);
+	noting = true; /* of what is held */
 	state_watch();
 }
 

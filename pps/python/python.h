@@ -54,6 +54,7 @@ struct header_object {
 
 struct verdict_object {
 	PyObject_HEAD vnfc_verdict value;
+	PyObject *note; /* NULL, or a text, or what returns one: what led to it */
 };
 
 /* Mistakes that are told once in a host's life. */
@@ -79,6 +80,9 @@ void exception_raised(void); /* take the current exception: count it, log it */
 int author_init(PyObject *module);
 int output_number(PyObject *output); /* number, name or "back"; -1 with an exception set */
 PyObject *verdict_new(vnfc_verdict value);
+bool note_allowed(PyObject *note);		      /* false with an exception set */
+void note_put(struct vnfc_packet *p, PyObject *note); /* of a packet that is watched */
+extern bool noting; /* somebody may want to know what led to the verdict that is being made */
 
 /* python_declare.c */
 struct reason_object {

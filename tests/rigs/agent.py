@@ -55,6 +55,9 @@ if (before := int(sys.argv[8])) > 0:
             with real(self) as db:
                 yield db
     Store.transaction = transaction
+if sys.argv[9]:
+    from tests.rigs.dying_agent import arm
+    arm(pathlib.Path(sys.argv[9]))
 if sys.argv[7] == "original":
     options.original = Ports("127.0.0.1", 0, 0)
 if sys.argv[2]:
@@ -94,6 +97,7 @@ class Agent:
         self.strict = False  #: `coven serve --strict-versions`
         self.original: tuple[int, int] | None = None  #: with `coven serve --coven-compat`: ports of HTTP and of TCP
         self.dies_before = 0  #: the write of its store before which it is killed, counted from when `arm` was called
+        self.steps: Path | None = None  #: the file of dying_agent.py
         self.headers: dict[str, str] = {}  #: of the last answer
         self.process: subprocess.Popen[str] | None = None
 
@@ -111,6 +115,7 @@ class Agent:
                 json.dumps(self.notify),
                 "original" if self.original is not None else "",
                 str(self.dies_before),
+                str(self.steps or ""),
             ],
             cwd=ROOT,
             stdout=subprocess.PIPE,

@@ -53,6 +53,7 @@ class Back:
     graph: int
     taken: int  #: stamps of one that is timed, else 0
     given: int
+    note: str = ""
 
 
 def offsets(data: bytes) -> tuple[int, int, int, int]:
@@ -214,8 +215,10 @@ class FakeForwarder:
         mark: int = 0,
         graph: int = 0,
         timed: bool = False,
+        watched: bool = False,
     ) -> int:
-        """Put a packet into a free frame, as a port would; returns the frame. `timed`: the host is asked for stamps."""
+        """Put a packet into a free frame, as a port would; returns the frame. `timed`: the host is asked for stamps.
+        `watched`: somebody would read notes."""
         frame = self.free.pop(0)
         record = self.records[frame]
         ffi.memmove(ffi.addressof(record), bytes(ffi.sizeof("struct frame_record")), ffi.sizeof(record))
@@ -224,6 +227,7 @@ class FakeForwarder:
         record.time_ns = time_ns or time.monotonic_ns()
         record.taken = int(timed)
         record.l3, record.l4, record.l4_proto, record.flags = offsets(data)
+        record.flags |= C.FRAME_WATCHED * watched
         for i, byte in enumerate(context):
             record.context[i] = byte
         ffi.memmove(self.bytes_of(frame) + record.data, data, len(data))
@@ -261,8 +265,12 @@ class FakeForwarder:
         context = bytes(ffi.buffer(r.context))
         return Back(
             frame, r.verdict, r.arg, data, r.port, r.flags, r.mark, context, r.l3, r.l4, r.l4_proto, r.graph,
-            r.taken, r.given,
+            r.taken, r.given, self._note(frame) if r.flags & C.FRAME_NOTED else "",
         )  # fmt: skip
+
+    def _note(self, frame: int) -> str:
+        at = self.pool.geometry.notes + frame * C.FRAME_NOTE
+        return bytes(ffi.buffer(self.pool.base + at, C.FRAME_NOTE)).partition(b"\0")[0].decode("utf-8", "replace")
 
     def collect(self, n: int) -> list[Back]:
         """Wait for at least n frames to come back. Raises TimeoutError."""

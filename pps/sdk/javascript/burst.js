@@ -47,6 +47,7 @@ class Burst {
       const verdict = this._verdicts[i];
       const live = packet !== null && packet._frame >= 0;
       if (live) packet._settle();
+      if (all === null && verdict.note !== null) addon.note(memory.batch32[i], verdict.told());
       memory.batch32[VERDICTS + i] = all === null ? verdict.value : all;
       if (all === null && verdict === Verdict.HOLD && live) {
         this._packets[i] = null; // the author's from here on

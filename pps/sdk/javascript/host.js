@@ -202,9 +202,11 @@ function nonsense(value, name) {
 
 function one(current, frame) {
   current._point(frame);
+  Verdict.noting = current._watched();
   let verdict;
   try {
     verdict = handle(current);
+    if (Verdict.noting && verdict instanceof Verdict && verdict.note !== null) addon.note(frame, verdict.told());
   } catch (error) {
     mistakes.report(error);
     current._settle();
@@ -231,6 +233,7 @@ function oneByOne(n) {
     }
   }
   packet._frame = -1;
+  Verdict.noting = true; // of what is held
 }
 
 function together(n) {

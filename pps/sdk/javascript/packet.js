@@ -16,6 +16,7 @@ const NO_FRAME = -3;
 const NONE = 0xffff;
 const IPV6 = 4; // FRAME_IPV6
 const HELD = 2; // enum vnfc_place
+const WATCHED = 64; // FRAME_WATCHED
 
 const contexts = []; // views, by frame: their place never changes
 
@@ -304,12 +305,18 @@ class Packet {
     this._frame = -1;
   }
 
+  /** Whether anybody would read what led to its verdict. */
+  _watched() {
+    return (packets8[this._frame * 64 + 19] & WATCHED) !== 0;
+  }
+
   _release(verdict) {
     if (!(verdict instanceof Verdict) || verdict === Verdict.HOLD) {
       throw new TypeError(`release: found ${String(verdict)}, expected forward() or drop(reason)`);
     }
     this._check();
     this._settle();
+    if (verdict.note !== null && this._watched()) addon.note(this._frame, verdict.told());
     if (addon.release(this._frame, verdict.value) < 0) throw new Error("release: this packet is not held");
     this._frame = -1;
   }

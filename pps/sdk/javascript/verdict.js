@@ -6,13 +6,32 @@ const FLOW = 128;
 
 class Verdict {
   /** value: as in struct frame_record, kind in the low byte, output or reason in the upper half. */
-  constructor(value) {
+  constructor(value, note = null) {
     this.value = value;
+    this.note = note; // a text, or a function that returns one: what led to it
+  }
+
+  /** The same, with a note, if anybody would read it. */
+  noted(note) {
+    if (note === undefined || note === null) return this;
+    if (typeof note !== "string" && typeof note !== "function") {
+      throw new TypeError(`a note is a text, or a function that returns one, not ${String(note)}`);
+    }
+    return Verdict.noting ? new Verdict(this.value, note) : this;
+  }
+
+  /** Its note as a text; what goes wrong with it is the note. */
+  told() {
+    try {
+      return String(typeof this.note === "function" ? this.note() : this.note);
+    } catch (error) {
+      return String(error);
+    }
   }
 
   /** The same for the packet's whole flow: accepted, applied packet by packet. */
   flow() {
-    return new Verdict(this.value | FLOW);
+    return new Verdict(this.value | FLOW, this.note);
   }
 
   toString() {
@@ -37,6 +56,7 @@ class Verdict {
 }
 
 Verdict.names = []; // of outputs
+Verdict.noting = true; // somebody may want to know what led to the verdict that is being made
 Verdict.forwards = [];
 Verdict.FORWARD = Verdict.forward(0);
 Verdict.BACK = Verdict.forward(OUTPUT_BACK);

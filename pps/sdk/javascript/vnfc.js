@@ -64,11 +64,12 @@ const back = () => Verdict.BACK;
 /** This VNFC was its destination. */
 const consume = () => Verdict.CONSUME;
 
-function drop(reason) {
+/** note: what led to it, a text of at most 127 bytes or a function that returns it; seen by traces and captures only. */
+function drop(reason, note) {
   if (!(reason instanceof Reason)) {
     throw new TypeError('drop(reason) takes a reason: const NAME = reason("name", "why")');
   }
-  return reason.verdict;
+  return note === undefined ? reason.verdict : reason.verdict.noted(note);
 }
 
 /** Keep the packet until release(packet, verdict). */

@@ -22,17 +22,18 @@ FILTER = """from vnfc import consume, drop, forward, reason
 nine = reason("nine", "port 9 is not allowed")
 def handle(packet):
     if packet.udp and packet.udp.dport == 9:
-        return drop(nine)
+        return drop(nine, note=lambda: f"rule 7 for {packet.udp.sport}")
     return consume() if packet.udp and packet.udp.dport == 10 else forward()
 """
 SEND = """
-import socket, sys
+import socket, sys, time
 from scapy.all import Ether, IP, UDP
 out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 out.bind(("in1", 0))
 start = Ether(dst="02:00:00:00:00:01") / IP(src="192.0.2.1", dst="192.0.2.2")
 packets = [bytes(start / UDP(sport=7, dport=int(port)) / (b"x" * int(sys.argv[2]))) for port in sys.argv[3:]]
 for n in range(int(sys.argv[1])):
+    time.sleep(0.001 * (n % 64 == 0))  # the receiving end's ring is short
     for packet in packets:
         out.send(packet)
 """
@@ -92,7 +93,7 @@ def test_everything_that_passes(fw: Appliance, tmp_path: Path) -> None:
     for interface, port, comment, number in rows:
         count[interface, port, comment] = count.get((interface, port, comment), 0) + 1
         ways.setdefault(number, []).append(interface)
-    why = "drop a.nine (port 9 is not allowed)"
+    why = "drop a.nine (port 9 is not allowed): rule 7 for 7"
     assert count == {
         ("in", "8", ""): 50, ("in", "9", ""): 50, ("in", "10", ""): 50,
         ("a:before", "8", ""): 50, ("a:before", "9", ""): 50, ("a:before", "10", ""): 50,
@@ -122,7 +123,7 @@ def test_only_what_is_dropped_and_bad_words(fw: Appliance, tmp_path: Path) -> No
     status, said = captured(fw, lambda: send(fw, 20, 8, 9), *words)
     assert status == 0, said
     rows = tshark(file, "frame.interface_name", "frame.comment", "frame.cap_len", "frame.len")
-    assert rows == [["drops", "drop a.nine (port 9 is not allowed)", "42", "62"]] * 10
+    assert rows == [["drops", "drop a.nine (port 9 is not allowed): rule 7 for 7", "42", "62"]] * 10
     status, said = fw.coven("capture", "fw", "--at", "inn,a:behnd,a.nin,classifier", "--filter", "udp prot 9")
     assert status == 1
     assert all(f"at: found {word}" in said for word in ("inn", "a:behnd", "a.nin", "classifier")), said
@@ -140,7 +141,7 @@ def test_what_finds_no_room_is_counted(fw: Appliance) -> None:
     send(fw, 6000, 8, size=1300)
     after = wait_for_rest(fw)
     passed = after["vnfcs"]["a"]["received"] - before["vnfcs"]["a"]["received"]
-    assert after["ports"]["out"]["sent"] - before["ports"]["out"]["sent"] == passed > 3000
+    assert after["ports"]["out"]["sent"] - before["ports"]["out"]["sent"] == passed > 2500
     assert capturing(fw) == 1
     blocks = Blocks()  # it begins to read after all
     assert deaf.recv(len(b'{"id": 1, "ok": true}\n')) == b'{"id": 1, "ok": true}\n'

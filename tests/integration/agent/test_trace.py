@@ -20,7 +20,7 @@ FILTER = """from vnfc import consume, drop, forward, reason
 nine = reason("nine", "port 9 is not allowed")
 def handle(packet):
     if packet.udp and packet.udp.dport == 9:
-        return drop(nine)
+        return drop(nine, note=lambda: f"rule 7 for {packet.udp.sport}")
     if packet.udp and packet.udp.dport == 8:
         packet.ip.ttl -= 1
         packet.mark += 5
@@ -69,7 +69,8 @@ def test_fates_of_packets(appliance: Appliance, tmp_path: Path) -> None:
     assert status == 0, said
     status, said = traced(appliance, [8, 9, 10], "--filter", "udp port 9", "--count", "2", "--brief")
     assert status == 0 and said.count("\n") == 2
-    assert all(line.endswith("in: drop a.nine (port 9 is not allowed)") for line in said.splitlines()), said
+    why = "in: drop a.nine (port 9 is not allowed; rule 7 for 7)"
+    assert all(line.endswith(why) for line in said.splitlines()), said
     status, said = traced(appliance, [8, 10], "--filter", "udp", "--count", "4", "--json")
     packets: list[dict[str, Any]] = [json.loads(line) for line in said.splitlines()]
     # where the machine stood still a step says how long it took

@@ -92,6 +92,33 @@ TEXTS = {
         return hold(p);
     }
     @Request Object times() { cancel(ticking); return times; }""",
+    "notes": """
+    Reason r = reason("r", "");
+    Counter made = counter("made", "", "");
+    Verdict whole = drop(r, "said at the beginning");
+    String counted() { made.add(1); return "made for whoever watches"; }
+    public Verdict handle(Packet p) {
+        int n = p.tcp().dport();
+        if (n == 4) {
+            after(0.01, () -> release(p, drop(r, "of one that was held")));
+            return hold(p);
+        }
+        p.push(4);
+        p.pull(4);
+        switch (n) {
+            case 0: return drop(r, "rule 7");
+            case 1: return drop(r, this::counted);
+            case 2: return drop(r, "\u00fc".repeat(200));
+            case 3: return whole;
+            default: return forward();
+        }
+    }""",
+    "notes of a burst": """
+    Reason r = reason("r", "");
+    public void handleBurst(Burst burst) {
+        for (int i = 0; i < burst.size(); i++)
+            if (burst.get(i).tcp().dport() == 1) burst.set(i, drop(r, "one"));
+    }""",
     "too many held": """
     List<Packet> kept = new ArrayList<>();
     public Verdict handle(Packet p) { kept.add(p); return hold(p); }

@@ -72,6 +72,29 @@ exports.handle = (p) => {
 };
 request("times", "", "", () => { cancel(ticking); return times; });
 """,
+    "notes": """
+const r = reason("r");
+const made = counter("made");
+const whole = drop(r, "said at the beginning");
+const counted = () => { made.add(); return "made for whoever watches"; };
+exports.handle = (p) => {
+  const n = p.tcp.dport;
+  if (n === 4) {
+    after(0.01, () => release(p, drop(r, "of one that was held")));
+    return hold(p);
+  }
+  p.push(4);
+  p.pull(4);
+  return [() => drop(r, "rule 7"), () => drop(r, counted), () => drop(r, "\u00fc".repeat(200)), () => whole,
+    null, () => forward()][n]();
+};
+""",
+    "notes of a burst": """
+const r = reason("r");
+exports.handleBurst = (burst) => {
+  for (let i = 0; i < burst.length; i++) if (burst.get(i).tcp.dport === 1) burst.set(i, drop(r, "one"));
+};
+""",
     "too many held": """
 const kept = [];
 exports.handle = (p) => { kept.push(p); return hold(p); };

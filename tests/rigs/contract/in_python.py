@@ -69,6 +69,27 @@ def handle(p):
 def seen():
     return times
 """,
+    "notes": """
+r = reason("r")
+made = counter("made")
+WHOLE = drop(r, note="said at the beginning")
+def counted():
+    made.add()
+    return "made for whoever watches"
+def handle(p):
+    n = p.tcp.dport
+    if n == 4:
+        after(0.01, lambda: release(p, drop(r, note="of one that was held")))
+        return hold(p)
+    p.push(4)
+    p.pull(4)
+    return (drop(r, note="rule 7"), drop(r, note=counted), drop(r, note="\u00fc" * 200), WHOLE, None, forward())[n]
+""",
+    "notes of a burst": """
+r = reason("r")
+def handle_burst(burst):
+    burst.drop(burst.dport == 1, r, note="one")
+""",
     "too many held": """
 kept = []
 def handle(p):

@@ -77,7 +77,8 @@ def test_java() -> None:
     assert len(said) == len(classes)
     for name, described in zip(classes, said, strict=True):
         for line in described.splitlines()[2:-1]:
-            plain = re.sub(r"\b(?:java\.(?:lang|util|nio)|coven)\.|\b(?:public|static|final) |;", "", line)
+            packages = r"\b(?:java\.(?:lang|util\.function|util|nio)|coven)\."
+            plain = re.sub(packages + r"|\b(?:public|static|final) |;", "", line)
             member = plain.removesuffix(" throws Exception").strip().replace("Nsh$Tlv", "Nsh.Tlv")
             if "toString" not in member and not member.startswith(f"{name}(") and member not in text:
                 lost.append(f"{name}: {member}")

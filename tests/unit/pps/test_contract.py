@@ -254,3 +254,27 @@ def test_libs_are_refused_and_a_missing_run_time_is_said(
         with pytest.raises(BuildError) as absent:
             language.framework.build_command([], tmp_path, tmp_path / "x", [])
         assert absent.value.mistakes[0].found == language.nothing
+
+
+@every("notes")
+def test_notes_are_for_packets_that_are_watched(language: Language, tmp_path: Path) -> None:
+    """A text, or what makes one, of a verdict made now, at the beginning, or of what was held; cut to what there is
+    room for; also after the packet was changed. Nobody watches: no note, and none is made."""
+    notes = ["rule 7", "made for whoever watches", "\u00fc" * 63, "said at the beginning", "of one that was held", ""]
+    with language.host(tmp_path, "notes") as running:
+        for watched in False, True:
+            running.send(*(tcp(dport) for dport in range(6)), watched=watched)
+            back = {each.data[37]: each for each in running.collect(6)}
+            assert [back[dport].note.rstrip("\ufffd") for dport in range(6)] == [note * watched for note in notes]
+            assert [back[dport].verdict for dport in range(6)] == [C.VERDICT_DROP] * 5 + [C.VERDICT_FORWARD]
+        assert running.metrics()["made"].value == 1
+        running.finish()
+
+
+@every("notes of a burst")
+def test_notes_of_a_burst(language: Language, tmp_path: Path) -> None:
+    with language.host(tmp_path, "notes of a burst") as running:
+        for watched in False, True:
+            running.send(tcp(1), tcp(2), tcp(1), watched=watched)
+            assert sorted(each.note for each in running.collect(3)) == ["", "one" * watched, "one" * watched]
+        running.finish()

@@ -445,3 +445,19 @@ def test_not_a_segment(tmp_path: Path) -> None:
         done = subprocess.run(command, pass_fds=fds[:1], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "found no object of Coven's\n"
+
+
+def test_notes_are_for_packets_that_are_watched(start: Start) -> None:
+    f = start(
+        """
+VNFC_REASON(marked, "");
+VNFC_COUNTER(made, "", "");
+static unsigned rule(void) { vnfc_count(made); return 7; }
+VNFC_HANDLE { return p->mark ? VNFC_DROP_NOTE(marked, "rule %u", rule()) : VNFC_FORWARD; }
+"""
+    )
+    for watched, mark in (False, 1), (True, 0), (True, 1):
+        f.send(PACKET, mark=mark, watched=watched)
+        assert f.collect(1)[0].note == "rule 7" * (watched and mark)
+    assert f.metrics()["made"].value == 1, "its arguments are not looked at for nobody"
+    assert f.end() == 0

@@ -9,7 +9,7 @@
 #include <itf/packet.h>
 #include <time.h>
 
-enum { VNFC_ABI_MAGIC = 0x43464e56 /* "VNFC" */, VNFC_ABI_MAJOR = 1, VNFC_ABI_MINOR = 0 };
+enum { VNFC_ABI_MAGIC = 0x43464e56 /* "VNFC" */, VNFC_ABI_MAJOR = 1, VNFC_ABI_MINOR = 1 };
 
 /* The platform's reason for more held packets than `hold_max`: `hold_full` in reasons.h. */
 enum { VNFC_HOLD_FULL = 8 };
@@ -98,9 +98,27 @@ struct vnfc_host {
 	void (*answer_json)(struct vnfc_request *r, const char *json);
 	void (*answer_text)(struct vnfc_request *r, const char *text);
 	void (*answer_error)(struct vnfc_request *r, const char *text);
+	char *notes; /* char[frames][FRAME_NOTE], from minor 1 on */
 };
 
 /* ---- for each packet ---------------------------------------------------------------------------- */
+
+/* Whether anybody would read what led to this packet's verdict. */
+static inline bool vnfc__watched(const struct vnfc_packet *p)
+{
+	return __builtin_expect((p->flags & FRAME_WATCHED) != 0, 0);
+}
+
+/* What did, of which FRAME_NOTE - 1 bytes are kept; only of a packet that is watched. */
+static inline void vnfc__note(struct vnfc_host *h, struct vnfc_packet *p, const char *text)
+{
+	char *to = h->notes + (size_t)p->frame * FRAME_NOTE;
+	size_t n = strlen(text);
+	n = n < FRAME_NOTE - 1 ? n : FRAME_NOTE - 1;
+	memcpy(to, text, n);
+	to[n] = 0;
+	p->flags |= FRAME_NOTED;
+}
 
 /* Now, for a packet that is timed. */
 static inline uint32_t vnfc__stamp(void)

@@ -46,6 +46,12 @@ VNFC__C_END
 #define VNFC_NONE ((vnfc_verdict)VERDICT_NONE)	     /* counted as no_verdict */
 #define VNFC_FLOW ((vnfc_verdict)VERDICT_FLOW)	     /* or-ed: for the whole flow */
 
+/* What led to the verdict on p, in printf's words; at most 127 bytes. Seen by traces and captures only: unless one watches
+ * p, this is a branch, and its arguments are not looked at. */
+#define vnfc_note(p, ...) (vnfc__watched(p) ? vnfc__say(p, __VA_ARGS__) : (void)0)
+/* In VNFC_HANDLE: VNFC_DROP(reason) of p, with a note. */
+#define VNFC_DROP_NOTE(reason, ...) (vnfc_note(p, __VA_ARGS__), VNFC_DROP(reason))
+
 /* ---- life --------------------------------------------------------------------------------------- */
 
 #define VNFC_OK 0
@@ -89,6 +95,17 @@ VNFC__C_END
 		vnfc__init,	vnfc__configure,       vnfc__exit,	     vnfc__burst                    \
 	};                                                                                                  \
 	VNFC__C_END
+
+__attribute__((cold, format(printf, 2, 3), unused)) static void vnfc__say(struct vnfc_packet *p,
+									  const char *format, ...)
+{
+	char text[FRAME_NOTE];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	vnfc__note(vnfc__host, p, text);
+}
 
 static inline void vnfc__each(struct vnfc_host *h, const uint32_t *frames, uint32_t n,
 			      vnfc_verdict (*handle)(struct vnfc_packet *))

@@ -46,6 +46,9 @@ public final class Burst {
             if (packet != null && packet.frame >= 0) {
                 packet.settle();
             }
+            if (verdict != null) {
+                verdict.leaveNote(Native.batch.getInt(4 * i));
+            }
             Native.batch.putInt(Native.VERDICTS_AT + 4 * i, verdict == null ? 0 : verdict.value);
             if (verdict == Verdict.HOLD && packet != null) {
                 packets[i] = null; // the author's from here on

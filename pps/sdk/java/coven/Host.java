@@ -228,10 +228,12 @@ final class Host {
             }
         }
         packet.frame = -1;
+        Verdict.noting = true; // of what is held
     }
 
     private static int one(Packet p, int frame) {
         p.point(frame);
+        Verdict.noting = p.watched();
         Verdict verdict;
         try {
             verdict = component.handle(p);
@@ -244,6 +246,9 @@ final class Host {
         if (verdict == null) {
             noVerdict();
             return 0;
+        }
+        if (Verdict.noting) {
+            verdict.leaveNote(frame);
         }
         return verdict.value;
     }

@@ -71,6 +71,8 @@ final class Native {
 
     static native int release(int frame, int verdict);
 
+    static native void note(int frame, String text);
+
     static native int discard(int frame);
 
     static native long make();

@@ -17,6 +17,7 @@ public final class Packet {
     private static final int FIX = 5;
     private static final int RESIZE = 6;
     private static final int HELD = 2; // enum vnfc_place
+    private static final int WATCHED = 64; // FRAME_WATCHED
     private static final int NO_ROOM = -2; // enum managed_error
     private static final int NO_FRAME = -3;
     static final int FIX_IP = 1;
@@ -316,12 +317,18 @@ public final class Packet {
         frame = -1;
     }
 
+    /** Whether anybody would read what led to its verdict. */
+    boolean watched() {
+        return (Native.packets.get(at + Native.FLAGS) & WATCHED) != 0;
+    }
+
     void release(Verdict verdict) {
         if (verdict == null || verdict == Verdict.HOLD) {
             throw new IllegalArgumentException("release: found " + verdict + ", expected forward() or drop(reason)");
         }
         check();
         settle();
+        verdict.leaveNote(frame);
         if (Native.release(frame, verdict.value) < 0) {
             throw new IllegalStateException("release: this packet is not held");
         }

@@ -1,5 +1,7 @@
 package coven;
 
+import java.util.function.Supplier;
+
 /** What becomes of a packet. Made by the functions of {@link Vnfc}. */
 public final class Verdict {
     static final int OUTPUT_BACK = 0xff;
@@ -11,9 +13,37 @@ public final class Verdict {
     private static final Verdict[] FORWARDS = new Verdict[OUTPUT_BACK + 1];
 
     final int value; // as in struct frame_record: kind, and output or reason in the upper half
+    final Supplier<String> note; // null, or what tells what led to it
+
+    /** Somebody may want to know what led to the verdict that is being made. */
+    static boolean noting = true;
 
     Verdict(int value) {
+        this(value, null);
+    }
+
+    private Verdict(int value, Supplier<String> note) {
         this.value = value;
+        this.note = note;
+    }
+
+    Verdict noted(Supplier<String> note) {
+        return noting && note != null ? new Verdict(value, note) : this;
+    }
+
+    /** Leave the note with the packet in that frame; an exception of the author's is told. */
+    void leaveNote(int frame) {
+        if (note == null) {
+            return;
+        }
+        try {
+            String text = note.get();
+            if (text != null) {
+                Native.note(frame, text);
+            }
+        } catch (Throwable wrong) {
+            Mistakes.report(wrong);
+        }
     }
 
     static Verdict forward(int output) {
@@ -32,7 +62,7 @@ public final class Verdict {
 
     /** The same for the packet's whole flow: accepted, applied packet by packet. */
     public Verdict flow() {
-        return new Verdict(value | FLOW);
+        return new Verdict(value | FLOW, note);
     }
 
     @Override

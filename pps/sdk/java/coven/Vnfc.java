@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 
 /**
  * What a component in Java extends. A whole one:
@@ -87,6 +88,16 @@ public abstract class Vnfc {
 
     public static Verdict drop(Reason reason) {
         return reason.verdict;
+    }
+
+    /** The same, saying what led to it, in at most 127 bytes: seen by traces and captures only. */
+    public static Verdict drop(Reason reason, String note) {
+        return Verdict.noting ? reason.verdict.noted(() -> note) : reason.verdict;
+    }
+
+    /** The same; the note is made only for a packet that somebody watches. */
+    public static Verdict drop(Reason reason, Supplier<String> note) {
+        return reason.verdict.noted(note);
     }
 
     /** This VNFC was its destination. */
