@@ -9,14 +9,16 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from agents.statistics import Reader
 from coven.keeper.client import STATISTICS
 from coven.keeper.figures import object as figures_object
+from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.journal import JOURNAL, Journal, read
-from itf.segment import C, ffi
+from itf.segment import C, Pool, ffi
 from itf.statistics import SHM, Owner, Row, Statistics
 
 
@@ -85,6 +87,26 @@ def test_without_room_it_has_no_name(folder: Path, monkeypatch: pytest.MonkeyPat
         assert reader.vnf == "fw"
     journal.finish()
     made.close()
+
+
+def test_what_fails_on_the_way_leaves_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a link that cannot be made nor a segment for which there is no memory."""
+    journal = Journal(folder / JOURNAL)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched, pytest.raises(OSError):
+        patched.setattr(Path, "symlink_to", full)
+        figures_object.make("fw", False, journal)
+    assert not list(SHM.glob(f"coven-{folder.name}*"))
+    made, _ = figures_object.make("fw", False, journal)
+    loop: Any = None
+    monkeypatch.setattr(Pool, "make", full)
+    with pytest.raises(OSError):
+        RunningForwarder(folder, loop, 4, 2048, False, made, loop, loop, journal, loop, loop)
+    assert not list(SHM.glob(f"coven-{folder.name}*"))
+    journal.finish()
 
 
 @pytest.mark.root
