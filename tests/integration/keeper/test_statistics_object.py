@@ -118,8 +118,8 @@ def test_it_says_what_the_status_says(tmp_path: Path) -> None:
 
 
 def test_a_delay_shows_as_it_is(tmp_path: Path) -> None:
-    """20 ms for each packet, one at a time: so in the VNFC's histogram, no less in the whole chain's, and for a client, whose
-    request and answer both go through it, twice that."""
+    """20 ms for each packet, one at a time: so in the VNFC's histogram, no less in the whole chain's, and for a client,
+    whose request and answer both go through it, twice that."""
     pkg = vnf(tmp_path, "in -> slow -> quick -> out", slow=SLOW, quick=COUNTS)
     with KeeperRig(tmp_path / "fw", pkg) as rig:
         assert rig.call("start")["ok"]
