@@ -157,9 +157,16 @@ format: setup-dev  ## mend what check says about layout
 # ---------------------------------------------------------------- installation
 DESTDIR ?=
 PREFIX  ?= /usr/local
-.PHONY: bundle test-arm64
+.PHONY: bundle image test-image test-arm64
 bundle: setup  ## one archive that installs in a room without network, for this release and architecture
 	@$(PY) install/bundle.py
+
+image:  ## the appliance as a disk that boots anywhere, in build/image (IMAGE="--format vmdk --oci" for more)
+	@install/setup image
+	@$(MAKE) --no-print-directory native
+	@$(PY) install/image/build.py $(IMAGE)
+test-image: setup-dev image  ## the image booted in qemu without KVM, a firewall in it, its power cut (root)
+	@COVEN_IMAGE=$(firstword $(wildcard build/image/coven-*.qcow2)) $(PY) -m pytest -v tests/integration/image
 
 # The C code's unit tests with arm64 programs, run under qemu-user-static.
 ARM64       := build/arm64

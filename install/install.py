@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("coven", "itf", "vns", "nshp", "pps", "agents", "packages", "docs")
-NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", "obj", "asan", "arm64", "bench", "prometheus", "*.new")
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 LAUNCHER = """#!/bin/sh
 exec {lib}/runtime/bin/python -P -m coven.cli "$@"
@@ -64,9 +64,14 @@ def install(destdir: str, prefix: str) -> None:
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
     new.mkdir(parents=True)
-    for room in (*ROOMS, "build"):
+    for room in ROOMS:
         if (ROOT / room).is_dir():
             shutil.copytree(ROOT / room, new / room, ignore=NOT_COPIED)
+    # of build/ only the products: its folders are what the build, bundles and images are made in
+    (new / "build").mkdir()
+    for product in (ROOT / "build").iterdir():
+        if product.is_file() and product.suffix not in (".new", ".d"):
+            shutil.copy2(product, new / "build")
     runtime = new / "runtime"
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(runtime)], check=True)
     site = next(runtime.glob("lib/python*/site-packages"))

@@ -21,7 +21,7 @@ from itf.mistakes import Kind, Mistake, Refused
 
 Row = dict[str, Any]
 
-VERSION = 6
+VERSION = 7
 KEPT_OPERATIONS = 1000
 
 _FIFTH = """
@@ -61,6 +61,23 @@ CREATE TABLE alarms (
 ALTER TABLE subscriptions ADD COLUMN verbosity TEXT;
 CREATE UNIQUE INDEX one_alarm_a_fault ON alarms(instance, fault, place) WHERE cleared IS NULL;
 """
+_SEVENTH = """
+CREATE TABLE pm_jobs (
+    id TEXT PRIMARY KEY REFERENCES subscriptions(id) ON DELETE CASCADE, -- by which it is told
+    kind TEXT NOT NULL, objects JSON NOT NULL, parts JSON NOT NULL, criteria JSON NOT NULL,
+    began REAL NOT NULL               -- in seconds since 1970
+    );
+CREATE TABLE pm_values (              -- of which no report was made yet
+    job TEXT NOT NULL REFERENCES pm_jobs(id) ON DELETE CASCADE, entries JSON NOT NULL);
+CREATE TABLE pm_reports (
+    id TEXT PRIMARY KEY, job TEXT NOT NULL REFERENCES pm_jobs(id) ON DELETE CASCADE,
+    ready TEXT NOT NULL, size INTEGER NOT NULL, entries JSON NOT NULL);
+CREATE TABLE thresholds (
+    id TEXT PRIMARY KEY REFERENCES subscriptions(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL, objects JSON NOT NULL, parts JSON NOT NULL, criteria JSON NOT NULL,
+    crossed JSON NOT NULL             -- in which direction at last, by part
+    );
+"""
 _SCHEMA = """
 CREATE TABLE packages (
     id TEXT PRIMARY KEY,              -- NAME:VERSION
@@ -96,10 +113,10 @@ CREATE TABLE operations (
     );
 CREATE UNIQUE INDEX one_operation_a_vnf ON operations(vnf)
     WHERE state IN ('STARTING', 'PROCESSING', 'FAILED_TEMP', 'ROLLING_BACK');
-""" + _FIFTH + _SIXTH
+""" + _FIFTH + _SIXTH + _SEVENTH
 _JSON = {
     "ports", "config", "paths", "errors", "request", "csar", "scopes", "filter", "authentication", "notification",
-    "value", "args", "about", "links", "params", "details",
+    "value", "args", "about", "links", "params", "details", "objects", "parts", "criteria", "entries", "crossed",
 }  # fmt: skip
 #: from version N to the next one
 _STEPS = {
@@ -117,6 +134,7 @@ ALTER TABLE operations ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE operations ADD COLUMN params JSON NOT NULL DEFAULT 'null';
 UPDATE operations SET entered = changed;
 """ + _SIXTH,
+    6: _SEVENTH,
 }
 
 

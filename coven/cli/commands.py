@@ -135,6 +135,12 @@ def doctor(given: Arguments) -> int:
     return 0 if all(finding.level != "bad" for finding in findings) else 1
 
 
+def image(given: Arguments) -> int:
+    from coven.cli import imaging
+
+    return imaging.image(given)
+
+
 def clean(given: Arguments) -> int:
     from coven.agent.cleaning import clean as clean_here
 
@@ -441,6 +447,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "serve": serve,
     "token": token,
     "doctor": doctor,
+    "image": image,
     "clean": clean,
     "pack": packing.pack,
     "verify": packing.verify,

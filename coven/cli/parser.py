@@ -157,6 +157,12 @@ def _agent_commands(p: Parser) -> None:
         "doctor", "say what this machine has, lacks, and how to mend it", "coven doctor", agent=False
     )
     doctor.add_argument("--json", action="store_true", help="as JSON")
+    image = p.add(
+        "image", "of an appliance: what it is and what is old in it; what it does at its boot",
+        "coven image status\ncoven image status --json", agent=False,
+    )  # fmt: skip
+    image.add_argument("action", choices=("status", "boot", "deploy"), help="boot and deploy are for systemd")
+    image.add_argument("--json", action="store_true", help="as JSON")
     clean = p.add("clean", "undo what dead keepers and runs left on interfaces", "coven clean", agent=False)
     clean.add_argument("--state", metavar="DIR", help="the state folder (default: yours)")
 

@@ -22,6 +22,7 @@ from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.rights.audit import Audit
 from coven.agent.rights.callers import Scope
 from coven.agent.store import Row, missing, resting
+from coven.base import troubles
 from coven.base.problem import joined, problem
 from coven.base.version import VERSION
 from coven.rest import web
@@ -108,9 +109,11 @@ class Api(
     @route("GET", "/v1/agent", "What answers here", reply="Agent")
     def agent(self) -> Row:
         places = self.lifecycle.places
+        why = troubles.read(places.run)
         return {
             "version": VERSION, "state": str(places.state), "pid": os.getpid(),
             "authentication": "none" if self.gate.tokens is None else "token",
+            "health": {"status": "degraded" if why else "healthy", "why": why},
         }  # fmt: skip
 
     @route("GET", "/v1/subscriptions", "How it goes with those who want to be notified", reply="Subscriptions")

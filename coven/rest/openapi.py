@@ -33,6 +33,7 @@ from coven.rest.schema import (
 from coven.rest.sol import schemas as sol
 from coven.rest.sol.vnffm import schemas as vnffm
 from coven.rest.sol.vnflcm import schemas as vnflcm
+from coven.rest.sol.vnfpm import schemas as vnfpm
 
 #: the schema of what takes no argument: its body may be missing
 NOTHING = "Nothing"
@@ -68,7 +69,8 @@ SCHEMAS: Schema = {
         "errors": _ERRORS,
     }, ("type", "title", "status", "detail", "errors")),
     "Agent": record({
-        "version": TEXT, "state": TEXT, "pid": COUNT, "authentication": {"enum": ["token", "none"]}}),
+        "version": TEXT, "state": TEXT, "pid": COUNT, "authentication": {"enum": ["token", "none"]},
+        "health": record({"status": {"enum": ["healthy", "degraded"]}, "why": several(TEXT)})}),
     "Package": record({
         "id": TEXT, "name": TEXT, "version": TEXT, "provider": TEXT, "description": TEXT,
         "vnfd_id": TEXT, "sha256": TEXT, "size": COUNT, "created": TIME,
@@ -272,7 +274,7 @@ SCHEMAS: Schema = {
         }, ("name", "kind", "unit", "labels"), closed=True)),
     }, closed=True),
     "Document": {"type": "object"}, "Metrics": TEXT, "Capture": {"type": "string", "format": "binary"},
-    **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnffm.SCHEMAS,
+    **sol.SCHEMAS, **vnflcm.SCHEMAS, **vnffm.SCHEMAS, **vnfpm.SCHEMAS,
 }  # fmt: skip
 #: a binding, or its interface alone: no keyword here means both a text and an object
 SCHEMAS["Bind"] = {

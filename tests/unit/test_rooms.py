@@ -27,7 +27,8 @@ BELOW = {
     "coven.rest": ("coven.agent",),
     "coven.web": ("coven.rest",),
     "coven.serve": ("coven.web",),
-    "coven.cli": ("coven.serve", "coven.lab"),
+    "coven.image": ("coven.serve",),
+    "coven.cli": ("coven.image", "coven.lab"),
     "coven": ("coven.cli", "vns", "nshp"),  # stages.c, __main__.py
 }
 

@@ -44,6 +44,11 @@ class Deliveries:
             self._workers[subscription["id"]] = worker
         threading.Thread(target=self._work, args=(worker,), name=f"notify {subscription['id']}", daemon=True).start()
 
+    def redirected(self, subscription: Row) -> None:
+        """What waits goes to another endpoint from now on."""
+        self.end(subscription["id"])
+        self.begin(subscription)
+
     def end(self, subscription: str) -> None:
         with self._lock:
             worker = self._workers.pop(subscription, None)

@@ -5,6 +5,7 @@ A notification stays until its subscriber has taken it, over any end of the agen
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -52,6 +53,14 @@ class Outbox:
         with self.store.transaction() as db:
             check(self.subscription(interface, identity))
             db.execute("DELETE FROM subscriptions WHERE id = ?", (identity,))
+
+    def redirect(self, identity: str, callback: str | None, authentication: Row | None) -> None:
+        """Another endpoint, or other credentials there."""
+        for column, value in (("callback", callback), ("authentication", authentication)):
+            if value is not None:
+                coded = value if column == "callback" else json.dumps(value)
+                with self.store.transaction() as db:
+                    db.execute(f"UPDATE subscriptions SET {column} = ? WHERE id = ?", (coded, identity))
 
     def post(self, told: Iterable[tuple[Row, Row]]) -> None:
         """Notifications for subscriptions, each (subscription, notification), in that order. To be called within the

@@ -14,6 +14,7 @@ from coven.rest.sol.vnfind import VnfIndicators
 from coven.rest.sol.vnflcm.instances import VnfInstances
 from coven.rest.sol.vnflcm.occurrences import Occurrences
 from coven.rest.sol.vnflcm.subscriptions import LifecycleSubscriptions
+from coven.rest.sol.vnfpm.management import PerformanceManagement
 from itf.mistakes import suggest
 
 
@@ -35,5 +36,5 @@ class Versions(Interface):
 
 INTERFACES = (
     VnfConfig, VnfIndicators, IndicatorSubscriptions, LcmCoord, VnfInstances, Occurrences, LifecycleSubscriptions,
-    VnfFaults, Versions,
+    VnfFaults, PerformanceManagement, Versions,
 )  # fmt: skip

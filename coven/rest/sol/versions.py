@@ -23,7 +23,7 @@ class Version:
 
 #: what is served, each as its specification numbers it: SOL002 4.5.1, for lcmcoord 4.3.1
 SERVED = {"vnfconfig": Version(1, 12), "vnfind": Version(1, 12), "lcmcoord": Version(1, 10),
-          "vnflcm": Version(2, 12), "vnffm": Version(1, 12)}  # fmt: skip
+          "vnflcm": Version(2, 12), "vnffm": Version(1, 12), "vnfpm": Version(2, 12)}  # fmt: skip
 
 
 def negotiated(interface: str, asked: str | None, strict: bool = False) -> Version:

@@ -482,6 +482,9 @@ OFFERED = {
     **{f"/vnflcm/v2/vnf_lcm_op_occs/{{vnfLcmOpOccId}}/{decision}": "POST" for decision in (
         "retry", "rollback", "fail", "cancel")},
     "/vnflcm/v2/subscriptions": "GET POST", "/vnflcm/v2/subscriptions/{subscriptionId}": "GET DELETE",
+    "/vnfpm/v2/pm_jobs": "GET POST", "/vnfpm/v2/pm_jobs/{pmJobId}": "GET PATCH DELETE",
+    "/vnfpm/v2/pm_jobs/{pmJobId}/reports/{reportId}": "GET",
+    "/vnfpm/v2/thresholds": "GET POST", "/vnfpm/v2/thresholds/{thresholdId}": "GET PATCH DELETE",
     "/vnffm/v1/alarms": "GET", "/vnffm/v1/alarms/{alarmId}": "GET PATCH",
     "/vnffm/v1/subscriptions": "GET POST", "/vnffm/v1/subscriptions/{subscriptionId}": "GET DELETE",
     "/{interface}/api_versions": "GET", "/{interface}/{major}/api_versions": "GET",

@@ -20,7 +20,8 @@ _MARK = "\n%{method} %{response_code} %{url_effective} %header{location}"
 KEPT = {"/v1/vnfs": {"VNF": "id", "VNFD": "vnfd_id"}, "/v1/vnfs/fw/": {"OP": "id"},
         "/vnfind/v1/subscriptions": {"SUB": "id"}, "/v1/tokens": {"SECRET": "token"},
         "/lcmcoord/v1/coordinations": {"CO": "id"}, "/vnflcm/v2/vnf_instances": {"NEW": "id"},
-        "/vnflcm/v2/subscriptions": {"LCM": "id"}, "/vnffm/v1/subscriptions": {"FM": "id"}}  # fmt: skip
+        "/vnflcm/v2/subscriptions": {"LCM": "id"}, "/vnffm/v1/subscriptions": {"FM": "id"},
+        "/vnfpm/v2/pm_jobs": {"JOB": "id"}, "/vnfpm/v2/thresholds": {"LIMIT": "id"}}  # fmt: skip
 
 
 def test_every_call(agent: Agent, tmp_path: Path) -> None:

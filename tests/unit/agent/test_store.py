@@ -63,7 +63,25 @@ CREATE TABLE indicators (
     vnf TEXT NOT NULL, id TEXT NOT NULL, value JSON NOT NULL, PRIMARY KEY (vnf, id));
 """
 )
-WRITTEN = {1: VERSION_1, 2: VERSION_2, 3: VERSION_3, 4: VERSION_4, 5: VERSION_5}
+VERSION_6 = (
+    VERSION_5
+    + """
+ALTER TABLE vnfs ADD COLUMN title TEXT;
+ALTER TABLE vnfs ADD COLUMN about JSON NOT NULL DEFAULT '{}';
+ALTER TABLE vnfs ADD COLUMN links JSON NOT NULL DEFAULT '[]';
+ALTER TABLE operations ADD COLUMN entered TEXT NOT NULL DEFAULT '';
+ALTER TABLE operations ADD COLUMN rests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN params JSON NOT NULL DEFAULT 'null';
+CREATE TABLE alarms (
+    id TEXT PRIMARY KEY, instance TEXT NOT NULL, vnf TEXT NOT NULL, fault TEXT NOT NULL, place TEXT NOT NULL,
+    severity TEXT NOT NULL, details JSON NOT NULL, began TEXT NOT NULL, raised TEXT NOT NULL, changed TEXT,
+    cleared TEXT, acknowledged TEXT);
+ALTER TABLE subscriptions ADD COLUMN verbosity TEXT;
+CREATE UNIQUE INDEX one_alarm_a_fault ON alarms(instance, fault, place) WHERE cleared IS NULL;
+"""
+)
+WRITTEN = {1: VERSION_1, 2: VERSION_2, 3: VERSION_3, 4: VERSION_4, 5: VERSION_5, 6: VERSION_6}
 
 #: An agent's memory with a VNF that runs, one that could not, and an operation that its death interrupted.
 _ROWS = """
@@ -100,7 +118,7 @@ def columns(file: Path) -> Columns:
 
 def test_every_older_version_is_known_here() -> None:
     assert set(range(1, VERSION)) <= set(WRITTEN)
-    assert VERSION_1 != VERSION_2 != VERSION_3 != VERSION_4 != VERSION_5
+    assert VERSION_1 != VERSION_2 != VERSION_3 != VERSION_4 != VERSION_5 != VERSION_6
 
 
 @pytest.mark.parametrize("version", range(1, VERSION))

@@ -34,7 +34,8 @@ def ask(problem: BaseException) -> tuple[str, dict[str, str], dict[str, Any]]:
     told: list[Any] = []
     environ: dict[str, Any] = {"PATH_INFO": "/v1/thing", VERDICT: ANYONE, "wsgi.errors": io.StringIO()}
     setup_testing_defaults(environ)
-    answer = application(SimpleNamespace(parts=(Part(problem),)))  # type: ignore[arg-type]
+    api = SimpleNamespace(parts=(Part(problem),), measured=SimpleNamespace(request=lambda *_: None))
+    answer = application(api)  # type: ignore[arg-type]
     said = b"".join(answer(environ, lambda *words: told.extend(words)))
     return told[0], dict(told[1]), json.loads(said)
 

@@ -1,0 +1,221 @@
+"""`make image`: the appliance as a disk that boots anywhere.
+
+    build/image/coven-VERSION.qcow2      and .raw, .vmdk with --format
+    build/image/coven-VERSION.cdx.json   what it is made of (CycloneDX)
+    build/image/coven-VERSION-oci/       the same root as an OCI image layout, without kernel (--oci)
+
+Made from Debian's packages as apt knows them here and from this checkout, on Debian 12. As root, or in a user namespace
+of mmdebstrap's. The same packages and the same commit make the same bytes; the time in it is the commit's, or
+SOURCE_DATE_EPOCH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+
+import disk  # noqa: E402
+import layout  # noqa: E402
+import rootfs  # noqa: E402
+import sbom  # noqa: E402
+
+RELEASE = "bookworm"
+FORMATS = {"qcow2": ["-c"], "raw": [], "vmdk": ["-o", "subformat=streamOptimized"]}  #: qemu-img's options
+TOOLS = ("mmdebstrap", "tar2sqfs", "mkfs.vfat", "mcopy", "sfdisk", "mke2fs", "grub-mkimage", "qemu-img")
+_INDEX = "$(ORIGIN) $(RELEASE) $(COMPONENT) $(REPO_URI)"
+
+
+class ImageError(Exception):
+    """The image cannot be made; the text says why."""
+
+
+def version() -> str:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    return config["metadata"]["version"]
+
+
+def names(file: Path) -> list[str]:
+    """The packages that a list names."""
+    return [name for line in file.read_text().splitlines() for name in line.partition("#")[0].split()]
+
+
+def said(*words: str) -> str:
+    return subprocess.run(words, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+
+def epoch() -> str:
+    """Seconds since 1970 that stand for the time of making."""
+    return os.environ.get("SOURCE_DATE_EPOCH") or said("git", "log", "-1", "--format=%ct")
+
+
+def sources(backports: bool) -> str:
+    """Debian's archives as apt knows them here, as a sources.list. Raises ImageError when there are none."""
+    asked = ("apt-get", "indextargets", "--format", _INDEX, "Identifier: Packages")
+    if not said(*asked) and os.geteuid() == 0:
+        said("apt-get", "-q", "update")
+    lines = set()
+    for line in said(*asked).splitlines():
+        origin, release, component, uri = line.split()
+        if origin == "Debian" and release.startswith(RELEASE) and not release.endswith("-backports"):
+            lines.add(f"deb {uri} {release} {component}\n")
+            if backports and release == RELEASE:
+                lines.add(f"deb {uri} {RELEASE}-backports {component}\n")
+    if not lines:
+        raise ImageError(f"apt knows no archive of Debian {RELEASE} here: run apt-get update")
+    return "".join(sorted(lines))
+
+
+def check() -> None:
+    """Raises ImageError with all that is in the way."""
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    wrong = [f"{tool} is missing" for tool in TOOLS if not shutil.which(tool, path=path)]
+    if wrong:
+        listed = " ".join(names(ROOT / "install" / "apt-image.txt"))
+        wrong.append(f"apt-get install --no-install-recommends {listed}")
+    facts = platform.freedesktop_os_release()
+    if (facts["ID"], facts.get("VERSION_ID")) != ("debian", "12"):
+        wrong.append(f"this is {facts['PRETTY_NAME']}; what the image runs is built here, which must be Debian 12")
+    if wrong:
+        raise ImageError("\n".join(wrong))
+
+
+def stage(folder: Path) -> None:
+    """Coven as `make install` puts it, and the appliance's own files."""
+    shutil.rmtree(folder, ignore_errors=True)
+    words = [sys.executable, str(ROOT / "install" / "install.py"), "install", "--destdir", str(folder)]
+    subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    shutil.copytree(HERE / "root", folder, dirs_exist_ok=True)
+    commit = said("git", "describe", "--always", "--dirty")
+    about = {"VERSION": version(), "COMMIT": commit, "EPOCH": epoch()}
+    text = "".join(f"{key}={value}\n" for key, value in about.items())
+    (folder / "usr/lib/coven-image/release").write_text(text)
+    # as if it had been unpacked: nobody's umask
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            private = path.match("var/lib/coven")
+            path.chmod(0o700 if private else 0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+
+def root_tar(work: Path, kernel: str | None) -> Path:
+    """The root file system as an archive."""
+    staged, tar, listed = work / "stage", work / "root.tar", work / "sources.list"
+    stage(staged)
+    listed.write_text(sources(backports=kernel is not None))
+    packages = names(HERE / "packages.txt")
+    bom = shlex.join([sys.executable, str(HERE / "build.py"), "--sbom"])
+    inside = shlex.quote(str(HERE / "inside"))
+
+    def copied(folder: Path, what: str) -> str:
+        return f"tar -C {shlex.quote(str(folder))} --owner=0 --group=0 -cf - {what} | tar -C \"$1\" -xpf -"
+
+    words = [
+        # which else empties the lists of this machine's apt, too
+        "mmdebstrap", "--skip=cleanup/apt/lists", "--quiet", "--variant=minbase", f"--include={','.join(packages)}",
+        "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        "--aptopt=APT::Install-Recommends \"false\"",
+        # before the kernel comes, so that its initrd is made once
+        f"--essential-hook={copied(HERE / 'root', 'etc/initramfs-tools')}",
+        f"--customize-hook={copied(staged, '.')}",
+        *([f"--customize-hook=chroot \"$1\" apt-get -q -y -t {RELEASE}-backports install {kernel}"] if kernel else []),
+        f"--customize-hook=cp {inside} \"$1\"/inside && chroot \"$1\" /inside && rm \"$1\"/inside",
+        f"--customize-hook={bom} \"$1\"",
+        RELEASE, str(tar), str(listed),
+    ]  # fmt: skip
+    subprocess.run(words, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"})
+    return tar
+
+
+def squash(tar: Path, file: Path) -> str:
+    """The root as squashfs, without what only the boot needs; its SHA-256. Raises CalledProcessError."""
+    words = ["tar2sqfs", "--quiet", "--force", "--no-skip", "--exportable", "--compressor", "zstd", "--comp-extra",
+             "level=10", "--block-size", "262144", "--num-jobs", os.environ.get("IMAGE_JOBS", "1"),
+             "--defaults", f"mtime={epoch()}", str(file)]  # fmt: skip
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as packing:
+        assert packing.stdin is not None
+        rootfs.copy(tar, packing.stdin, ("boot", "dev"))
+        packing.stdin.close()
+    if packing.returncode:
+        raise subprocess.CalledProcessError(packing.returncode, words)
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def make(output: Path, formats: list[str], kernel: str | None, oci: bool, again: bool) -> list[Path]:
+    """Make the image; the files. Raises ImageError, CalledProcessError."""
+    check()
+    os.environ["SOURCE_DATE_EPOCH"] = epoch()
+    work = output / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    (work / ".coven").write_text(version())
+    begun = time.monotonic()
+
+    def told(what: str) -> None:
+        print(f"image: {what} ({time.monotonic() - begun:.0f} s)", flush=True)
+
+    told("the root, from Debian's packages")
+    tar = work / "root.tar" if again else root_tar(work, kernel)
+    told("the root is packed")
+    linux, initrd = (rootfs.take(tar, f"boot/{what}-", work / what) for what in ("vmlinuz", "initrd.img"))
+    squashed = work / "root.squashfs"
+    image = squash(tar, squashed)
+    told("the disk is put together")
+    name = f"coven-{version()}"
+    raw = work / f"{name}.raw"
+    disk.assemble(disk.Parts(squashed, linux, initrd, image, version()), raw, work)
+    made = []
+    made.append(rootfs.take(tar, "usr/share/coven/sbom.cdx.json", output / f"{name}.cdx.json"))
+    for kind in formats:
+        file = output / f"{name}.{kind}"
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", kind, *FORMATS[kind], raw, file], check=True)
+        made.append(file)
+    if oci:
+        told("the OCI image")
+        made.append(output / f"{name}-oci")
+        layout.write(tar, made[-1], version(), int(epoch()))
+    told("done")
+    return made
+
+
+def main() -> int:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "image", help="folder")
+    parser.add_argument("--format", action="append", choices=FORMATS, help="of the disk (default: qcow2)")
+    parser.add_argument("--kernel", metavar="PACKAGE", help="from backports, beside Debian 12's own")
+    parser.add_argument("--oci", action="store_true", help="the OCI image, too")
+    parser.add_argument("--again", action="store_true", help="from the root that was made last")
+    parser.add_argument("--sbom", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.sbom:
+        target = given.sbom / "usr/share/coven/sbom.cdx.json"
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(sbom.of_root(given.sbom, version(), int(epoch())))
+        return 0
+    try:
+        made = make(given.output, given.format or ["qcow2"], given.kernel, given.oci, given.again)
+    except (ImageError, ValueError, OSError, subprocess.CalledProcessError) as error:
+        print(f"image: {error}", file=sys.stderr)
+        return 1
+    for file in made:
+        size = sum(each.stat().st_size for each in file.rglob("*")) if file.is_dir() else file.stat().st_size
+        print(f"image: {file}, {size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The appliance with UEFI; a package that comes with its user-data; another image with the state of the one before."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coven.lab.network import ADDRESS
+from coven.package.archive import pack
+from tests.rigs.agent import ROOT
+from tests.rigs.machine import MACS, Machine
+
+IMAGE = os.environ.get("COVEN_IMAGE", "")
+pytestmark = pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this")
+FORWARD = ROOT / "packages" / "forward" / "c.yaml"
+USER_DATA = """#cloud-config
+ssh_authorized_keys: [SSH_KEY]
+coven:
+  token: TOKEN
+  vnf:
+    name: first
+    package: {disk: CIDATA, file: forward.zip}
+    ports: {in: 1, out: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    logs = os.environ.get("COVEN_IMAGE_LOGS")
+    folder = Path(logs, "upgrade") if logs else tmp_path_factory.mktemp("machine")
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = Machine(folder, Path(IMAGE))
+    try:
+        machine.firmware()
+        machine.seed(USER_DATA, **{"forward.zip": pack(FORWARD)})
+        machine.power_on()
+        yield machine
+    finally:
+        machine.close()
+
+
+def pings(machine: Machine) -> bool:
+    done = machine.places["client"].run("ping", "-c", "3", "-W", "5", ADDRESS["server"], check=False)
+    return done.returncode == 0
+
+
+def other_image(folder: Path) -> Path:
+    """What the last `make image` made, as a disk of another identity: no identifier is that of the first one."""
+    work = ROOT / "build" / "image" / "work"
+    spec = importlib.util.spec_from_file_location("disk", ROOT / "install" / "image" / "disk.py")
+    assert spec and spec.loader
+    disk = importlib.util.module_from_spec(spec)
+    sys.modules["disk"] = disk
+    spec.loader.exec_module(disk)
+    os.environ.setdefault("SOURCE_DATE_EPOCH", "1700000000")
+    parts = disk.Parts(work / "root.squashfs", work / "vmlinuz", work / "initrd.img", "0123456789abcdef" * 4, "next")
+    raw, made = folder / "other.raw", folder / "other.qcow2"
+    (folder / "other").mkdir()
+    disk.assemble(parts, raw, folder / "other")
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, made], check=True)
+    raw.unlink()
+    return made
+
+
+def test_with_uefi_the_package_of_the_user_data_runs(machine: Machine) -> None:
+    client = machine.api()
+    machine.said("coven: first runs, from the user-data")
+    vnf = client.get("/v1/vnfs/first")
+    assert vnf["operational_state"] == "STARTED"
+    bound = {name: port["interface"] for name, port in vnf["ports"].items()}
+    assert bound == {"in": MACS["in"], "out": MACS["out"]}
+    assert pings(machine) and client.get("/v1/agent")["health"] == {"status": "healthy", "why": []}
+    assert "/sys/firmware/efi" in machine.ssh("ls -d /sys/firmware/efi")
+
+
+def test_another_image_goes_on_with_the_state(machine: Machine) -> None:
+    fingerprint = machine.said("certificate SHA-256 ([0-9a-f]{64})")[1]
+    keys = machine.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub; echo changed | sudo tee /etc/motd")
+    machine.ssh("sudo sync")
+    machine.cut_power()
+    machine.boot_disk(other_image(machine.folder), "next")  # the old disk is the second one now
+    machine.power_on()
+    client = machine.api()
+    assert machine.said("certificate SHA-256 ([0-9a-f]{64})")[1] == fingerprint
+    assert client.get("/v1/vnfs/first")["operational_state"] == "STARTED"
+    machine.eventually(lambda: pings(machine), "answer to ping", 120)
+    figures = client.get("/v1/vnfs/first/stats")
+    assert figures["unaccounted"] == 0 and figures["forwarded"] > 0
+    status = json.loads(machine.ssh("sudo coven image status --json"))
+    assert status["image"] == "0123456789abcdef" and status["before"] not in (None, status["image"])
+    # what identifies the machine stays, what else was changed in /etc was the other image's
+    assert machine.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub").strip() in keys
+    assert "changed" not in machine.ssh("cat /etc/motd")

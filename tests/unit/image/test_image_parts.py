@@ -1,0 +1,131 @@
+"""The pieces of `make image` that need no image: the list of what is in it, boot sectors, the partition table."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+HERE = ROOT / "install" / "image"
+STATUS = """Package: libc6
+Status: install ok installed
+Architecture: amd64
+Source: glibc (2.36-9+deb12u9)
+Version: 2.36-9+deb12u10
+Description: GNU C Library
+ more of it
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: amd64
+Version: 1
+
+Package: linux-image-6.1.0-1-cloud-amd64
+Status: install ok installed
+Architecture: amd64
+Version: 6.1.1-1
+"""
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"image_{name}", HERE / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+disk, sbom = load("disk"), load("sbom")
+
+
+def test_every_installed_package_is_listed_once_by_its_url(tmp_path: Path) -> None:
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text(STATUS)
+    info = tmp_path / "usr/local/lib/coven/runtime/lib/python3.11/site-packages/ruamel.yaml-0.18.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ruamel.yaml\nVersion: 0.18\nLicense: MIT license\n\n")
+    found = json.loads(sbom.of_root(tmp_path, "0.1.0", 1_700_000_000))
+    assert (found["bomFormat"], found["specVersion"], found["version"]) == ("CycloneDX", "1.5", 1)
+    assert found["metadata"]["timestamp"] == "2023-11-14T22:13:20Z"
+    assert [each["purl"] for each in found["components"]] == [
+        "pkg:deb/debian/libc6@2.36-9%2Bdeb12u10?arch=amd64&distro=debian-12",
+        "pkg:deb/debian/linux-image-6.1.0-1-cloud-amd64@6.1.1-1?arch=amd64&distro=debian-12",
+        "pkg:pypi/ruamel-yaml@0.18",
+    ]
+    libc, linux, yaml = found["components"]
+    assert libc["properties"] == [{"name": "debian:source", "value": "glibc 2.36-9+deb12u9"}]
+    assert (linux["type"], yaml["licenses"]) == ("operating-system", [{"license": {"name": "MIT license"}}])
+    assert found["dependencies"][0]["dependsOn"] == [each["bom-ref"] for each in found["components"]]
+    assert sbom.of_root(tmp_path, "0.1.0", 1_700_000_000) == sbom.of_root(tmp_path, "0.1.0", 1_700_000_000)
+
+
+def test_grubs_first_sector_finds_its_image() -> None:
+    first, image = disk.boot_sectors(bytes([0xEB] * 512), bytes(range(256)) * 5, 2048)
+    assert len(first) == 440  # behind it are the disk's signature and the table of partitions
+    assert struct.unpack_from("<Q", first, 0x5C) == (2048,) and first[0x66:0x68] == b"\x90\x90"
+    assert len(image) == 3 * 512 and struct.unpack_from("<Q", image, 500) == (2049,)
+    assert image[:500] == (bytes(range(256)) * 5)[:500]
+
+
+def test_a_file_is_placed_with_its_holes(tmp_path: Path) -> None:
+    (tmp_path / "part").write_bytes(bytes(disk.MIB) + b"x" * 10)
+    with (tmp_path / "disk").open("wb") as stream:
+        stream.truncate(8 * disk.MIB)
+    disk.place(tmp_path / "disk", tmp_path / "part", 3 * disk.MIB)
+    content = (tmp_path / "disk").read_bytes()
+    assert len(content) == 8 * disk.MIB and content.strip(b"\0") == b"x" * 10 and content.index(b"x") == 4 * disk.MIB
+    assert (tmp_path / "disk").stat().st_blocks * 512 < disk.MIB
+
+
+TOOLS = ("mkfs.vfat", "mcopy", "sfdisk", "mke2fs", "grub-mkimage")
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+lacking = [tool for tool in TOOLS if not shutil.which(tool, path=PATH)]
+
+
+@pytest.mark.skipif(bool(lacking), reason=f"not here: {', '.join(lacking)} (install/apt-image.txt)")
+def test_a_disk_is_put_together_twice_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    monkeypatch.setenv("PATH", PATH)
+    for name in ("root", "kernel", "initrd"):
+        (tmp_path / name).write_bytes(name.encode() * 100)
+    parts = disk.Parts(tmp_path / "root", tmp_path / "kernel", tmp_path / "initrd", "ab" * 32, "0.1.0")
+    made = []
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.work").mkdir()
+        disk.assemble(parts, tmp_path / name, tmp_path / f"{name}.work")
+        made.append(tmp_path / name)
+    assert subprocess.run(["cmp", *made], check=False).returncode == 0
+    table = json.loads(subprocess.run(["sfdisk", "--json", made[0]], check=True, capture_output=True).stdout)
+    partitions = table["partitiontable"]["partitions"]
+    assert [each["name"] for each in partitions] == ["coven-bios", "coven-esp", "coven-root", "coven-state"]
+    esp = partitions[1]["start"] * 512
+    menu = subprocess.run(["mtype", "-i", f"{made[0]}@@{esp}", "::grub/grub.cfg"], check=True, capture_output=True)
+    assert f"root=PARTUUID={partitions[2]['uuid'].lower()}".encode() in menu.stdout
+    assert b"coven.image=abababababababab" in menu.stdout
+    with made[0].open("rb") as stream:
+        stream.seek(partitions[2]["start"] * 512)
+        assert stream.read(400) == b"root" * 100
+
+
+def test_what_is_carried_over_is_told_in_the_root() -> None:
+    """Scripts of the root are what a shell takes, and what they name is there."""
+    for script in ("etc/initramfs-tools/hooks/coven", "etc/initramfs-tools/scripts/init-bottom/coven",
+                   "usr/lib/coven-image/grow", "usr/lib/coven-image/nics"):  # fmt: skip
+        file = HERE / "root" / script
+        assert os.access(file, os.X_OK)
+        shell = file.read_text().splitlines()[0].removeprefix("#!")
+        assert subprocess.run([shell, "-n", file], check=False).returncode == 0, script
+    units = HERE / "root/etc/systemd/system"
+    enabled = (HERE / "inside").read_text()
+    for unit in units.glob("*.service"):
+        assert unit.stem in enabled, f"{unit.name} is enabled by nobody"
