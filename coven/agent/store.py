@@ -359,6 +359,12 @@ class Store:
             for observer in self.observers:
                 observer.vnf_deleted(row)
 
+    # alarms
+
+    def alarms(self, most: int) -> list[Row]:
+        """So many: those that stand, then those that are over, of each the newest first."""
+        return self.rows("SELECT * FROM alarms ORDER BY cleared IS NOT NULL, rowid DESC LIMIT ?", most)
+
     # tokens
 
     def tokens(self) -> list[Row]:

@@ -195,6 +195,7 @@ def _welcome(name: str, given: Arguments) -> None:
     for words, what in (
         (f"exec{only} client curl -m 3 http://{server}/", "a packet's way through"),
         (f"exec{only} appliance coven stats", "what was dropped, and why"),
+        (f"open{only}", "the page that shows it, for a browser"),
         (f"shell{only} client", "a shell there"),
         (f"up{named} {shlex.quote(given.package)}", "again, after a change: swaps the package"),
         (f"down {name}", "when you are done"),
@@ -253,6 +254,15 @@ def _become(lab: found.Found, place: str, command: list[str], variables: dict[st
     if lab_identity.knows_one_user(lab.holders[place]):
         lab_identity.pretend()
     os.execvpe(command[0], command, variables)
+
+
+def show_page(given: Arguments) -> int:
+    from coven.lab.opening import address
+
+    lab = choose(given.lab)
+    url, token = address(lab, environment(lab.name))
+    print(f"the page of lab {lab.name}: {url}\n  token: {token}")
+    return 0
 
 
 def status(given: Arguments) -> int:
@@ -325,6 +335,7 @@ ACTS: dict[str, Callable[[Arguments], int]] = {
     "down": down,
     "exec": execute,
     "shell": shell,
+    "open": show_page,
     "status": status,
     "begin": begin,
     "check": check,
@@ -368,6 +379,8 @@ def add_arguments(lab: argparse.ArgumentParser, backends: tuple[str, ...]) -> No
         one.add_argument("place", metavar="PLACE", help=", ".join(PLACES))
         if name == "exec":
             one.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD ...", help="what to run")
+    one = add("open", "the address of the page that shows a lab's VNF, and its token", "coven lab open")
+    one.add_argument("--lab", metavar="NAME", help="which lab (default: the only one)")
     one = add("status", "the labs that stand, their places and VNFs", "coven lab status --json")
     one.add_argument("--json", action="store_true", help="as JSON")
     one = add("begin", "copy the skeleton of an exercise in docs/labs, to change it", "coven lab begin 2 my-firewall")

@@ -252,6 +252,13 @@ class Channel(HTTPChannel):
     def last_activity(self, now: float) -> None:
         self._heard = now
 
+    def handle_write(self) -> None:
+        if not self.streams:
+            super().handle_write()
+            return
+        with self.outbuf_lock:  # waitress believes that nobody writes to a channel without requests
+            super().handle_write()
+
     def pending(self) -> int | None:
         """Bytes of answers that the client has yet to take; None once it has gone."""
         return int(self.total_outbufs_len) if self.connected else None

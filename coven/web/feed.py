@@ -25,6 +25,7 @@ from itf.mistakes import Kind, Mistake, Refused
 log = logging.getLogger("coven.agent")
 
 SECONDS = 1.0  #: from one reading to the next
+OLDEST = 5.0  #: a reading that says that it is older has another clock
 STREAMS = 32  #: at once
 VNFS = 8  #: of one stream
 LASTING = 600.0  #: seconds of a stream, after which the browser asks anew, and who it is for is judged again
@@ -226,5 +227,11 @@ class Feed:
                 reading["why"] = reasons(reading["status"])
         except Refused as refused:
             reading["errors"] = [each.as_dict() for each in refused.mistakes]
-        reading["at"] = time.time()
+        reading["at"] = time.time() - _age(reading["status"])
         return reading
+
+
+def _age(status: Row | None) -> float:
+    """Seconds since the figures of a status document were so."""
+    since = (time.monotonic_ns() - status["time_ns"]) / 1e9 if status else 0.0
+    return since if 0 < since < OLDEST else 0.0

@@ -126,7 +126,7 @@ class Page:
         if self._shown[0] != changes:
             self._shown = changes, {
                 "version": VERSION, **self._api.list_vnfs(), **self._api.list_packages(),
-                "operations": self._api.newest_operations(OPERATIONS),
+                "operations": self._api.newest_operations(OPERATIONS), "alarms": store.alarms(OPERATIONS),
             }  # fmt: skip
         return self._shown[1]
 

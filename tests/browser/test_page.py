@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,30 +15,15 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Page, expect
 
+from agents.pcapng import Blocks
+from tests.rigs.csar_rig import zipped
+from tests.rigs.packages import FORWARD_C
 from tests.rigs.page import CHROMIUM, MARKUP, Chain, Looking, log_in
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium"),
 ]
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    chain = Chain(tmp_path_factory.mktemp("page"))
-    try:
-        yield chain
-    finally:
-        chain.clean()
-
-
-@pytest.fixture(scope="module")
-def looking(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looking]:
-    looking = Looking(tmp_path_factory.mktemp("chromium"), chain.appliance.space)
-    try:
-        yield looking
-    finally:
-        looking.close()
 
 
 class Seen:
@@ -96,8 +82,8 @@ def test_numbers_agree_with_the_status_document(chain: Chain, seen: Seen) -> Non
     after = chain.stats()["vnfcs"]["count"]["received"]
     assert before <= shown <= after
     wire = re.compile("Wire from gate .* to look, came in by in: [1-9]")
-    expect(page.get_by_role("button", name=wire)).to_be_visible()
-    expect(page.get_by_role("button", name=re.compile(r"Dropped: gate.telnet, [1-9]"))).to_be_visible()
+    expect(page.get_by_role("button", name=wire)).to_be_attached()
+    expect(page.get_by_role("button", name=re.compile(r"Dropped: gate.telnet, [1-9]"))).to_be_attached()
     assert seen.faults == []
 
 
@@ -143,6 +129,51 @@ def test_nothing_that_is_hostile_becomes_markup(chain: Chain, seen: Seen) -> Non
     expect(panel).to_contain_text("port 4000 to 23")
     assert page.locator("img, main script, main b").count() == 0
     assert seen.dialogs == [] and seen.faults == []
+
+
+def test_a_capture_of_a_wire_is_downloaded(chain: Chain, seen: Seen) -> None:
+    page = seen.page
+    page.get_by_role("button", name="Wire from look").focus()
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("complementary", name="What was chosen")
+    panel.get_by_label("for", exact=True).select_option("100 packets")
+    with page.expect_download() as download:
+        panel.get_by_role("link", name="Capture from here").click()
+    data = Path(download.value.path()).read_bytes()
+    numbers = [packet for _, packet in Blocks().feed(data) if packet is not None]
+    assert len(numbers) == 100 and {each.interface.name for each in numbers} == {"count:before"}
+
+
+def test_a_package_is_taken_in_bound_and_taken_away(chain: Chain, seen: Seen, tmp_path: Path) -> None:
+    page = seen.page
+    page.goto(f"{chain.url}/#/")
+    expect(page.get_by_role("cell", name="<b>bold</b>")).to_be_visible()
+    text = 'name: other\nversion: "1"\nvnfcs: {f: {source: none.c}}\nchain: in -> f -> out\n'
+    wrong = {"name": "x.zip", "mimeType": "application/zip", "buffer": zipped({"vnf.yaml": text.encode()})}
+    page.get_by_label("A CSAR or a zip").set_input_files([wrong])
+    page.get_by_role("button", name="Upload").click()
+    shown = page.get_by_label("vnf.yaml, around line 3")
+    expect(shown.locator("mark")).to_contain_text("source: none.c")
+    right = {**wrong, "buffer": zipped({"vnf.yaml": text.encode(), "none.c": FORWARD_C.encode()})}
+    page.get_by_label("A CSAR or a zip").set_input_files([right])
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("other:1 is here")).to_be_visible()
+    page.get_by_label("Name").fill("second")
+    page.get_by_label("Package", exact=True).select_option("other:1")
+    page.get_by_role("button", name="Create").click()
+    port = page.get_by_label("Port in")
+    expect(port.get_by_role("option", name="in0 (no: fw has it as its port in)")).to_be_disabled()
+    port.select_option("in1")
+    page.get_by_label("Port out").select_option("in1")
+    page.get_by_role("button", name="Instantiate", exact=True).click()
+    expect(page.get_by_text("in has it").first).to_be_visible()
+    page.get_by_role("button", name="Not now").click()
+    row = page.get_by_role("row", name="second")
+    row.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    page.get_by_role("row", name="other:1").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("row", name="other:1")).to_have_count(0)
+    assert page.locator("main b, main script, img").count() == 0 and seen.dialogs == []
 
 
 def test_the_agent_starts_again_and_the_page_goes_on(chain: Chain, seen: Seen) -> None:

@@ -68,6 +68,7 @@ def screen(
         lines += vnfcs
         if (left := room - len(vnfcs) - 1) >= 2:
             lines += [Line(""), *_drops(status, rates, width, left)]
+    lines += [Line("")] * (height - 1 - len(lines))
     return [*_cut(lines, width, height - 1), *_cut([_keys(view)], width, 1)]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,8 @@ def test_several_side_by_side_and_one_is_killed(me: User) -> None:
     rows = me.labs()
     assert (rows[one]["state"], rows[two]["state"]) == ("up", "up")
     assert rows[one]["vnfs"][0]["operational_state"] == "STARTED"
+    page_is_at_hand(me, one)
+    page_is_at_hand(me, two)
 
     os.kill(rows[one]["stand"], signal.SIGKILL)
     shutil.rmtree(me.folder / "state" / "run" / f"lab.{one}")
@@ -169,6 +173,18 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def page_is_at_hand(user: User, name: str) -> None:
+    """Outside of the lab, for whoever has the token; and the same when it is asked for again."""
+    said = user.well("open", "--lab", name)
+    url, token = re.findall(r"(http://127\.0\.0\.1:\d+/)\n  token: (\S+)", said)[0]
+    assert user.well("open", "--lab", name) == said
+    request = urllib.request.Request(f"{url}v1/vnfs", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert [vnf["name"] for vnf in json.load(answer)["vnfs"]] == [name]
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        assert b"<h1>Coven</h1>" in answer.read()
+
+
 def test_an_ordinary_user_needs_no_root(open_folder: Path) -> None:
     """Uid 65534. Skipped where the checkout may not be read by others, or user namespaces are restricted."""
     user = User(open_folder, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"])
@@ -183,6 +199,7 @@ def test_an_ordinary_user_needs_no_root(open_folder: Path) -> None:
         user.well("up", made)
         assert not user.fetched(name, patience=1) and user.fetched(name, "http://10.20.0.2:8080/")
         assert user.stats(name)["dropped"]["filter.web"] >= 1
+        page_is_at_hand(user, name)
         programs_that_change_their_user(user, name)
     finally:
         assert user.lab("down", name).returncode == 0

@@ -123,6 +123,9 @@ def test_everything_that_is_wrong_with_a_request(notifying: Agent, subscriber: S
     assert fields(JOBS, {**good, "callbackUri": "http://127.0.0.1:1/"}) == ["callbackUri"]
     assert fields(JOBS, {**good, "criteria": {**good["criteria"], "collectionPeriod": 0}}) == [
         "criteria.collectionPeriod"]  # fmt: skip
+    much = {"performanceMetricGroup": ["VnfExternalCp"], "collectionPeriod": 1, "reportingPeriod": 1000}
+    many = {**good, "objectType": "VnfExtCp", "objectInstanceIds": [vnf["id"]] * 3, "criteria": much}
+    assert fields(JOBS, many) == ["criteria"]
     other_vnf = {**good, "objectInstanceIds": [vnf["id"], vnf["id"]], "subObjectInstanceIds": ["in"]}
     assert fields(JOBS, other_vnf) == ["subObjectInstanceIds"]
     limit = threshold(vnf, uri)

@@ -13,7 +13,7 @@ from coven.rest import web
 from coven.rest.routes import JSON, LISTING, MERGE_PATCH, route
 from coven.rest.sol.exchange import Interface, demand, link, root, tag
 from coven.rest.sol.vnflcm.shown import instance_path
-from coven.rest.sol.vnfpm.collecting import Collecting, parts_of, path, report_path
+from coven.rest.sol.vnfpm.collecting import Collecting, parts_of, path, report_path, wanted
 from coven.rest.sol.vnfpm.measurements import GROUPS, MEASUREMENTS, ObjectType, measurement
 from coven.rest.sol.vnfpm.memory import JOBS, THRESHOLDS, Memory
 from itf.mistakes import Mistake, Refused, suggest
@@ -21,6 +21,7 @@ from itf.mistakes import Mistake, Refused, suggest
 _JOBS, _THRESHOLDS = "/vnfpm/v2/pm_jobs", "/vnfpm/v2/thresholds"
 _JOB, _THRESHOLD = f"{_JOBS}/{{pmJobId}}", f"{_THRESHOLDS}/{{thresholdId}}"
 MOST_COLLECTIONS = 1000  #: in one report
+MOST_VALUES = 20_000  #: in one report, of all that is measured
 
 
 class PerformanceManagement(Interface):
@@ -47,7 +48,10 @@ class PerformanceManagement(Interface):
         criteria = body.get("criteria", {})
         metrics, groups = criteria.get("performanceMetric", []), criteria.get("performanceMetricGroup", [])
         found = self._wrong(body, body.get("objectInstanceIds", []), metrics)
-        self._judge(joined(mistakes, [*found, *_wrong_criteria(body, metrics, groups)]), body)
+        found += _wrong_criteria(body, metrics, groups)
+        if not mistakes and not found:
+            found += self._too_much(body)
+        self._judge(joined(mistakes, found), body)
         return self._created(JOBS, self._memory.add(JOBS, body, body["objectInstanceIds"], root()))
 
     @route("GET", _JOB, "A PM job, with its reports", reply="PmJob")
@@ -144,6 +148,22 @@ class PerformanceManagement(Interface):
             "criteria": row["criteria"], "callbackUri": row["subscription"]["callback"],
             "_links": {"self": link(path(THRESHOLDS, row["id"])), "object": link(instance_path(instance))},
         }  # fmt: skip
+
+    def _too_much(self, body: Row) -> list[Mistake]:
+        """Whether a report would have more values than it may, of the parts that there are now."""
+        kind, criteria = ObjectType(body["objectType"]), body["criteria"]
+        vnfs = {vnf["instance"]: vnf for vnf in self.agent.store.vnfs()}
+        values = 0
+        for instance in body["objectInstanceIds"]:
+            parts = body.get("subObjectInstanceIds") or (
+                parts_of(self.agent, kind, vnfs[instance]) if kind != ObjectType.VNF else (instance,)
+            )
+            values += len(parts) * len(wanted(kind, criteria, instance))
+        values *= criteria["reportingPeriod"] // criteria["collectionPeriod"]
+        if values <= MOST_VALUES:
+            return []
+        return [Mistake(field="criteria", found=f"{values} values in a report", expected=f"at most {MOST_VALUES}",
+                        remedy="collect less often, or report more often")]  # fmt: skip
 
     def _wrong(self, body: Row, objects: list[Any], metrics: list[Any]) -> list[Mistake]:
         """What of objects, their parts and measurements cannot be, as far as a body says them."""

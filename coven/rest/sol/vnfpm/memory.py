@@ -15,7 +15,7 @@ from itf.mistakes import suggest
 
 INTERFACE = "vnfpm"
 JOBS, THRESHOLDS = "pm_jobs", "thresholds"
-MOST_REPORTS = 100  #: of one job: of more, the oldest are lost
+MOST_REPORTS, MOST_BYTES = 100, 16 << 20  #: of one job: of more, the oldest are lost
 
 
 class Memory:
@@ -91,8 +91,11 @@ class Memory:
         with self.store.transaction() as db:
             db.execute("DELETE FROM pm_values WHERE job = ?", (job["id"],))
             self.store.insert("pm_reports", row)
-            db.execute("DELETE FROM pm_reports WHERE rowid IN (SELECT rowid FROM pm_reports WHERE job = ?"
-                       " ORDER BY rowid DESC LIMIT -1 OFFSET ?)", (job["id"], MOST_REPORTS))  # fmt: skip
+            kept, taken = 0, 0
+            for known in reversed(self.reports(job["id"])):
+                kept, taken = kept + 1, taken + known["size"]
+                if kept > MOST_REPORTS or (kept > 1 and taken > MOST_BYTES):
+                    db.execute("DELETE FROM pm_reports WHERE id = ?", (known["id"],))
         return row
 
     def reports(self, job: str) -> list[Row]:

@@ -6,7 +6,8 @@ import { flows, wires } from "./flow.js";
 import { layout, route } from "./layout.js";
 
 const NARROW = 620; // pixels of the screen below which it stands upright
-const SMALLEST = 0.62; // of its natural size; below, it is scrolled
+const LARGEST = 1.35; // of its natural size
+const SMALLEST = 0.55; // of its natural size; below, it is scrolled
 const STUBS = 2; // drops that are drawn at a place, the quickest
 const SIGNS = { running: "●", starting: "◔", down: "✖", failed: "■", stopped: "○", up: "●", gone: "✖" };
 
@@ -19,8 +20,9 @@ export class Chain {
     this.wire();
     this.root = el("div", { class: "chain", role: "group", "aria-label": "The chain" });
     this.width = null;
-    this.path = null;
-    addEventListener("resize", () => this.fit());
+    this.way = new Set(); // places of a packet that is followed, and the wires between them
+    this.path = new Set();
+    new ResizeObserver(() => this.fit()).observe(this.root);
     this.fit();
   }
 
@@ -58,9 +60,11 @@ export class Chain {
       orient: "auto", markerUnits: "userSpaceOnUse", class: `head lane-${i % 4}`,
     }, svg("path", { d: "M0 0L10 5L0 10z" })));
     const picture = svg("svg", {
-      viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Places and wires",
+      viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Places and wires",
     }, svg("defs", {}, heads));
+    picture.style.width = "100%";
     picture.style.minWidth = `${Math.round(width * SMALLEST)}px`;
+    picture.style.maxWidth = `${Math.round(width * LARGEST)}px`;
     const outs = new Map();
     for (const wires of this.drawnWires.values()) {
       const lane = this.ports.indexOf(wires[0].ingress);
@@ -90,16 +94,24 @@ export class Chain {
     const [wire] = wires;
     const { path, label } = route(this.drawn, wire, lane, nth);
     const line = svg("path", { d: path, class: "wire", "marker-end": `url(#head-${lane})` });
-    const below = lane && !this.drawn.upright;
-    const [x, y] = [label[0], label[1] + (below ? 16 : -8)];
-    const speed = svg("text", { x, y, class: "speed" });
-    const volume = svg("text", { x, y: y + (below ? 14 : -14), class: "volume" });
-    const named = wires.map((each) => each.output).filter((each) => each && each !== "next");
-    const output = named.length ? svg("text", { x, y: y + (below ? 28 : -28), class: "volume" }, named.join(", ")) : null;
+    // beside the line: above and below it, or left and right
+    const { upright } = this.drawn;
+    const down = lane && !upright ? 1 : -1;
+    const x = label[0] + (upright ? (lane ? 9 : -9) : 0);
+    const y = label[1] + (upright ? 4 : down > 0 ? 16 : -8);
+    const words = (dy, name) => svg("text", { "aria-hidden": "true", x, y: y + dy * down,
+      class: `${name}${upright ? (lane ? " right" : " left") : ""}` });
+    const speed = words(0, "speed");
+    const volume = words(14, "volume");
+    const names = wires.map((each) => each.output).filter(Boolean);
+    const named = names.length > 1 ? names : names.filter((each) => each !== "next");
+    const output = named.length ? words(28, "volume") : null;
+    output?.append(named.join(", "));
     const key = `${wire.ingress} ${wire.from} ${wire.to}`;
-    const group = svg("g", { class: `edge lane-${lane % 4}`, ...this.chooser("wire", key) },
-      svg("path", { d: path, class: "wide" }), line, volume, output, speed);
-    this.edges.set(key, { key, wire, wires, group, line, speed, volume });
+    // what is chosen has shapes only: its name says what is written beside it, in words
+    const chosen = svg("g", this.chooser("wire", key), svg("path", { d: path, class: "wide" }), line);
+    const group = svg("g", { class: `edge lane-${lane % 4}` }, chosen, volume, output, speed);
+    this.edges.set(key, { key, wire, wires, group, chosen, line, speed, volume });
     return group;
   }
 
@@ -107,28 +119,30 @@ export class Chain {
     const { name, kind, x, y, w, h } = place;
     const [left, top] = [x - w / 2, y - h / 2];
     const about = this.chain.vnfcs.find((each) => each.name === name);
-    const state = svg("text", { x, y: top + 40, class: "state" });
-    const figure = svg("text", { x, y: top + 58, class: "figure" });
-    const parts = [svg("rect", { x: left, y: top, width: w, height: h, rx: kind === "port" ? h / 2 : 8, class: "box" }),
-      svg("text", { x, y: top + 22, class: "name" }, name), state, figure];
+    const state = svg("text", { "aria-hidden": "true", x, y: top + 40, class: "state" });
+    const figure = svg("text", { "aria-hidden": "true", x, y: top + 58, class: "figure" });
+    const box = svg("rect", { x: left, y: top, width: w, height: h, rx: kind === "port" ? h / 2 : 8, class: "box" });
+    const chosen = svg("g", this.chooser(kind, name), box);
+    const parts = [chosen, svg("text", { "aria-hidden": "true", x, y: top + 22, class: "name" }, name), state, figure];
     let level = null;
     let fill = null;
     if (kind === "vnfc") {
       level = svg("rect", { x: left + 10, y: top + h - 20, width: 0, height: 10, class: "level" });
-      fill = svg("text", { x, y: top + h - 11, class: "fill" });
+      fill = svg("text", { "aria-hidden": "true", x, y: top + h - 11, class: "fill" });
       parts.push(svg("rect", { x: left + 10, y: top + h - 20, width: w - 20, height: 10, rx: 2, class: "ring" }), level, fill);
     }
-    const body = svg("g", { class: `place ${kind}`, ...this.chooser(kind, name) }, parts);
+    const body = svg("g", { class: `place ${kind}` }, parts);
     const stubs = [...Array(STUBS).keys()].map((i) => {
-      const text = svg("text", { x: left + 16, y: top + h + 22 + 18 * i });
-      const stub = svg("g", { class: "stub", visibility: "hidden" },
-        svg("path", { d: `M${left + 8} ${top + h}v${18 + 18 * i}` }), text);
-      const chosen = () => this.choose("drop", stub.dataset.drop);
-      stub.addEventListener("click", chosen);
-      stub.addEventListener("keydown", (event) => event.key === "Enter" && chosen());
-      return { stub, text };
+      const text = svg("text", { "aria-hidden": "true", x: left + 16, y: top + h + 22 + 18 * i });
+      const hit = svg("g", {}, svg("path", { d: `M${left + 8} ${top + h}v${18 + 18 * i}` }),
+        svg("rect", { x: left + 4, y: top + h + 8 + 18 * i, width: w - 8, height: 18, class: "target" }));
+      const stub = svg("g", { class: "stub", visibility: "hidden" }, hit, text);
+      const choose = () => this.choose("drop", stub.dataset.drop);
+      hit.addEventListener("click", choose);
+      hit.addEventListener("keydown", (event) => event.key === "Enter" && choose());
+      return { stub, hit, text };
     });
-    this.nodes.set(name, { place, about, body, state, figure, level, fill, stubs, room: w - 20 });
+    this.nodes.set(name, { place, about, body, chosen, state, figure, level, fill, stubs, room: w - 20 });
     return svg("g", {}, body, stubs.map((each) => each.stub));
   }
 
@@ -159,7 +173,7 @@ export class Chain {
   showVnfc(name, node, vnfc, series, limits) {
     const state = vnfc?.state ?? "stopped";
     const limit = limits?.get(name);
-    set(node.body, "class", `place vnfc is-${state}${limit ? " limits" : ""}`);
+    set(node.body, "class", `place vnfc is-${state}${limit ? " limits" : ""}${this.way.has(name) ? " path" : ""}`);
     say(node.state, `${SIGNS[state] ?? "?"} ${state} · ${node.about.language}`);
     const handled = series.rate(`vnfc ${name} received`);
     say(node.figure, limit ? `▲ bottleneck ${perSecond(handled)}` : perSecond(handled));
@@ -167,17 +181,17 @@ export class Chain {
     const share = Math.min(1, series.last(`vnfc ${name} occupancy`) ?? 0);
     set(node.level, "width", Math.round(node.room * share));
     say(node.fill, `ring ${Math.round(100 * share)} %, ${waiting} here`);
-    set(node.body, "aria-label", `VNFC ${name}, ${state}, ${node.about.language}, ${perSecond(handled)}, ring ${Math.round(100 * share)} % full` +
+    set(node.chosen, "aria-label", `VNFC ${name}, ${state}, ${node.about.language}, ${perSecond(handled)}, ring ${Math.round(100 * share)} % full` +
       `${vnfc?.restarts ? `, ${vnfc.restarts} restarts` : ""}${limit ? `, bottleneck: ${limit}` : ""}`);
   }
 
   showPort(name, node, port, rate) {
     const state = port?.link ?? (port ? "up" : "stopped");
-    set(node.body, "class", `place port is-${state}`);
+    set(node.body, "class", `place port is-${state}${this.way.has(name) ? " path" : ""}`);
     say(node.state, port ? `${SIGNS[state] ?? "?"} ${port.interface ?? port.backend}` : "○ not bound");
     const [came, went] = [rate(`port ${name} received`), rate(`port ${name} sent`)];
     say(node.figure, `↓${perSecond(came)} ↑${perSecond(went)}`);
-    set(node.body, "aria-label", `Port ${name}, ${port?.interface ?? "not bound"}, link ${state}, ` +
+    set(node.chosen, "aria-label", `Port ${name}, ${port?.interface ?? "not bound"}, link ${state}, ` +
       `in ${perSecond(came)}, out ${perSecond(went)}`);
   }
 
@@ -188,25 +202,25 @@ export class Chain {
       for (const [drop, total] of Object.entries(status?.dropped ?? {}))
         if (/^(classifier|nsh|flow)\./.test(drop)) own.push([drop, total, rate(`drop ${drop}`) ?? 0]);
     own.sort((a, b) => b[2] - a[2] || b[1] - a[1]);
-    node.stubs.forEach(({ stub, text }, i) => {
+    node.stubs.forEach(({ stub, hit, text }, i) => {
       const drop = own[i];
       set(stub, "visibility", drop ? null : "hidden");
       if (!drop) {
-        stub.removeAttribute("tabindex");
+        hit.removeAttribute("tabindex");
         return;
       }
       stub.dataset.drop = drop[0];
-      set(stub, "tabindex", 0);
-      set(stub, "role", "button");
+      set(hit, "tabindex", 0);
+      set(hit, "role", "button");
       const reason = drop[0].startsWith(`${name}.`) ? drop[0].slice(name.length + 1) : drop[0];
       const said = `▼ ${reason} ${drop[2] ? perSecond(drop[2]) : `${drop[1]} so far`}`;
       say(text, said);
-      set(stub, "aria-label", `Dropped: ${drop[0]}, ${perSecond(drop[2])}, ${drop[1]} in all`);
+      set(hit, "aria-label", `Dropped: ${drop[0]}, ${perSecond(drop[2])}, ${drop[1]} in all`);
       set(stub, "class", drop[2] ? "stub now" : "stub");
     });
   }
 
-  showWire({ key, wire, wires, group, line, speed, volume }, passing, status, series) {
+  showWire({ key, wire, wires, group, chosen, line, speed, volume }, passing, status, series) {
     const mark = passing.sure ? "" : "≈ ";
     set(line, "stroke-width", (1.5 + Math.min(9, 1.4 * Math.log10(1 + passing.rate))).toFixed(1));
     const known = series.rows.length > 1 && status;
@@ -216,8 +230,8 @@ export class Chain {
     const shared = this.all.filter((each) => each.from === wire.from && each.output === wire.output).length > 1;
     say(volume, octets === null ? "" : `${passing.sure && !shared ? "" : "≈ "}${bits(8 * octets)}`);
     set(group, "class", `edge lane-${this.ports.indexOf(wire.ingress) % 4}${passing.rate > 0 ? "" : " still"}` +
-      `${this.path?.has(key) ? " path" : ""}`);
-    set(group, "aria-label", `Wire from ${wire.from}${wire.output ? ` (${wire.output})` : ""} to ${wire.to}, came in by ` +
+      `${this.path.has(key) ? " path" : ""}`);
+    set(chosen, "aria-label", `Wire from ${wire.from}${wire.output ? ` (${wire.output})` : ""} to ${wire.to}, came in by ` +
       `${wire.ingress}: ${mark}${perSecond(passing.rate)}`);
   }
 
@@ -235,14 +249,8 @@ export class Chain {
 
   // Show a packet's way: names of places in order; null: none.
   trace(ingress, names) {
-    this.path = null;
-    if (names) {
-      this.path = new Set();
-      for (let i = 1; i < names.length; i += 1)
-        this.path.add(`${ingress} ${names[i - 1]} ${names[i]}`);
-    }
-    for (const [name, node] of this.nodes) node.body.classList.toggle("path", Boolean(names?.includes(name)));
+    this.way = new Set(names ?? []);
+    this.path = new Set((names ?? []).slice(1).map((name, i) => `${ingress} ${names[i]} ${name}`));
     if (this.last) this.update(...this.last);
-    for (const [name, node] of this.nodes) node.body.classList.toggle("path", Boolean(names?.includes(name)));
   }
 }

@@ -43,7 +43,10 @@ export class Charts {
     if (!document.getElementById("uplot-style"))
       document.head.append(el("link", { id: "uplot-style", rel: "stylesheet", href: "/page/charts/uPlot.min.css" }));
     this.resized = () => this.draw(true);
-    addEventListener("resize", this.resized);
+    this.watch = new ResizeObserver(() => {
+      if (this.grid.clientWidth !== this.width) this.draw(true);
+    });
+    this.watch.observe(this.grid);
     this.dark = matchMedia("(prefers-color-scheme: dark)");
     this.dark.addEventListener("change", this.resized);
     this.draw(true);
@@ -81,6 +84,7 @@ export class Charts {
   }
 
   chart(kind, anew) {
+    this.width = this.grid.clientWidth;
     const names = kind.of(this.series).slice(0, 14);
     let chart = this.shown.get(kind.title);
     if (!names.length) {
@@ -145,7 +149,7 @@ export class Charts {
 
   close() {
     if (this.resized) {
-      removeEventListener("resize", this.resized);
+      this.watch.disconnect();
       this.dark.removeEventListener("change", this.resized);
     }
     for (const { plot } of this.shown.values()) plot.destroy();

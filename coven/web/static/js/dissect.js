@@ -1,14 +1,8 @@
 // A packet's bytes, read: headers that are known, and the bytes themselves.
 
-import { el } from "./dom.js";
-
 const TYPES = { 0x0800: "IPv4", 0x0806: "ARP", 0x86dd: "IPv6", 0x8100: "VLAN", 0x88a8: "VLAN (outer)", 0x894f: "NSH", 0x8847: "MPLS" };
 const PROTOCOLS = { 1: "ICMP", 6: "TCP", 17: "UDP", 47: "GRE", 58: "ICMPv6", 132: "SCTP" };
 const FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"];
-
-export function unhex(text) {
-  return Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
-}
 
 const mac = (data) => [...data].map((byte) => byte.toString(16).padStart(2, "0")).join(":");
 const four = (data) => [...data].join(".");
@@ -76,14 +70,15 @@ export function dump(data, was) {
   return lines.join("\n");
 }
 
-// All of a packet of a trace, as elements.
-export function packet(found) {
-  const data = unhex(found.bytes);
-  const steps = [`came: ${found.came}`, ...found.steps, found.end + (found.why ? `: ${found.why}` : "")];
-  return [
-    el("p", {}, el("strong", {}, `${found.number}  ${found.what}`)),
-    el("ol", { class: "hops" }, steps.map((step) => el("li", {}, step))),
-    el("dl", {}, layers(data).flatMap(([layer, says]) => [el("dt", {}, layer), el("dd", {}, says)])),
-    el("pre", { tabindex: 0, "aria-label": "Its first bytes, as it came in" }, dump(data)),
-  ];
+// A packet in a line.
+export function summary(data) {
+  const found = new Map(layers(data));
+  const ends = (found.get("IPv4") ?? found.get("IPv6"))?.match(/^(\S+) to ([^\s,]+)/);
+  for (const name of ["TCP", "UDP"]) {
+    const ports = found.get(name)?.match(/^port (\d+) to (\d+)(?:, flags ([A-Z ]+))?/);
+    if (ports && ends) return `${name}${ports[3] ? ` ${ports[3]}` : ""} ${ends[1]}:${ports[1]} > ${ends[2]}:${ports[2]}`;
+  }
+  if (found.has("ARP")) return `ARP ${found.get("ARP").split(":")[0]}`;
+  const last = [...found.keys()].pop() ?? "packet";
+  return ends ? `${last} ${ends[1]} > ${ends[2]}` : `${last} ${found.get("Ethernet")?.split(",")[0] ?? ""}`;
 }

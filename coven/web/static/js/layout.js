@@ -2,9 +2,10 @@
 // On a narrow screen the same stands upright.
 
 export const PLACE = { vnfc: [168, 92], port: [112, 72] };
-const GAP = { wide: [118, 74], tall: [96, 92] }; // along, across
+const GAP = { wide: [118, 74], tall: [130, 92] }; // along, across
 const EDGE = 26;
 const OVER = 46; // pixels that a wire which skips a column stands out
+const WORDS = { wide: 18, tall: 76 }; // and for what is written beside it
 
 // {places: Map name -> {name, kind, x, y, w, h}, width, height, upright}: x, y of the middle.
 export function layout(chain, all, upright) {
@@ -34,7 +35,7 @@ export function layout(chain, all, upright) {
     width: (size[0] - 1) * step[0] + vw + 2 * EDGE,
     height: (size[1] - 1) * step[1] + vh + 2 * EDGE + 44,
   };
-  if (all.some((wire) => skips(drawn, wire))) widen(drawn, OVER);
+  if (all.some((wire) => skips(drawn, wire))) widen(drawn, OVER + WORDS[upright ? "tall" : "wide"]);
   return drawn;
 }
 
@@ -87,7 +88,10 @@ export function route(drawn, wire, lane, nth) {
   const over = skips(drawn, wire) ? Math.sign(shift) * (drawn.places.get(wire.from).h / 2 + OVER + 10) : 0;
   const c = [a[0] + ahead * reach, a[1] + over];
   const d = [b[0] - ahead * reach, b[1] + over];
-  const middle = [(a[0] + 3 * c[0] + 3 * d[0] + b[0]) / 8, (a[1] + 3 * c[1] + 3 * d[1] + b[1]) / 8];
+  // upright, drops stand at the upper end of what lies between two places
+  const part = drawn.upright && !over ? (ahead > 0 ? 0.62 : 0.38) : 0.5;
+  const [p, q, r, s] = [(1 - part) ** 3, 3 * part * (1 - part) ** 2, 3 * part ** 2 * (1 - part), part ** 3];
+  const middle = [0, 1].map((i) => p * a[i] + q * c[i] + r * d[i] + s * b[i]);
   const at = ([x, y]) => (drawn.upright ? `${y} ${x}` : `${x} ${y}`);
   const label = drawn.upright ? [middle[1], middle[0]] : middle;
   return { path: `M${at(a)}C${at(c)} ${at(d)} ${at(b)}`, label };

@@ -13,11 +13,13 @@ export class Life {
     this.vnfs = el("div");
     this.packages = el("div");
     this.operations = el("div");
+    this.alarms = el("div");
     this.bind = el("div");
     this.root = el("div", { class: "life" }, el("h1", {}, "Packages and VNFs"), this.said,
       el("div", { class: "cards" },
         el("section", { "aria-label": "VNFs" }, el("h2", {}, "VNFs"), this.vnfs, this.creating(), this.bind),
         el("section", { "aria-label": "Packages" }, el("h2", {}, "Packages"), this.packages, this.uploading())),
+      el("section", { "aria-label": "Alarms" }, el("h2", {}, "Alarms"), this.alarms),
       el("section", { "aria-label": "Operations" }, el("h2", {}, "Operations"), this.operations));
   }
 
@@ -35,6 +37,9 @@ export class Life {
       overview.operations.map((each) => [`${each.operation}${each.target ? ` ${each.target}` : ""}`, each.vnf, each.state, when(each.started), when(each.changed),
         [each.progress, each.errors.length > 0 && el("ul", { class: "mistakes" }, each.errors.map((error) => el("li", {}, sentence(error))))]]))
       : el("p", { class: "soft" }, "None yet."));
+    this.alarms.replaceChildren(overview.alarms.length ? table("Those that stand first", ["alarm", "VNF", "severity", "began", "over", "what it says"],
+      overview.alarms.map((each) => [`${each.cleared ? "" : "⚠ "}${each.fault}`, each.place ? `${each.vnf}: ${each.place}` : each.vnf, each.severity,
+        when(each.began), each.cleared ? when(each.cleared) : "stands", each.details.join("; ")])) : el("p", { class: "soft" }, "None."));
     const chosen = this.choice.value;
     this.choice.replaceChildren(...overview.packages.map((each) => el("option", { value: each.id, selected: each.id === chosen }, each.id)));
   }
@@ -90,7 +95,7 @@ export class Life {
       return;
     }
     const option = (each) => el("option", { value: each.name, disabled: !each.takeable },
-      each.name + (each.refused.length ? ` – ${each.takeable ? "only if taken" : "no"}: ${each.refused.join("; ")}` : ""));
+      each.name + (each.refused.length ? ` (${each.takeable ? "only if taken" : "no"}: ${each.refused.join("; ")})` : ""));
     const free = interfaces.filter((each) => !each.refused.length);
     const ports = chain.ports.map(({ name }, i) => {
       const select = el("select", { id: `port-${name}`, "aria-describedby": `port-${name}-wrong` }, interfaces.map(option));

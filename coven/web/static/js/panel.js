@@ -1,18 +1,19 @@
 // What was chosen in the chain: a VNFC, a port, a drop or a wire, and what can be asked of it.
 
-import { ask, vnfPath } from "./api.js";
 import { bits, button, bytes, clock, count, el, lasting, perSecond, say, seconds } from "./dom.js";
 import { histogram } from "./histogram.js";
 import { capturing } from "./capture.js";
 import { Configuration, Requests } from "./forms.js";
 import { Log } from "./log.js";
-import { packet } from "./dissect.js";
+import { captured, shown } from "./packets.js";
+
+const PATIENCE = 15; // seconds that somebody waits to be shown a packet
 
 export class Panel {
   constructor(view) {
     this.view = view;
-    this.root = el("aside", { class: "panel", "aria-label": "What was chosen" },
-      el("p", { class: "soft" }, "Choose a VNFC, a port, a wire or a drop in the chain."));
+    this.root = el("aside", { "aria-label": "What was chosen" });
+    this.leave();
     this.shown = null;
   }
 
@@ -20,6 +21,7 @@ export class Panel {
     this.close();
     const made = { vnfc: OfVnfc, port: OfPort, drop: OfDrop, wire: OfWire }[kind];
     this.shown = new made(this.view, name);
+    this.root.className = "panel";
     const title = el("h2", { tabindex: -1 }, this.shown.title);
     this.root.replaceChildren(button("Close", () => this.leave(), { class: "close quiet" }), title, ...this.shown.parts);
     this.update();
@@ -28,6 +30,7 @@ export class Panel {
 
   leave() {
     this.close();
+    this.root.className = "panel empty";
     this.root.replaceChildren(el("p", { class: "soft" }, "Choose a VNFC, a port, a wire or a drop in the chain."));
   }
 
@@ -177,21 +180,12 @@ class OfDrop {
     this.asking.disabled = true;
     say(this.one, "waiting for one ...");
     try {
-      const found = await this.find();
-      this.one.replaceChildren(...(found ? packet(found) : [el("p", {}, "None came in 15 s.")]));
+      const [found] = await captured(this.view.name, `at=${encodeURIComponent(this.name)}&count=1&seconds=${PATIENCE}&snaplen=512`);
+      this.one.replaceChildren(...(found ? shown(found.number, [found]) : [el("p", {}, `None came in ${PATIENCE} s.`)]));
     } catch (problem) {
       this.one.replaceChildren(el("p", { class: "wrong" }, problem.message));
     }
     this.asking.disabled = false;
-  }
-
-  async find() {
-    for (let tries = 0; tries < 5 && this.one.isConnected; tries += 1) {
-      const answer = await ask("GET", vnfPath(this.view.name, "/trace?count=200&wait=3"));
-      const found = answer.packets.find((each) => each.end === `drop ${this.name}`);
-      if (found) return found;
-    }
-    return null;
   }
 }
 
