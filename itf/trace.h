@@ -32,15 +32,17 @@ struct sight {
 /* Those who watch. A pointer, since what uses frames does not link watch.c. */
 struct watching {
 	void (*tell)(struct frames *f, const struct sight *sight);
-	bool capturing;	 /* somebody wants to see every packet */
+	uint32_t events; /* bit per enum trace_event that somebody wants to see of every packet */
 	uint64_t choose; /* the packet, as they are counted in frames.numbered, from which on one is chosen */
 };
 
-/* Whether anybody wants to know of this packet. */
-static inline bool trace_wanted(const struct frames *f, uint32_t ref)
+/* Whether anybody wants to know of this packet that any of these (bits of enum trace_event) happened to it. */
+static inline bool trace_wanted(const struct frames *f, uint32_t ref, uint32_t events)
 {
-	return f->watching->capturing || f->priv[ref].followed != 0;
+	return (f->watching->events & events) != 0 || f->priv[ref].followed != 0;
 }
+
+enum { TRACE_JUDGED = 1 << TRACE_VERDICT | 1 << TRACE_DROPPED };
 
 /* The packet's bytes, as its record says where they are: checked, since a VNFC may have written that. */
 static inline void sight_bytes(const struct frames *f, uint32_t ref, struct sight *s)
@@ -85,7 +87,7 @@ static inline uint32_t trace_give_number(struct frames *f)
 static inline void trace_number(struct frames *f, uint32_t ref, unsigned event, unsigned place, unsigned arg)
 {
 	f->priv[ref].number = trace_give_number(f);
-	if (f->watching->capturing || f->numbered >= f->watching->choose)
+	if ((f->watching->events & 1u << event) || f->numbered >= f->watching->choose)
 		trace_frame(f, ref, event, place, 0, arg, true);
 }
 
@@ -127,7 +129,7 @@ TRACE_TAP void trace_refused(struct frames *f, unsigned place, unsigned reason, 
 static inline void trace_verdict(struct frames *f, uint32_t ref, unsigned place, unsigned verdict,
 				 unsigned arg)
 {
-	if (trace_wanted(f, ref))
+	if (trace_wanted(f, ref, 1u << TRACE_VERDICT))
 		trace_frame(f, ref, TRACE_VERDICT, place, verdict, arg, f->own_time);
 }
 
@@ -136,7 +138,7 @@ TRACE_LOOP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, un
 	if (place < PLACE_LEAVING)
 		trace_arrived(f, ref); /* dropped by the port itself */
 	trace_met(f, ref);
-	if (trace_wanted(f, ref))
+	if (trace_wanted(f, ref, 1u << TRACE_DROPPED))
 		trace_frame(f, ref, TRACE_DROPPED, place, VERDICT_DROP, reason, f->own_time);
 }
 
@@ -144,7 +146,7 @@ TRACE_LOOP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, un
 TRACE_LOOP void trace_leaving(struct frames *f, unsigned port, const uint32_t *refs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (trace_wanted(f, refs[i]))
+		if (trace_wanted(f, refs[i], 1u << TRACE_LEAVING))
 			trace_frame(f, refs[i], TRACE_LEAVING, PLACE_LEAVING + port, 0, 0, f->own_time);
 }
 
@@ -159,11 +161,11 @@ TRACE_LOOP void trace_hand(struct frames *f, unsigned stage, bool hop, const uin
 			continue;
 		/* only whoever is watched need say why */
 		uint8_t *flags = &f->record[refs[i]].flags;
-		bool wanted = trace_wanted(f, refs[i]);
+		bool wanted = trace_wanted(f, refs[i], TRACE_JUDGED);
 		if (__builtin_expect(wanted || (*flags & (FRAME_NOTED | FRAME_WATCHED)), 0))
 			*flags = (uint8_t)((*flags & ~(FRAME_NOTED | FRAME_WATCHED)) |
 					   (wanted ? FRAME_WATCHED : 0));
-		if (wanted)
+		if (trace_wanted(f, refs[i], 1u << TRACE_HANDED))
 			trace_frame(f, refs[i], TRACE_HANDED, PLACE_HOP + stage - STAGE_HOP, 0, 0,
 				    f->own_time);
 	}
