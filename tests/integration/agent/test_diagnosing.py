@@ -29,8 +29,8 @@ for n in range(1000):
 
 
 def plain(text: str) -> list[str]:
-    """Without numbers, and without how many spaces they moved."""
-    return [" ".join(re.sub(r"[0-9]+", "N", line).split()) for line in text.splitlines()]
+    """Without numbers, how many spaces they moved, and order: a capture may begin in the middle of a packet's way."""
+    return sorted(" ".join(re.sub(r"[0-9]+", "N", line).split()) for line in text.splitlines())
 
 
 def test_what_the_page_shows(appliance: Appliance) -> None:
