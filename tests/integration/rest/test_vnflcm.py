@@ -19,7 +19,7 @@ def link(port: str, interface: str) -> dict[str, Any]:
     return {
         "id": f"vl-{port}", "resourceId": f"net-{port}",
         "extCps": [{"cpdId": f"{port}_ext", "cpConfig": {"1": {"linkPortId": f"lp-{port}"}}}],
-        "extLinkPorts": [{"id": f"lp-{port}", "resourceHandle": {"resourceId": interface}}],
+        "extLinkPorts": [{"id": f"lp-{port}", "resourceHandle": {"vimConnectionId": "vim", "resourceId": interface}}],
     }  # fmt: skip
 
 
@@ -86,6 +86,8 @@ def test_whole_life(agent: Agent) -> None:
     assert [(each["id"], each["cpdId"], each["extLinkPortId"]) for each in info["extCpInfo"]] == [
         ("in", "in_ext", "lp-in"), ("out", "out_ext", "lp-out")]  # fmt: skip
     assert [each["extLinkPorts"][0]["cpInstanceId"] for each in info["extVirtualLinkInfo"]] == ["in", "out"]
+    handle = info["extVirtualLinkInfo"][0]["extLinkPorts"][0]["resourceHandle"]
+    assert handle == {"vimConnectionId": "vim", "resourceId": "eth1"}, "as it was stated"
     configured = agent.ask("GET", "/vnfconfig/v1/configuration")[1]["vnfcConfigurationData"]
     ids = [each["vnfcInstanceId"] for each in configured]
     assert [each["id"] for each in info["vnfcResourceInfo"]] == ids, "as vnfconfig calls them"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import importlib.util
+import io
 import json
 import os
 import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -45,7 +50,59 @@ def load(name: str) -> ModuleType:
     return module
 
 
-disk, sbom = load("disk"), load("sbom")
+disk, sbom, rootfs = load("disk"), load("sbom"), load("rootfs")
+sys.modules["rootfs"] = rootfs  # by which layout.py knows it, a script beside it
+layout = load("layout")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root as mmdebstrap packs it."""
+    file = tmp_path / "root.tar"
+    with tarfile.open(file, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("boot/vmlinuz-6.1.0-9-cloud", "boot/vmlinuz-6.1.0-10-cloud", "usr/lib/modules/6.1/virtio.ko",
+                     "usr/bin/a"):  # fmt: skip
+            member = tarfile.TarInfo(f"./{name}")
+            member.size, member.mtime = len(name), 5
+            member.pax_headers = {"SCHILY.xattr.system.posix_acl_default": "x", "SCHILY.xattr.user.kept": "y"}
+            tar.addfile(member, io.BytesIO(name.encode()))
+        link = tarfile.TarInfo("./usr/bin/b")
+        link.type, link.linkname = tarfile.LNKTYPE, "./usr/bin/a"
+        tar.addfile(link)
+    return file
+
+
+def test_the_newest_kernel_is_taken(root: Path, tmp_path: Path) -> None:
+    taken = rootfs.take(root, "boot/vmlinuz-", tmp_path / "vmlinuz")
+    assert taken.read_text() == "boot/vmlinuz-6.1.0-10-cloud"
+    with pytest.raises(KeyError, match="initrd"):
+        rootfs.take(root, "boot/initrd.img-", tmp_path / "initrd")
+
+
+def test_the_oci_layout_is_whole_and_the_same_twice(root: Path, tmp_path: Path) -> None:
+    """Each descriptor's digest and size are of what it names (OCI image specification 1.1, descriptor.md)."""
+    blobs = []
+    for name in ("one", "two"):
+        layout.write(root, tmp_path / name, "0.1.0", 1_700_000_000)
+        blobs.append(sorted(path.name for path in (tmp_path / name / "blobs/sha256").iterdir()))
+    assert blobs[0] == blobs[1] and len(blobs[0]) == 3
+    folder = tmp_path / "one"
+
+    def blob(descriptor: dict[str, Any]) -> bytes:
+        data = (folder / "blobs/sha256" / descriptor["digest"].removeprefix("sha256:")).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (descriptor["digest"][7:], descriptor["size"])
+        return data
+
+    manifest = json.loads(blob(json.loads((folder / "index.json").read_text())["manifests"][0]))
+    config = json.loads(blob(manifest["config"]))
+    plain = gzip.decompress(blob(manifest["layers"][0]))
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(plain).hexdigest()}"]
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        assert tar.getnames() == ["usr/bin/a", "usr/bin/b"]  # no kernel, no modules
+        assert tar.getmember("usr/bin/b").linkname == "usr/bin/a"
+        assert tar.getmember("usr/bin/a").pax_headers.keys() == {"SCHILY.xattr.user.kept"}
+    entry = config["config"]["Entrypoint"][0].removeprefix("/")
+    assert os.access(HERE / "root" / entry, os.X_OK)
 
 
 def test_every_installed_package_is_listed_once_by_its_url(tmp_path: Path) -> None:

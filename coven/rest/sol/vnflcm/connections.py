@@ -130,14 +130,18 @@ def links(vnf: Row) -> list[Row]:
 def _link(link: Row) -> Row:
     points = {config.get("linkPortId"): port_of(point["cpdId"]) for point in link["extCps"]
               for config in point.get("cpConfig", {}).values()}  # fmt: skip
-    shown: Row = {"id": link["id"], "resourceHandle": {"resourceId": link["resourceId"]},
-                  "currentVnfExtCpData": link["extCps"]}  # fmt: skip
+    shown: Row = {"id": link["id"], "resourceHandle": _handle(link), "currentVnfExtCpData": link["extCps"]}
     ports = [
-        {"id": each["id"], "resourceHandle": {"resourceId": each["resourceHandle"]["resourceId"]},
+        {"id": each["id"], "resourceHandle": _handle(each["resourceHandle"]),
          **({"cpInstanceId": points[each["id"]]} if each["id"] in points else {})}
         for each in link.get("extLinkPorts", ())
     ]  # fmt: skip
     return {**shown, "extLinkPorts": ports} if ports else shown
+
+
+def _handle(stated: Row) -> Row:
+    """ResourceHandle, as far as it was stated."""
+    return {key: stated[key] for key in ("vimConnectionId", "resourceProviderId", "resourceId") if key in stated}
 
 
 def connectivity(operation: Row) -> list[Row]:
