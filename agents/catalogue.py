@@ -8,6 +8,7 @@ label `vnf` is left out, since its head says it, and times are in ns.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from itf.segment import C
 
@@ -154,7 +155,12 @@ def custom(name: str, figure: int) -> tuple[str, dict[str, str]]:
 
 def labels(pairs: dict[str, str]) -> str:
     """Labels as Prometheus writes them, without braces."""
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs.items())
+    return _labels(tuple(pairs.items()))
+
+
+@lru_cache(10000)
+def _labels(pairs: tuple[tuple[str, str], ...]) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs)
 
 
 def _escaped(text: str) -> str:

@@ -59,14 +59,14 @@ class RunningForwarder:
         self.listener = listener
         self.done = False  #: a capture has ended, or a drain
         with ExitStack() as made:
+            self.statistics = statistics
+            made.callback(self.statistics.close)
             self.pool = Pool.make(frames, frame_size)
             made.callback(self.pool.close)
             self.segment = Forwarder.make(self.pool.geometry)
             made.callback(self.segment.close)
             self.config = Config.make(C.CLOCK_CAPTURE if capture else C.CLOCK_LIVE)
             made.callback(self.config.close)
-            self.statistics = statistics
-            made.callback(self.statistics.close)
             self._made = made.pop_all()
         self.epochs = Epochs(wiring, self.config, self.segment, loop, self.kick)
         self.process = ForwarderProcess(program, loop, journal, logs, self._said, self._ended)
