@@ -38,7 +38,7 @@ def mode() -> str:
 def unusable() -> list[str]:
     """Interfaces that cannot be opened: the file `unusable` names them."""
     named = DIRECTORY.parent / "unusable"
-    bound = [port["interface"] for port in PLAN["ports"].values()]
+    bound = [port.get("interface") for port in PLAN["ports"].values()]
     return [each for each in (named.read_text().split() if named.exists() else []) if each in bound]
 
 
