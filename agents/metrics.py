@@ -114,8 +114,7 @@ def _renderer(vnf: str, kind: int, figures: list[Figure]) -> Render:
 
     def integers(snapshot: Snapshot) -> str:
         words = snapshot.words if kind == C.FIGURE_COUNTER else snapshot.signed
-        base = snapshot.base
-        lines = [f"{prefix}{words[(at - base) >> 3]}\n" for prefix, at in single]
+        lines = [f"{prefix}{words[at]}\n" for prefix, at in single]
         lines += [f"{prefix}{snapshot.value(figure)}\n" for prefix, figure in several]
         return "".join(lines)
 

@@ -19,6 +19,7 @@ from agents.statistics import Distribution, Reader, Value
 from itf.segment import C
 
 LOOKS_A_SECOND = 20
+PATIENCE_SECONDS = 3.0  #: with figures that stay half-written
 _NO_ROOM_IN = ("rx_dropped", "rx_ring_full", "no_frame")
 _NO_ROOM_OUT = "tx_full"
 _NO_ROOM_AT_VNFC = ("full", "quota")
@@ -38,10 +39,16 @@ class _Look:
     """The figures of one moment."""
 
     def __init__(self, reader: Reader):
-        self.at = time.monotonic()
-        self.found: dict[Key, Value] = {
-            (figure.name, frozenset(figure.pairs.items())): value for figure, value in reader.read()
-        }
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self.at = time.monotonic()
+            try:
+                read = list(reader.read())
+                break
+            except TimeoutError:  # who writes is without a core for a moment, or died and is replaced
+                if self.at > until:
+                    raise
+        self.found: dict[Key, Value] = {(figure.name, frozenset(figure.pairs.items())): value for figure, value in read}
 
     def __call__(self, name: str, **labels: str) -> float:
         value = self.found.get((name, frozenset(labels.items())), 0)

@@ -13,10 +13,11 @@ import mmap
 import os
 import re
 import time
-from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class Unreadable(OSError):
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the directory. `kind`: enum figure_kind. `at`: offsets of its cells, whose sum it is."""
+    """One figure of the directory. `kind`: enum figure_kind. `at`: where in a snapshot its cells are, whose sum it
+    is."""
 
     name: str
     labels: str  #: as Prometheus writes them, without `vnf`
@@ -84,15 +86,19 @@ VALUES_BOUNDS = [*(float(2**i) for i in range(C.HOP_BUCKETS - 1)), float("inf")]
 
 Value = int | float | Distribution
 
+_SIZES = {  #: bytes of a value by its kind; of the others 8
+    C.FIGURE_TIMES: ffi.sizeof("struct times"), C.FIGURE_SIZES: ffi.sizeof("struct sizes"),
+    C.FIGURE_VALUES: ffi.sizeof("struct values"),
+}  # fmt: skip
+NEAR = 512  #: bytes between two values that are rather copied than left out
+
 
 class Snapshot:
-    """One consistent copy. `words`: 64 bits each, from `base` on."""
+    """One consistent copy of all that the directory names: words of 64 bits."""
 
-    def __init__(self, raw: bytes, base: int, keeper_ns: int):
-        self.words = array("Q", raw)
-        self.signed = array("q", raw)
-        self.reals = array("d", raw)
-        self.base = base
+    def __init__(self, raw: bytes, keeper_ns: int):
+        view = memoryview(raw)
+        self.words, self.signed, self.reals = view.cast("Q"), view.cast("q"), view.cast("d")
         self.keeper_ns = keeper_ns
 
     @property
@@ -102,9 +108,9 @@ class Snapshot:
 
     def value(self, figure: Figure) -> Value:
         """An int, a float, or a Distribution, as its kind says."""
-        return self._at(figure.kind, [(at - self.base) // 8 for at in figure.at])
+        return self._at(figure.kind, figure.at)
 
-    def _at(self, kind: int, at: list[int]) -> Value:
+    def _at(self, kind: int, at: tuple[int, ...]) -> Value:
         if kind == C.FIGURE_COUNTER:
             return sum(map(self.words.__getitem__, at))
         if kind == C.FIGURE_GAUGE:
@@ -120,7 +126,7 @@ class Snapshot:
         counts = self._cells(at, _VALUES_HEAD, C.HOP_BUCKETS)
         return Distribution(sum(counts), sum(self.reals[i + 1] for i in at), counts, VALUES_BOUNDS)
 
-    def _cells(self, at: list[int], head: int, count: int) -> list[int]:
+    def _cells(self, at: tuple[int, ...], head: int, count: int) -> list[int]:
         if len(at) == 1:
             return self.words[at[0] + head : at[0] + head + count].tolist()
         rows = [self.words[i + head : i + head + count] for i in at]
@@ -135,7 +141,7 @@ class Reader:
         self._view = view
         self._data = ffi.from_buffer("char[]", view, require_writable=False)
         self.head: Any = ffi.cast("struct statistics_header *", self._data)
-        self._known: tuple[int, tuple[Figure, ...]] | None = None
+        self._known: tuple[int, _Directory] | None = None
 
     @classmethod
     def open(cls, name: str | Path) -> Reader:
@@ -205,15 +211,14 @@ class Reader:
         while True:
             before = head.sequence, published.sequence
             if not (before[0] | before[1]) & 1:
-                first, used = head.published, min(head.cells_used, C.FIGURE_CELLS)
-                raw = self._view[first : head.cells + 8 * used]
                 known = self._known
                 if known is None or known[0] != head.version:
                     known = head.version, self._directory()
+                raw = b"".join([self._view[first:end] for first, end in known[1].ranges])
                 keeper_ns = head.keeper_ns
                 if (head.sequence, published.sequence) == before:
                     self._known = known
-                    return Snapshot(raw, first, keeper_ns), known[1]
+                    return Snapshot(raw, keeper_ns), known[1].figures
             if time.monotonic() > until:
                 raise TimeoutError(f"the figures of {self.vnf} stay half-written")
             time.sleep(0.0005)
@@ -224,16 +229,45 @@ class Reader:
         for figure in figures:
             yield figure, snapshot.value(figure)
 
-    def _directory(self) -> tuple[Figure, ...]:
+    def _directory(self) -> _Directory:
         head, size = self.head, ffi.sizeof("struct figure")
         end = head.cells + 8 * C.FIGURE_CELLS
         found: dict[tuple[str, str], Figure] = {}
+        extents = []
         for number in range(min(head.figures, C.FIGURES)):
             cell = ffi.cast("struct figure *", self._data + head.directory + number * size)
-            if cell.at % 8 or not head.published <= cell.at < end:
+            at, kind = int(cell.at), int(cell.kind)
+            if at % 8 or not head.published <= at <= end - _SIZES.get(kind, 8):
                 continue
             name, labels = text(cell.name), text(cell.labels)
             before = found.get((name, labels))
-            at = (*before.at, int(cell.at)) if before is not None else (int(cell.at),)
-            found[name, labels] = Figure(name, labels, text(cell.why), text(cell.unit), int(cell.kind), at)
-        return tuple(found.values())
+            cells = (*before.at, at) if before is not None else (at,)
+            found[name, labels] = Figure(name, labels, text(cell.why), text(cell.unit), kind, cells)
+            extents.append((at, at + _SIZES.get(kind, 8)))
+        return _Directory.of(list(found.values()), sorted(extents))
+
+
+@dataclass(frozen=True)
+class _Directory:
+    """What is copied of an object, and which figures are where in the copy."""
+
+    figures: tuple[Figure, ...]
+    ranges: list[tuple[int, int]]  #: offsets in the object
+
+    @classmethod
+    def of(cls, figures: list[Figure], extents: list[tuple[int, int]]) -> _Directory:
+        """`figures` by offsets in the object."""
+        ranges: list[tuple[int, int]] = []
+        for first, end in extents:
+            if ranges and first <= ranges[-1][1] + NEAR:
+                ranges[-1] = ranges[-1][0], max(end, ranges[-1][1])
+            else:
+                ranges.append((first, end))
+        starts = [first for first, _ in ranges]
+        bases = list(accumulate([end - first for first, end in ranges], initial=0))
+
+        def index(at: int) -> int:
+            number = bisect_right(starts, at) - 1
+            return (bases[number] + at - starts[number]) // 8
+
+        return cls(tuple(replace(each, at=tuple(map(index, each.at))) for each in figures), ranges)

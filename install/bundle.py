@@ -83,6 +83,13 @@ def sources(folder: Path) -> None:
             shutil.copy2(ROOT / name, folder / name)
 
 
+def charts(folder: Path) -> None:
+    """What set-up took from npm for the page, where it did: the room has no npm."""
+    (folder / "build").mkdir()
+    for file in [*(ROOT / "build").glob("uPlot.*"), *(ROOT / "build").glob(".uplot")]:
+        shutil.copy2(file, folder / "build")
+
+
 def wheels(folder: Path) -> None:
     """Only wheels: what is in the room must not need a compiler for them."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -148,6 +155,7 @@ def make(output: Path, parts: tuple[str, ...] = ("wheels", "debs")) -> Path:
     with tempfile.TemporaryDirectory(prefix="coven-bundle-", dir=output) as place:
         folder = Path(place) / name
         sources(folder / "coven")
+        charts(folder / "coven")
         for part in parts:
             print(f"bundle: {part}", flush=True)
             (folder / part).mkdir()

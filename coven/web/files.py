@@ -42,6 +42,6 @@ class File:
 def files() -> dict[str, File]:
     """All of them, by the name after /page/."""
     found = {str(path.relative_to(STATIC)): path for path in STATIC.rglob("*") if path.suffix in MEDIA}
-    charts = build_folder() / "web"
-    found |= {f"charts/{name}": charts / name for name in CHARTS if (charts / name).is_file()}
+    charts = {name: build_folder() / name for name in CHARTS}
+    found |= {f"charts/{name}": path for name, path in charts.items() if path.is_file()}
     return {name: File(path.read_bytes(), MEDIA[path.suffix]) for name, path in found.items()}

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium"),
 ]
-AXE = build_folder() / "web" / "axe.min.js"
+AXE = build_folder() / "npm" / "axe.min.js"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 

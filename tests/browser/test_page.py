@@ -131,6 +131,33 @@ def test_nothing_that_is_hostile_becomes_markup(chain: Chain, seen: Seen) -> Non
     assert seen.dialogs == [] and seen.faults == []
 
 
+def test_tabs_of_a_browser_share_a_stream(chain: Chain, seen: Seen) -> None:
+    other = seen.page.context.new_page()
+    other.goto(f"{chain.url}/#/vnf/fw")
+    entries = "performance.getEntriesByType('resource').map(each => each.name).filter(name => name.includes('stream?'))"
+    for page in (other, seen.page):
+        wire = re.compile("Wire from in to gate, came in by in: [1-9]")
+        expect(page.get_by_role("button", name=wire)).to_be_attached()
+        assert page.evaluate(entries) == [], "the worker's that they share"
+    other.close()
+
+
+def test_what_limits_the_chain_is_marked_with_its_reason(chain: Chain, seen: Seen) -> None:
+    page = seen.page
+    page.get_by_role("button", name="VNFC gate").click()
+    slow = page.get_by_label("slow_ms")
+    slow.fill("20")
+    page.get_by_role("button", name="Apply now").click()
+    expect(page.get_by_text("In force: slow_ms.")).to_be_visible()
+    try:
+        limited = page.get_by_role("button", name=re.compile("VNFC gate, .*bottleneck: "))
+        expect(limited).to_be_visible(timeout=40_000)
+        expect(page.get_by_label("Alarms")).to_contain_text("What would help")
+    finally:
+        assert chain.appliance.ask("PATCH", "/v1/vnfs/fw/config", {"gate": {"slow_ms": 0}})["gate"]["slow_ms"] == 0
+    expect(limited).to_have_count(0, timeout=30_000)
+
+
 def test_a_capture_of_a_wire_is_downloaded(chain: Chain, seen: Seen) -> None:
     page = seen.page
     page.get_by_role("button", name="Wire from look").focus()

@@ -38,7 +38,7 @@ def mode() -> str:
 def unusable() -> list[str]:
     """Interfaces that cannot be opened: the file `unusable` names them."""
     named = DIRECTORY.parent / "unusable"
-    bound = [port["interface"] for port in PLAN["ports"].values()]
+    bound = [port.get("interface") for port in PLAN["ports"].values()]
     return [each for each in (named.read_text().split() if named.exists() else []) if each in bound]
 
 
@@ -140,6 +140,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, "packets": [], "lost": 0}
     if op == "capture":
         return {"ok": True}
+    if op == "why":
+        return {"ok": True, "packet": None}
     if op == "end":
         (DIRECTORY / "keeper.sock").unlink()
         threading.Timer(0.05, os._exit, (0,)).start()

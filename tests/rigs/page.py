@@ -22,7 +22,7 @@ vnfcs:
   gate:
     source: gate.py
     outputs: [next, odd]
-    config: {limit: 5, mode: open, ports: [23], strict: false}
+    config: {limit: 5, mode: open, ports: [23], strict: false, slow_ms: 0}
     schema: gate.json
   count: {source: count.c}
   look: {source: look.py}
@@ -44,6 +44,8 @@ def echo(text: str) -> str:
     return text
 def handle(packet):
     seen.add()
+    if config["slow_ms"]:
+        time.sleep(config["slow_ms"] / 1000)
     if time.monotonic() - said[0] > 1:
         said[0] = time.monotonic()
         print("{MARKUP} line", flush=True)

@@ -27,6 +27,7 @@ from itf.segment import C, ffi
 from itf.statistics import Row, Statistics
 
 SECONDS = 1.0  #: between two looks
+PROCESS_TICKS = 5  #: looks, of which one is at processes, too: that takes longest
 
 PACKED = {
     C.FIGURE_COUNTER: struct.Struct("=Q"), C.FIGURE_GAUGE: struct.Struct("=q"),
@@ -57,6 +58,7 @@ class Figures:
         self._series: list[Row] = []
         self._complained = False
         self._over = False
+        self._ticks = 0
 
     def start(self) -> None:
         """From now on."""
@@ -67,9 +69,19 @@ class Figures:
         self._over = True
 
     def _tick(self) -> None:
-        if not self._over:
-            self.refresh()
-            self.vnf.loop.later(SECONDS, self._tick)
+        if self._over:
+            return
+        if self._ticks % PROCESS_TICKS == 0:
+            self._look_at_processes()
+        self._ticks += 1
+        self.refresh()
+        self.vnf.loop.later(SECONDS, self._tick)
+
+    def _look_at_processes(self) -> None:
+        self.processes.look("keeper", "", os.getpid())
+        self.processes.look("forwarder", "", self.vnf.forwarder.process.pid)
+        for name, host in self.vnf.hosts.items():
+            self.processes.look("vnfc", name, host.pid)
 
     def refresh(self) -> None:
         """Write what is so now."""
@@ -148,7 +160,7 @@ class Figures:
             pairs = {"spi": str(path["spi"]), "si": str(path["si"])}
             yield "coven_nsh_path_packets_total", max(path["packets"], 0), pairs
             yield "coven_nsh_path_bytes_total", max(path["bytes"], 0), pairs
-        processes = [("keeper", "", os.getpid()), ("forwarder", "", forwarder.process.pid)]
+        processes = [("keeper", ""), ("forwarder", "")]
         for name, host in vnf.hosts.items():
             vnfc, counted = {"vnfc": name}, host.counted()
             yield "coven_vnfc_up", int(host.state == State.RUNNING), vnfc
@@ -159,9 +171,9 @@ class Figures:
             yield "coven_vnfc_request_timeouts_total", asked.timed_out, vnfc
             yield "coven_vnfc_request_seconds_total", asked.seconds, vnfc
             yield "coven_vnfc_held_packets", int(host.head.held) if host.hop is not None else 0, vnfc
-            processes.append(("vnfc", name, host.pid))
-        for role, name, pid in processes:
-            seconds, memory = self.processes.look(role, name, pid)
+            processes.append(("vnfc", name))
+        for role, name in processes:
+            seconds, memory = self.processes.told(role, name)
             yield "coven_process_cpu_seconds_total", seconds, {"role": role, "vnfc": name}
             yield "coven_process_resident_memory_bytes", memory, {"role": role, "vnfc": name}
 

@@ -31,8 +31,12 @@ def make(vnf: str, capture: bool, journal: Journal) -> tuple[Statistics, str | N
         made, why = Statistics.make(vnf, sample), limits.words(problem)
     target = SHM / made.name.removeprefix("/") if made.name else Path(f"/proc/{os.getpid()}/fd/{made.fd}")
     link = folder / STATISTICS
-    link.unlink(missing_ok=True)
-    link.symlink_to(target)
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    except OSError:  # a full disk
+        made.close()
+        raise
     return made, why
 
 

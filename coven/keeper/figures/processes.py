@@ -14,9 +14,14 @@ class Processes:
     def __init__(self) -> None:
         self._now: dict[tuple[str, str], _Process] = {}
         self._past: dict[tuple[str, str], float] = {}
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def look(self, role: str, vnfc: str, pid: int | None) -> tuple[float, int]:
-        """Processor seconds ever, and bytes of resident memory now, with those of its children."""
+    def told(self, role: str, vnfc: str) -> tuple[float, int]:
+        """Processor seconds ever, and bytes of resident memory when it was last looked at, with those of its
+        children."""
+        return self._told.get((role, vnfc), (0.0, 0))
+
+    def look(self, role: str, vnfc: str, pid: int | None) -> None:
         key = role, vnfc
         process = self._now.get(key)
         if process is not None and process.pid != pid:
@@ -26,7 +31,8 @@ class Processes:
         if process is None and pid is not None:
             process = self._now[key] = _Process(pid)
         memory = process.look() if process is not None else 0
-        return self._past.get(key, 0.0) + (process.seconds if process is not None else 0.0), memory
+        seconds = self._past.get(key, 0.0) + (process.seconds if process is not None else 0.0)
+        self._told[key] = seconds, memory
 
 
 class _Process:
@@ -56,10 +62,8 @@ class _Process:
 
 def _children(pid: int) -> list[int]:
     """Children, and theirs. psutil would look at every process of the machine for them."""
-    found: list[int] = []
-    for parent in [pid]:
-        with suppress(OSError):
-            near = [int(each) for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-            for child in near:
-                found += [child, *_children(child)]
-    return found
+    try:
+        near = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [each for child in near for each in (child, *_children(child))]

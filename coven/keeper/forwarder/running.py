@@ -59,14 +59,14 @@ class RunningForwarder:
         self.listener = listener
         self.done = False  #: a capture has ended, or a drain
         with ExitStack() as made:
+            self.statistics = statistics
+            made.callback(self.statistics.close)
             self.pool = Pool.make(frames, frame_size)
             made.callback(self.pool.close)
             self.segment = Forwarder.make(self.pool.geometry)
             made.callback(self.segment.close)
             self.config = Config.make(C.CLOCK_CAPTURE if capture else C.CLOCK_LIVE)
             made.callback(self.config.close)
-            self.statistics = statistics
-            made.callback(self.statistics.close)
             self._made = made.pop_all()
         self.epochs = Epochs(wiring, self.config, self.segment, loop, self.kick)
         self.process = ForwarderProcess(program, loop, journal, logs, self._said, self._ended)
@@ -109,6 +109,11 @@ class RunningForwarder:
         if on:
             self.done = False
         self.config.head.drain = int(on)
+        self.kick()
+
+    def inject(self, port: int, packet: bytes, send: bool) -> None:
+        """A packet as if it came in by the port of that number; `send`: the port that it leaves by may send it."""
+        self.process.inject(port, packet, send)
         self.kick()
 
     def watch_to(self, watch: Watch, bell: int) -> int:

@@ -12,7 +12,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from coven.keeper.hosts import where
 from coven.keeper.hosts.asked import Requests
 from coven.keeper.hosts.doorbell import ring_control
+from coven.keeper.hosts.past import Past
 from coven.keeper.hosts.says import (
     Metric,
     Nonsense,
@@ -89,28 +90,6 @@ class Observer(Protocol):
     def host_ready(self, host: HostProcess) -> None: ...
     def host_lost(self, host: HostProcess, reason: int) -> None: ...
     def host_refused(self, host: HostProcess, mistakes: list[Mistake]) -> None: ...
-
-
-@dataclass
-class Past:
-    """What earlier processes of this VNFC counted."""
-
-    metrics: dict[str, Metric] = field(default_factory=dict)  #: counters and histograms, by name
-    exceptions: int = 0
-
-    def count(self, metric: Metric) -> None:
-        """Add one's value; a gauge has none any more. What was of another kind before is forgotten."""
-        if metric.kind != C.METRIC_GAUGE:
-            before = self.metrics.get(metric.name)
-            if before is not None and before.kind == metric.kind:
-                metric = replace(metric, value=before.value + metric.value)
-            self.metrics[metric.name] = metric
-
-    def __iadd__(self, other: Past) -> Past:
-        for metric in other.metrics.values():
-            self.count(metric)
-        self.exceptions += other.exceptions
-        return self
 
 
 class HostProcess:

@@ -13,6 +13,7 @@ from coven.package.zips import MAX_ARCHIVE
 from coven.rest.original.codes import Code, Reply
 from coven.rest.original.platform import Platform
 from coven.rest.original.shelf import Body
+from itf import limits
 
 REQUEST_BYTES = 50
 ANSWER_BYTES = 1024
@@ -113,7 +114,7 @@ def _from_package(platform: Platform, word: str, fields: list[str]) -> Reply:
     try:
         script = platform.script(fields[0])
     except OSError as error:
-        return _failed("CONFIGURE", error.strerror or str(error))
+        return _failed("CONFIGURE", limits.words(error))
     if script is None:
         return _failed("CONFIGURE", "Ivalid package")
     reply = platform.configure(script)

@@ -33,6 +33,18 @@ def test_everything_passes_in_order(tmp_path: Path) -> None:
         assert f.end() == 0
 
 
+def test_the_time_that_the_component_takes_is_the_vnfcs(tmp_path: Path) -> None:
+    text = """
+def handle(id, head, data):
+    time.sleep(0.05)
+    verdict(id, FORWARD)
+"""
+    with framed(tmp_path, text) as f:
+        f.send(PACKET, timed=True)
+        [back] = f.collect(1)
+        assert ((back.given - back.taken) % 2**32) << C.STAMP_SHIFT >= 50_000_000 - (1 << C.STAMP_SHIFT)
+
+
 def test_verdicts_marks_contexts_and_bytes_cross(tmp_path: Path) -> None:
     text = READY + """
 def handle(id, head, data):

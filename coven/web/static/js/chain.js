@@ -174,7 +174,7 @@ export class Chain {
     const state = vnfc?.state ?? "stopped";
     const limit = limits?.get(name);
     set(node.body, "class", `place vnfc is-${state}${limit ? " limits" : ""}${this.way.has(name) ? " path" : ""}`);
-    say(node.state, `${SIGNS[state] ?? "?"} ${state} · ${node.about.language}`);
+    say(node.state, `${SIGNS[state] ?? "?"} ${state} · ${node.about.language}${node.about.nsh === "aware" ? " · NSH" : ""}`);
     const handled = series.rate(`vnfc ${name} received`);
     say(node.figure, limit ? `▲ bottleneck ${perSecond(handled)}` : perSecond(handled));
     const waiting = vnfc?.in_flight ?? 0;
@@ -188,10 +188,12 @@ export class Chain {
   showPort(name, node, port, rate) {
     const state = port?.link ?? (port ? "up" : "stopped");
     set(node.body, "class", `place port is-${state}${this.way.has(name) ? " path" : ""}`);
-    say(node.state, port ? `${SIGNS[state] ?? "?"} ${port.interface ?? port.backend}` : "○ not bound");
+    const { nsh } = this.chain.ports.find((each) => each.name === name);
+    const end = nsh && nsh !== "none" ? ` · NSH` : "";
+    say(node.state, port ? `${SIGNS[state] ?? "?"} ${port.interface ?? port.backend}${end}` : "○ not bound");
     const [came, went] = [rate(`port ${name} received`), rate(`port ${name} sent`)];
     say(node.figure, `↓${perSecond(came)} ↑${perSecond(went)}`);
-    set(node.chosen, "aria-label", `Port ${name}, ${port?.interface ?? "not bound"}, link ${state}, ` +
+    set(node.chosen, "aria-label", `Port ${name}, ${port?.interface ?? "not bound"}, link ${state}${end && `, NSH over ${nsh}`}, ` +
       `in ${perSecond(came)}, out ${perSecond(went)}`);
   }
 
