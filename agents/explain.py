@@ -103,13 +103,14 @@ class Explainer:
     `ports`, `vnfcs`: names by number; of a VNFC also those of its outputs. `platform`: names of other places. `width`:
     columns of the terminal; explanations, lengths and the ends of summaries are left out for it. `patient`: packets
     are waited for however long they are held, as in a capture. `ended(number, end)`: called for each packet that met
-    its end: `forward PORT`, `drop PLACE.REASON`, `consume`; `fates` likewise, with all that is known of it.
+    its end: `forward PORT`, `drop PLACE.REASON`, `consume`; `fates` likewise, with all that is known of it. Without
+    `lines` none is made.
     """
 
     def __init__(
         self, ports: Sequence[str], vnfcs: Mapping[str, Sequence[str]], reasons: Reasons, platform: dict[int, str],
         *, width: int | None = None, patient: bool = True, ended: Callable[[int, str], None] = lambda number, end: None,
-        fates: Callable[[Fate], None] | None = None,
+        fates: Callable[[Fate], None] | None = None, lines: bool = True,
     ):  # fmt: skip
         self.name(ports, list(vnfcs), list(vnfcs.values()))
         self.reasons = reasons
@@ -120,6 +121,7 @@ class Explainer:
         self._width = width
         self._patient = patient
         self._told_end = ended
+        self._lines = lines
         self._fates = fates
         self._now = 0
         self._ended: list[tuple[int, str]] = []  #: a heap: lines that wait for packets before them
@@ -135,7 +137,8 @@ class Explainer:
             if self._left is not None and not dropped_on_leaving:
                 self._end_left()
             self._take(record)
-            lines += self._in_order(record.time_ns)
+            if self._lines:
+                lines += self._in_order(record.time_ns)
         return lines
 
     def settle(self) -> list[str]:
@@ -262,6 +265,8 @@ class Explainer:
             fate = Fate(number, way.what, way.came, tuple(way.steps), end, why, self._now, way.data, way.link,
                         tuple(way.hops), note)  # fmt: skip
             self._fates(fate)
+        if not self._lines:
+            return
         told = course(way.came, way.steps, end)
         said = "; ".join(filter(None, (why, note)))
         heappush(self._ended, (number, self._line(number, way, told, f" ({said})" if said else "")))

@@ -132,6 +132,8 @@ void account_publish(struct forwarder *fw)
 		publish_times(&to->chain[n], &live->chain[n]);
 	cell_store(&to->sequence, sequence + 1);
 	account_epochs(fw);
+	if (__builtin_expect(fw->fabric.withheld, 0))
+		inject_look(fw);
 	fw->dirty = h->oldest_epoch != fw->fabric.epoch;
 	fw->publish_at = fw->fabric.frames.now + 10000000;
 }

@@ -53,6 +53,8 @@ void control_read(struct forwarder *fw)
 			watch_take_up(fw, m.index, came.fds, came.count);
 			continue;
 		}
+		if ((size_t)got == sizeof m && m.kind == MESSAGE_INJECT)
+			fw->inject = m;
 		if ((size_t)got == sizeof m && m.kind == MESSAGE_REPORT)
 			fw->report = m.generation;
 		struct pending *where = NULL;
@@ -262,7 +264,7 @@ void control_take_up(struct forwarder *fw)
 		take_up_hop(fw, n, &w->hop[n]);
 	for (unsigned n = 0; n < SEG_PORTS; n++) {
 		take_up_port(fw, n, &w->port[n]);
-		fw->ports[n].tapped = fabric->taps > 0;
+		fw->ports[n].tapped = fabric->taps > 0 || fabric->withheld;
 		fw->line[n] = main_line(w, n);
 	}
 	cell_store(&fabric->header->epoch, epoch);

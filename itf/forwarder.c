@@ -234,6 +234,8 @@ static void run(struct forwarder *fw)
 			more = capture_turn(fw, &moved);
 		else if (!idle || !fabric->capture)
 			moved = live_turn(fw, &waiting);
+		if (__builtin_expect(fw->inject.kind != 0, 0))
+			inject(fw);
 		flush(fw);
 		fabric->header->heartbeat++;
 		if (moved > 0)
@@ -369,6 +371,7 @@ static bool prepare(struct forwarder *fw)
 	fabric->frames.now = fabric->capture ? 0 : clock_ns(CLOCK_MONOTONIC);
 	account_start(fw, again);
 	fw->orphans = again ? UINT32_MAX : 0;
+	fabric->withheld = again;
 	for (unsigned n = 0; n < SEG_HOPS; n++)
 		fw->hops[n] = (struct stage){ .fabric = fabric, .number = n, .watched = -1 };
 	for (unsigned n = 0; n < SEG_PORTS; n++)

@@ -32,10 +32,11 @@ struct forwarder {
 	struct pending pending_hop[SEG_HOPS], pending_port[SEG_PORTS];
 	uint32_t line
 		[SEG_PORTS]; /* by ingress port: bit per hop on its main line, which holds it back when full */
-	struct watches *watches; /* NULL until there was one */
-	bool ended;		 /* the keeper is gone */
-	bool dirty;		 /* something moved since the last publication */
-	uint32_t report;	 /* number of the report that the keeper waits for, 0 none */
+	struct forwarder_message inject; /* kind MESSAGE_INJECT: a packet that is to be made */
+	struct watches *watches;	 /* NULL until there was one */
+	bool ended;			 /* the keeper is gone */
+	bool dirty;			 /* something moved since the last publication */
+	uint32_t report;		 /* number of the report that the keeper waits for, 0 none */
 	uint64_t publish_at, account_at, drain_until, switched_at;
 	uint64_t wait_until, wait_most; /* a wiring waits for the packets of the one before; 0: none does */
 	uint32_t wait_for;		/* how many */
@@ -74,6 +75,10 @@ void stage_stop(struct forwarder *fw, struct stage *s);
 void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigned count);
 void watch_ring(struct forwarder *fw);
 void watch_close(struct forwarder *fw);
+
+/* inject.c: the packet that the keeper wants to come in; what is withheld from ports, looked at again. */
+void inject(struct forwarder *fw);
+void inject_look(struct forwarder *fw);
 
 /* capture.c: one turn in capture mode; false once everything has ended. */
 bool capture_turn(struct forwarder *fw, unsigned *moved);

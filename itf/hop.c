@@ -213,8 +213,10 @@ static bool adopt(struct stage *s, uint32_t ref, const struct frame_record *r)
 					.link = r->link <= LINK_OTHER ? r->link : LINK_OTHER };
 	uint32_t from = __atomic_load_n(&fabric->frames.record[ref].cloned_from, __ATOMIC_RELAXED) - 1;
 	if ((r->flags & FRAME_CLONED) && from < fabric->frames.count &&
-	    fabric->frames.owner[from] == OWNER_HOP + ((struct hop *)s->self)->tag)
+	    fabric->frames.owner[from] == OWNER_HOP + ((struct hop *)s->self)->tag) {
+		priv->withheld = fabric->frames.priv[from].withheld;
 		taps_clone(fabric, ref, from);
+	}
 	return graph < w->graphs;
 }
 

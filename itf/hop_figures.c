@@ -21,7 +21,7 @@ void hop_time_watched(struct stage *s, const uint32_t *refs, unsigned n)
 {
 	struct frames *f = &s->fabric->frames;
 	for (unsigned i = 0; i < n; i++)
-		if (trace_wanted(f, refs[i])) {
+		if (trace_wanted(f, refs[i], TRACE_JUDGED)) {
 			f->record[refs[i]].given = 0;
 			f->record[refs[i]].taken = 1;
 		}

@@ -22,7 +22,7 @@ enum {
 	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
 	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
 	SEG_ABI_MAJOR = 2,
-	SEG_LAYOUT = 0x60b414b,
+	SEG_LAYOUT = 0x72b52de4,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -160,7 +160,8 @@ struct frame_private {
 	uint32_t saved_spi_si; /* as it came in */
 	uint8_t context[16];   /* as it came in */
 	uint16_t encap;	       /* 1 + the encapsulation that a rule said, 0 none */
-	uint16_t reserved16;
+	uint8_t withheld;      /* injected, and not to be sent: a port consumes it */
+	uint8_t reserved_w;
 	uint32_t number;  /* of arrival, given while somebody watches; 0 none */
 	uint8_t followed; /* bit per watch that does */
 	uint8_t reserved8[3];
@@ -593,6 +594,9 @@ enum forwarder_message_kind {
 	MESSAGE_KICK = 6,    /* K -> F: look at the config object */
 	MESSAGE_SWAPPED = 8, /* F -> K: the previous generation of hop `index` has no packets any more */
 	MESSAGE_WATCH = 12, /* K -> F: write into watch `index`; fds: its object, eventfd. Without: no more */
+	MESSAGE_INJECT =
+		13, /* K -> F: a packet, as if it came in by port `index`: `generation` bytes of text; fds 1: it
+			      * may be sent, else ports consume it */
 	MESSAGE_LOST = 11,  /* F -> K: the packet in which hop `index` ended: salvage.c */
 	MESSAGE_REPORT = 9, /* K -> F: publish now, with what the kernel counted; also: are you there? */
 	MESSAGE_REPORTED =

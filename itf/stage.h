@@ -47,7 +47,8 @@ struct fabric {
 	bool capture;		/* time is the captures' */
 	uint64_t capture_until; /* capture mode: a port hands on packets up to this time, no further */
 	bool draining;
-	bool woke; /* a hop's process, in this turn */
+	bool woke;     /* a hop's process, in this turn */
+	bool withheld; /* there may be packets that ports consume instead of sending them */
 	bool pressed; /* a port had a whole burst: more is waiting, so a hop need not be woken for less than one */
 };
 
@@ -149,6 +150,27 @@ static inline void taps_clone(struct fabric *fabric, uint32_t ref, uint32_t from
 			fabric->tap[i]->clone(fabric, ref, from);
 }
 
+/* Injected packets end here, the others leave. */
+__attribute__((cold, noinline, unused)) static void port_withhold(struct stage *port, const uint32_t *refs,
+								  unsigned n)
+{
+	struct frames *f = &port->fabric->frames;
+	struct place_stats *stats = &f->stats[PLACE_LEAVING + port->number];
+	uint32_t kept[SEG_BURST];
+	unsigned kept_n = 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (!f->priv[refs[i]].withheld) {
+			kept[kept_n++] = refs[i];
+			continue;
+		}
+		stats->received++;
+		stats->consumed++;
+		frame_free(f, refs[i]);
+	}
+	if (kept_n > 0)
+		port->ops->take(port, kept, kept_n);
+}
+
 /* Hand packets to a port through the taps that come after `past` (NULL: through all of them). */
 static inline void port_take(struct stage *port, const struct tap_ops *past, const uint32_t *refs, unsigned n)
 {
@@ -163,7 +185,10 @@ static inline void port_take(struct stage *port, const struct tap_ops *past, con
 	}
 	if (TRACED(&port->fabric->frames))
 		trace_leaving(&port->fabric->frames, port->number, refs, n);
-	port->ops->take(port, refs, n);
+	if (__builtin_expect(port->fabric->withheld, 0))
+		port_withhold(port, refs, n);
+	else
+		port->ops->take(port, refs, n);
 }
 
 /* Of n packets that come by, the index of the next that is to be timed, after *due more of them; n or above: none.

@@ -10,6 +10,8 @@
 
 /* never inlined: whoever has no trace has none of this in the way */
 #define TRACE_TAP __attribute__((cold, noinline, unused)) static
+/* the same of what runs for every packet while somebody follows a few */
+#define TRACE_LOOP __attribute__((noinline, unused)) static
 
 /* One thing that happened to one packet. */
 struct sight {
@@ -30,15 +32,17 @@ struct sight {
 /* Those who watch. A pointer, since what uses frames does not link watch.c. */
 struct watching {
 	void (*tell)(struct frames *f, const struct sight *sight);
-	bool capturing;	 /* somebody wants to see every packet */
+	uint32_t events; /* bit per enum trace_event that somebody wants to see of every packet */
 	uint64_t choose; /* the packet, as they are counted in frames.numbered, from which on one is chosen */
 };
 
-/* Whether anybody wants to know of this packet. */
-static inline bool trace_wanted(const struct frames *f, uint32_t ref)
+/* Whether anybody wants to know of this packet that any of these (bits of enum trace_event) happened to it. */
+static inline bool trace_wanted(const struct frames *f, uint32_t ref, uint32_t events)
 {
-	return f->watching->capturing || f->priv[ref].followed != 0;
+	return (f->watching->events & events) != 0 || f->priv[ref].followed != 0;
 }
+
+enum { TRACE_JUDGED = 1 << TRACE_VERDICT | 1 << TRACE_DROPPED };
 
 /* The packet's bytes, as its record says where they are: checked, since a VNFC may have written that. */
 static inline void sight_bytes(const struct frames *f, uint32_t ref, struct sight *s)
@@ -54,8 +58,8 @@ static inline void sight_bytes(const struct frames *f, uint32_t ref, struct sigh
 }
 
 /* A packet in a frame. Capture mode: at the packet's own time, ours may be ahead of it. */
-static inline void trace_frame(struct frames *f, uint32_t ref, unsigned event, unsigned place,
-			       unsigned verdict, unsigned arg, bool own_time)
+TRACE_TAP void trace_frame(struct frames *f, uint32_t ref, unsigned event, unsigned place, unsigned verdict,
+			   unsigned arg, bool own_time)
 {
 	struct sight s = { .time_ns = own_time ? f->priv[ref].time_ns : clock_ns(CLOCK_MONOTONIC),
 			   .packet = f->priv[ref].number,
@@ -80,14 +84,14 @@ static inline uint32_t trace_give_number(struct frames *f)
 	return number != 0 ? number : (uint32_t)++f->numbered;
 }
 
-TRACE_TAP void trace_number(struct frames *f, uint32_t ref, unsigned event, unsigned place, unsigned arg)
+static inline void trace_number(struct frames *f, uint32_t ref, unsigned event, unsigned place, unsigned arg)
 {
 	f->priv[ref].number = trace_give_number(f);
-	if (f->watching->capturing || f->numbered >= f->watching->choose)
+	if ((f->watching->events & 1u << event) || f->numbered >= f->watching->choose)
 		trace_frame(f, ref, event, place, 0, arg, true);
 }
 
-TRACE_TAP void trace_arrived(struct frames *f, uint32_t ref)
+static inline void trace_arrived(struct frames *f, uint32_t ref)
 {
 	if (f->priv[ref].number == 0)
 		trace_number(f, ref, TRACE_ARRIVED, PLACE_ARRIVING + f->priv[ref].port, 0);
@@ -122,31 +126,32 @@ TRACE_TAP void trace_refused(struct frames *f, unsigned place, unsigned reason, 
 	f->watching->tell(f, &s);
 }
 
-TRACE_TAP void trace_verdict(struct frames *f, uint32_t ref, unsigned place, unsigned verdict, unsigned arg)
+static inline void trace_verdict(struct frames *f, uint32_t ref, unsigned place, unsigned verdict,
+				 unsigned arg)
 {
-	if (trace_wanted(f, ref))
+	if (trace_wanted(f, ref, 1u << TRACE_VERDICT))
 		trace_frame(f, ref, TRACE_VERDICT, place, verdict, arg, f->own_time);
 }
 
-TRACE_TAP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, unsigned reason)
+TRACE_LOOP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, unsigned reason)
 {
 	if (place < PLACE_LEAVING)
 		trace_arrived(f, ref); /* dropped by the port itself */
 	trace_met(f, ref);
-	if (trace_wanted(f, ref))
+	if (trace_wanted(f, ref, 1u << TRACE_DROPPED))
 		trace_frame(f, ref, TRACE_DROPPED, place, VERDICT_DROP, reason, f->own_time);
 }
 
 /* A port gets these packets to send. */
-TRACE_TAP void trace_leaving(struct frames *f, unsigned port, const uint32_t *refs, unsigned n)
+TRACE_LOOP void trace_leaving(struct frames *f, unsigned port, const uint32_t *refs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (trace_wanted(f, refs[i]))
+		if (trace_wanted(f, refs[i], 1u << TRACE_LEAVING))
 			trace_frame(f, refs[i], TRACE_LEAVING, PLACE_LEAVING + port, 0, 0, f->own_time);
 }
 
 /* A burst is handed to a stage: the first time its packets are seen, unless it comes from elsewhere than a port. */
-TRACE_TAP void trace_hand(struct frames *f, unsigned stage, bool hop, const uint32_t *refs, unsigned n)
+TRACE_LOOP void trace_hand(struct frames *f, unsigned stage, bool hop, const uint32_t *refs, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (stage >= STAGE_SINGLE)
@@ -156,9 +161,11 @@ TRACE_TAP void trace_hand(struct frames *f, unsigned stage, bool hop, const uint
 			continue;
 		/* only whoever is watched need say why */
 		uint8_t *flags = &f->record[refs[i]].flags;
-		bool wanted = trace_wanted(f, refs[i]);
-		*flags = (uint8_t)((*flags & ~(FRAME_NOTED | FRAME_WATCHED)) | (wanted ? FRAME_WATCHED : 0));
-		if (wanted)
+		bool wanted = trace_wanted(f, refs[i], TRACE_JUDGED);
+		if (__builtin_expect(wanted || (*flags & (FRAME_NOTED | FRAME_WATCHED)), 0))
+			*flags = (uint8_t)((*flags & ~(FRAME_NOTED | FRAME_WATCHED)) |
+					   (wanted ? FRAME_WATCHED : 0));
+		if (trace_wanted(f, refs[i], 1u << TRACE_HANDED))
 			trace_frame(f, refs[i], TRACE_HANDED, PLACE_HOP + stage - STAGE_HOP, 0, 0,
 				    f->own_time);
 	}

@@ -244,10 +244,12 @@ static struct watch *open_one(int fd)
 static void count_again(struct frames *f, struct watches *all)
 {
 	unsigned count = 0;
-	all->base.capturing = false;
+	all->base.events = 0;
 	for (unsigned i = 0; i < WATCHES; i++) {
 		count += all->watch[i] != NULL;
-		all->base.capturing |= all->watch[i] != NULL && all->watch[i]->follow == 0;
+		for (unsigned p = 0;
+		     all->watch[i] != NULL && all->watch[i]->follow == 0 && p < all->watch[i]->points; p++)
+			all->base.events |= all->watch[i]->point[p].events;
 	}
 	choose(all);
 	f->watching = count > 0 ? &all->base : NULL;

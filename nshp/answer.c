@@ -113,9 +113,11 @@ bool answer_too_long(struct fabric *fabric, uint32_t ref, uint32_t over)
 						   .link = LINK_ETHERNET,
 						   .port = priv->port,
 						   .time_ns = priv->time_ns };
-	f->priv[answer] = (struct frame_private){
-		.time_ns = priv->time_ns, .epoch = priv->epoch, .port = priv->port, .link = LINK_ETHERNET
-	};
+	f->priv[answer] = (struct frame_private){ .time_ns = priv->time_ns,
+						  .epoch = priv->epoch,
+						  .port = priv->port,
+						  .link = LINK_ETHERNET,
+						  .withheld = priv->withheld };
 	packet_parse(to, len, &f->record[answer]);
 	packet_fix_checksums(to, len, &f->record[answer]);
 	f->stats[PLACE_NSH].originated++;

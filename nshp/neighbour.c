@@ -127,9 +127,11 @@ void neighbour_answer(struct fabric *fabric, uint32_t ref)
 				    .link = LINK_ETHERNET,
 				    .port = before.port,
 				    .time_ns = before.time_ns };
-	f->priv[ref] = (struct frame_private){
-		.time_ns = before.time_ns, .epoch = before.epoch, .port = before.port, .link = LINK_ETHERNET
-	};
+	f->priv[ref] = (struct frame_private){ .time_ns = before.time_ns,
+					       .epoch = before.epoch,
+					       .port = before.port,
+					       .link = LINK_ETHERNET,
+					       .withheld = before.withheld };
 	packet_parse(data, len, r);
 	packet_fix_checksums(data, len, r);
 	stats->originated++;

@@ -468,6 +468,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "trace": tracing.trace,
     "bottleneck": bottlenecks.bottleneck,
     "capture": capturing.capture,
+    "why": tracing.why,
     "ask": ask,
     "test": test,
     "run": run,

@@ -317,6 +317,20 @@ def _vnf_commands(p: Parser) -> None:
         "coven bottleneck fw\ncoven bottleneck fw --seconds 5 --json", json=True,
     )  # fmt: skip
     bottleneck.add_argument("--seconds", type=seconds, default=2.0, metavar="S", help="observe it so long (10 at most)")
+    why = p.on_vnf(
+        "why", "what becomes of a packet, and who decided it, in a paragraph",
+        "coven why fw --dst 10.20.0.2 --proto tcp --dport 23\ncoven why fw --proto tcp --dport 23 --inject",
+        json=True,
+    )  # fmt: skip
+    why.add_argument("--src", metavar="ADDRESS", help="its source")
+    why.add_argument("--dst", metavar="ADDRESS", help="its destination")
+    why.add_argument("--proto", choices=("tcp", "udp", "icmp"))
+    why.add_argument("--sport", type=int, metavar="N", help="its source port")
+    why.add_argument("--dport", type=int, metavar="N", help="its destination port")
+    why.add_argument("--wait", type=seconds, default=10.0, metavar="S", help="for so long (default 10)")
+    why.add_argument("--inject", action="store_true", help="make such a packet and let it in; it is not sent on")
+    why.add_argument("--port", metavar="PORT", help="with --inject: that it comes in by (default: the first)")
+    why.add_argument("--send", action="store_true", help="with --inject: it may leave")
     capture = p.on_vnf(
         "capture", "packets of a running VNF at any place, as pcapng or as lines",
         "coven capture fw --at in,out -w - | wireshark -k -i -\n"

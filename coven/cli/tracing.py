@@ -71,3 +71,23 @@ def _told(hop: dict[str, Any]) -> Iterator[str]:
         yield f"mark {hop['mark']}"
     if hop["context"]:
         yield f"context {hop['context']}"
+
+
+def why(given: argparse.Namespace) -> int:
+    """One packet's fate in a paragraph; status 1 when none came to an end."""
+    client = agent_of(given)
+    path = f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}/why"
+    keys = ("src", "dst", "proto", "sport", "dport")
+    like = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    end = time.monotonic() + given.wait
+    while True:
+        wait = round(max(0.1, min(ROUND_SECONDS, end - time.monotonic())), 2)
+        if given.inject:
+            asked = {**like, "send": given.send, "wait": wait, **({"port": given.port} if given.port else {})}
+            answer = client.ask("POST", path, asked)
+        else:
+            answer = client.get(path, wait=wait, **like)
+        if answer["packet"] is not None or given.inject or time.monotonic() >= end:
+            break
+    print(json.dumps(answer) if given.json else answer["why"])
+    return 0 if answer["packet"] is not None else 1

@@ -36,6 +36,7 @@ from coven.keeper.loop import Loop
 from coven.keeper.plan import PLAN, Plan
 from coven.keeper.watching.captures import Captures
 from coven.keeper.watching.tracing import Traces
+from coven.keeper.watching.why import Why
 from coven.package.zips import NO_SPACE
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused
@@ -203,6 +204,7 @@ class Keeper:
             "request": self._request,
             "logs": Answers(logs, loop, identity).ask,
             "trace": self._trace,
+            "why": self._why,
             "events": self._wait_for_events,
             "end": self._end,
         }
@@ -375,6 +377,10 @@ class Keeper:
             lambda packets, lost: reply({"ok": True, "packets": packets, "lost": lost}),
             every if isinstance(every, int) else 1,
         )
+
+    def _why(self, request: dict[str, Any], reply: Reply) -> None:
+        """The fate of the next packet like that, or of one that is made."""
+        Why(self.vnf, request, lambda packet: reply({"ok": True, "packet": packet}))
 
     def _wait_for_events(self, request: dict[str, Any], reply: Reply) -> None:
         after = request.get("after")

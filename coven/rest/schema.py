@@ -11,6 +11,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
+PORT: Schema = {"type": "integer", "minimum": 0, "maximum": 65535}
 NULL_TEXT: Schema = {"type": ["string", "null"]}
 NULL_COUNT: Schema = {"type": ["integer", "null"]}
 ANY: Schema = {}

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 
+from agents.why import nothing, paragraph
 from coven.agent.keepers.line import unavailable
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.rights.callers import Scope
 from coven.agent.store import Row
+from coven.rest import web
+from coven.rest.gate import admit
 from coven.rest.routes import Query, route
-from coven.rest.schema import TEXT
+from coven.rest.schema import PORT, TEXT
 
 TRACERS = 2  #: may wait at once, with all others that may fewer than the server has threads
+_WAIT = Query("wait", "at most so many seconds", {"type": "number", "minimum": 0.1, "maximum": 10, "default": 5})
 
 
 class TracesApi:
@@ -36,10 +40,52 @@ class TracesApi:
         ),
     )  # fmt: skip
     def get_trace(self, name: str, query: Row) -> Row:
+        answer = self._asked(name, "trace", query)
+        return {"packets": answer["packets"], "lost": answer["lost"]}
+
+    def _asked(self, name: str, op: str, query: Row) -> Row:
+        """What a keeper says after a while. Raises Refused when enough others wait for such answers."""
         if not self._tracers.acquire(blocking=False):
             raise unavailable(f"{TRACERS} others that trace", title="too many trace")
         try:
-            answer = self.lifecycle.ask(name, "trace", **query)
+            return self.lifecycle.ask(name, op, **query)
         finally:
             self._tracers.release()
-        return {"packets": answer["packets"], "lost": answer["lost"]}
+
+    @route(
+        "GET",
+        "/v1/vnfs/{name}/why",
+        "What becomes of the next packet like that, in a paragraph",
+        reply="Why",
+        errors=(409, 503),
+        scope=Scope.CAPTURE,
+        query=(
+            Query("src", "its source address", TEXT), Query("dst", "its destination", TEXT),
+            Query("proto", "tcp, udp or icmp", TEXT),
+            Query("sport", "its source port", PORT), Query("dport", "its destination port", PORT), _WAIT,
+        ),
+    )  # fmt: skip
+    def get_why(self, name: str, query: Row) -> Row:
+        return self._why(name, query)
+
+    @route(
+        "POST",
+        "/v1/vnfs/{name}/why",
+        "Let a packet like that in, and tell what becomes of it (needs the scope capture, too)",
+        reply="Why",
+        body="LikePacket",
+        errors=(409, 503),
+    )
+    def inject_packet(self, name: str, body: Row) -> Row:
+        admit(web.caller(), Scope.CAPTURE)
+        return self._why(name, {"wait": 5, **body, "inject": True})
+
+    def _why(self, name: str, asked: Row) -> Row:
+        packet = self._asked(name, "why", asked)["packet"]
+        injected = asked.get("inject") is True
+        if packet is None:
+            like = " ".join(f"{key} {asked[key]}" for key in ("proto", "src", "sport", "dst", "dport") if key in asked)
+            return {"packet": None, "why": nothing(like, asked["wait"], injected)}
+        vnfcs = self.lifecycle.descriptor(self.lifecycle.vnf(name)["package"]).vnfcs
+        said = paragraph(packet, list(vnfcs), injected=injected, sent=asked.get("send") is True)
+        return {"packet": packet, "why": said}

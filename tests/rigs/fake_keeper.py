@@ -140,6 +140,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, "packets": [], "lost": 0}
     if op == "capture":
         return {"ok": True}
+    if op == "why":
+        return {"ok": True, "packet": None}
     if op == "end":
         (DIRECTORY / "keeper.sock").unlink()
         threading.Timer(0.05, os._exit, (0,)).start()

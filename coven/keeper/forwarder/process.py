@@ -7,13 +7,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from coven.keeper.journal import Journal
 from coven.keeper.logs import Logs
 from coven.keeper.loop import Loop
 from itf import limits
-from itf.segment import Config, Forwarder, Pool, ffi, put_text, text
+from itf.segment import C, Config, Forwarder, Pool, ffi, put_text, text
 from itf.statistics import Statistics
 
 NAME = "forwarder"  #: in logs and the journal
@@ -96,6 +97,17 @@ class ForwarderProcess:
                 self._socket.send(raw)
         except OSError as problem:  # its end is handled where it is noticed, with everything sent anew
             self.logs.say(NAME, f"a message did not reach it: {limits.words(problem)}")
+
+    def inject(self, port: int, packet: bytes, send: bool) -> None:
+        """Let a packet come in. Raises ValueError for one that is too long."""
+        message = ffi.new("struct forwarder_message *")
+        if len(packet) > len(message.text):
+            raise ValueError(f"{len(packet)} bytes, at most {len(message.text)} are possible")
+        message.kind, message.index, message.generation, message.fds = C.MESSAGE_INJECT, port, len(packet), int(send)
+        ffi.memmove(message.text, packet, len(packet))
+        if self._socket is not None:
+            with suppress(OSError):  # who asked sees that it does not come
+                self._socket.send(bytes(ffi.buffer(message)))
 
     def _readable(self) -> None:
         while self._socket is not None:

@@ -111,6 +111,11 @@ class RunningForwarder:
         self.config.head.drain = int(on)
         self.kick()
 
+    def inject(self, port: int, packet: bytes, send: bool) -> None:
+        """A packet as if it came in by the port of that number; `send`: the port that it leaves by may send it."""
+        self.process.inject(port, packet, send)
+        self.kick()
+
     def watch_to(self, watch: Watch, bell: int) -> int:
         """From now on: write into `watch`, ring the eventfd `bell` when half of it is full. Both stay the caller's, and
         are kept open until `watch_off`, which wants the number. Raises Refused when there are too many."""

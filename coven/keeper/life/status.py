@@ -92,8 +92,12 @@ def _port(
         "bytes_out": int(leaving.bytes_out),
         "dropped": dropped,
         "in_flight": int(arriving.in_flight + leaving.in_flight),
-        "unaccounted": _unaccounted(arriving.received, 0, arriving.forwarded, sum(came.values()), arriving.in_flight)
-        + _unaccounted(leaving.received, 0, leaving.forwarded, sum(went.values()), leaving.in_flight),
+        # what an operator let in originates here, and is consumed instead of being sent (itf/inject.c)
+        "unaccounted": _unaccounted(
+            arriving.received, arriving.originated, arriving.forwarded, sum(came.values()), arriving.in_flight
+        ) + _unaccounted(
+            leaving.received, 0, leaving.forwarded, leaving.consumed + sum(went.values()), leaving.in_flight
+        ),
     }
 
 

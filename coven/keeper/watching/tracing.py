@@ -53,12 +53,12 @@ class TraceReader:
     def __init__(
         self, vnf: Vnf, room: int, *, say: Callable[[str], None] = lambda line: None, width: int | None = None,
         ended: Callable[[int, str], None] = lambda number, end: None, fates: Callable[[Fate], None] | None = None,
-        match: Match | None = None, every: int = 1,
+        match: Match | None = None, every: int = 1, lines: bool = True,
     ):  # fmt: skip
         self.vnf = vnf
         self.say = say
         self.explainer = Explainer([], {}, self._reason, PLATFORM, width=width, patient=vnf.capture, ended=ended,
-                                   fates=fates)  # fmt: skip
+                                   fates=fates, lines=lines)  # fmt: skip
         self._named: Descriptor | None = None
         self._watch = Watch.make(room, C.CLOCK_CAPTURE if vnf.capture else C.CLOCK_LIVE, SNAP)
         self._watch.head.follow = every
@@ -163,7 +163,7 @@ class _Trace:
         self.listeners: list[_Listener] = []
         self._gone = gone
         self._idle: Timer | None = None
-        self._reader = TraceReader(vnf, ROOM, fates=self._ended, match=match, every=every)
+        self._reader = TraceReader(vnf, ROOM, fates=self._ended, match=match, every=every, lines=False)
 
     def listen(self, count: int, seconds: float, answer: Answer) -> None:
         if self._idle is not None:

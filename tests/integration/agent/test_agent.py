@@ -460,6 +460,7 @@ OFFERED = {
     "/v1/vnfs/{name}/upgrade": "POST",
     "/v1/vnfs/{name}/bottleneck": "GET",
     "/v1/vnfs/{name}/trace": "GET", "/v1/vnfs/{name}/capture": "GET",
+    "/v1/vnfs/{name}/why": "GET POST",
     "/v1/vnfs/{name}/chain": "GET", "/v1/interfaces": "GET",
     "/v1/vnfs/{name}/stats": "GET", "/v1/vnfs/{name}/metrics": "GET",
     "/v1/vnfs/{name}/health": "GET", "/v1/vnfs/{name}/logs": "GET",

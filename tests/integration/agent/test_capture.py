@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agents.pcapng import Blocks
+from coven.cli.client import find
 from tests.rigs.appliance import Appliance
 from tests.rigs.keeper import wait_for
 
@@ -170,3 +171,33 @@ def test_what_finds_no_room_is_counted(fw: Appliance) -> None:
         gone.close()
     wait_for(lambda: not capturing(fw))
     assert stats(fw)["unaccounted"] == 0
+
+
+DEAF = """
+import pathlib, socket, sys, time
+state = pathlib.Path(sys.argv[1])
+host, port = sys.argv[2].rpartition("//")[2].rsplit(":", 1)
+client = socket.create_connection((host, int(port)))
+token = (state / "token").read_text().strip()
+client.sendall(f"GET /v1/vnfs/fw/capture HTTP/1.1\\r\\nHost: x\\r\\nAuthorization: Bearer {token}\\r\\n\\r\\n".encode())
+time.sleep(600)
+"""
+
+
+def test_clients_of_the_api_that_read_nothing_or_leave(fw: Appliance) -> None:
+    """Three at once and no more; everything else is answered; whoever leaves makes room."""
+    url = find(str(fw.state)).url
+    deaf = [subprocess.Popen(fw.inside("-c", DEAF, str(fw.state), url)) for _ in range(3)]
+    try:
+        wait_for(lambda: capturing(fw) == 3)
+        status, said = fw.coven("capture", "fw", "--count", "1")
+        assert status == 1 and "3 others that capture" in said, said
+        send(fw, 3000, 8, size=1300)
+        assert wait_for_rest(fw)["state"] == "STARTED"
+    finally:
+        for client in deaf:
+            client.kill()
+            client.wait()
+    wait_for(lambda: not capturing(fw))
+    status, said = captured(fw, lambda: send(fw, 1, 9), "--drops", "--count", "1")
+    assert status == 0 and "drop a.nine" in said, said

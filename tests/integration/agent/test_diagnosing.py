@@ -1,0 +1,48 @@
+"""The commands of docs/operations.md, Diagnosing, say what stands there, but for numbers."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from tests.rigs.agent import ROOT
+from tests.rigs.appliance import Appliance
+
+pytestmark = pytest.mark.root
+
+SECTION = (ROOT / "docs" / "operations.md").read_text().partition("\n## Diagnosing")[2].partition("\n## ")[0]
+CALLS = re.findall(r"^    \$ coven (.+)\n((?:    (?!\$ ).+\n)+)", SECTION, re.M)
+SEND = """
+import socket, time
+from scapy.all import Ether, IP, TCP
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+out.bind(("in1", 0))
+for n in range(1000):
+    for port in 23, 80:
+        ip = IP(src="10.20.0.1", dst="10.20.0.2") / TCP(sport=40000, dport=port)
+        out.send(bytes(Ether(dst="02:00:00:00:00:01") / ip))
+    time.sleep(0.2)
+"""
+
+
+def plain(text: str) -> list[str]:
+    """Without numbers, how many spaces they moved, and order: a capture may begin in the middle of a packet's way."""
+    return sorted(" ".join(re.sub(r"[0-9]+", "N", line).split()) for line in text.splitlines())
+
+
+def test_what_the_page_shows(appliance: Appliance) -> None:
+    assert len(CALLS) >= 4
+    status, said = appliance.coven("deploy", str(ROOT / "packages" / "port-firewall"), "--name", "fw", "--in", "in0",
+                                   "--out", "out0", "--set", "firewall.tcp=[23]")  # fmt: skip
+    assert status == 0, said
+    sender = subprocess.Popen(appliance.inside("-c", SEND), stderr=subprocess.DEVNULL)
+    try:
+        for words, shown in CALLS:
+            _, said = appliance.coven(*shlex.split(words))
+            assert plain(said) == plain(shown.replace("\n    ", "\n").removeprefix("    ")), (words, said)
+    finally:
+        sender.kill()
+        sender.wait()
