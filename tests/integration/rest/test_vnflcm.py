@@ -267,7 +267,8 @@ def test_modify(agent: Agent) -> None:
     tag = agent.ask("GET", vnf.path) and agent.headers["ETag"]
     assert agent.ask("PATCH", vnf.path, {"metadata": None}, If_Match='"x"')[0] == 412
     assert agent.ask("PATCH", vnf.path, {"metadata": None}, If_Match=tag)[0] == 202
-    wait_for(lambda: "metadata" not in vnf.shown())
+    vnf.until(agent.headers["Location"].removeprefix(agent.url), "COMPLETED")
+    assert "metadata" not in vnf.shown()
     wrong = {"vnfdId": "x", "vnfConfigurableProperties": {"a": {"limit": 11}, "c": {}},
              "vnfcInfoModifications": [{"id": "x", "vnfcConfigurableProperties": {}}]}  # fmt: skip
     status, told = agent.ask("PATCH", vnf.path, wrong)

@@ -125,6 +125,10 @@ def test_customs_are_told_apart() -> None:
     assert custom("hits_total", C.FIGURE_COUNTER) == (f"{CUSTOM}hits_total", {"name": "hits_total"})
 
 
+def test_explanations_fit_the_object() -> None:
+    assert [entry.name for entry in CATALOGUE if len(entry.why) >= C.SEG_WHY] == []
+
+
 def test_the_page_lists_them() -> None:
     assert table() in PAGE.read_text()
 
