@@ -116,9 +116,9 @@ class Machine:
         words = [
             "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024",
             # its clock goes by what it has executed: where others take the core, less time has passed in it
-            "-icount", "shift=2", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
+            "-icount", "shift=4", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
             "-monitor", f"unix:{self.folder / 'monitor'},server=on,wait=off",
-            "-netdev", f"user,id=management,ipv6=off,{forwards}",
+            "-netdev", f"user,id=management,ipv6=off,restrict=on,{forwards}",
             "-device", f"virtio-net-pci,netdev=management,mac={MACS['management']},addr=3",
         ]  # fmt: skip
         for number, (port, end) in enumerate((("in", "client"), ("out", "server"))):

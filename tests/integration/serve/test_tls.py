@@ -93,6 +93,21 @@ def test_curl(serving: Serving, pki: Path) -> None:
     assert plain.endswith("\n400") and "https://" in plain
 
 
+def test_the_page_s_session_and_stream(serving: Serving, pki: Path, tmp_path: Path) -> None:
+    ca = ("--cacert", pki / "ca.pem", "-c", tmp_path / "jar", "-b", tmp_path / "jar")
+    login = (*ca, "-D", "-", "-H", f"Origin: {serving.url}", "--data-urlencode")
+    assert "coven-" not in curl(*login, "token=wrong", serving.url + "/login").stdout
+    said = curl(*login, f"token={serving.token}", serving.url + "/login").stdout
+    (cookie,) = [line for line in said.splitlines() if line.lower().startswith("set-cookie: coven-")]
+    assert {"httponly", "samesite=strict", "secure"} <= {part.strip().lower() for part in cookie.split(";")}
+    assert serving.token not in said
+    assert curl(*ca, serving.url + "/v1/vnfs").stdout == '{"vnfs": []}\n200'
+    foreign = (*ca, "-H", "Origin: https://elsewhere.test", "-H", "Content-Type: application/json", "-d", "{}")
+    assert curl(*foreign, serving.url + "/v1/vnfs").stdout.endswith("\n403")
+    stream = run("curl", "-sS", "-N", "-m", "3", *ca, serving.url + "/page/stream").stdout
+    assert stream.startswith("retry: 1000\n\nevent: agent\n") and stream.count(": still here") >= 1
+
+
 def test_the_server_s_limits_hold(serving: Serving, pki: Path, tmp_path: Path) -> None:
     large = tmp_path / "large.zip"
     with large.open("wb") as file:
