@@ -20,7 +20,7 @@ HOST_C    := $(HOST) $(wildcard pps/c/*.c)
 HOST_EXEC := $(HOST) $(wildcard pps/exec/*.c)
 VNFC_PY   := $(HOST) $(wildcard pps/python/*.c)
 OPENERS   := $(wildcard vns/open_*.c)
-CAPTURE   := $(wildcard agents/*.c)
+CAPTURE   := $(wildcard agents/capture/*.c)
 # Java and JavaScript are there when the JDK, and the headers of Node.js, are: nobody else needs them.
 JAVAC     := $(or $(wildcard $(JAVA_HOME)/bin/javac),$(shell command -v javac 2>/dev/null))
 JDK       := $(patsubst %/bin/javac,%,$(realpath $(JAVAC)))

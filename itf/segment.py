@@ -249,7 +249,7 @@ class Watch(SegmentObject):
         self.head.ethernet_len, self.head.ip_len = len(ethernet), len(ip)
 
     def say(self, words: str) -> None:
-        """What numbers are called, for readers (agents/words.h); cut at a line's end to what there is room for."""
+        """What numbers are called, for readers (agents/capture/words.h); cut to what there is room for."""
         raw = words.encode()
         if len(raw) >= C.WATCH_WORDS:
             raw = raw[: raw.rfind(b"\n", 0, C.WATCH_WORDS) + 1]

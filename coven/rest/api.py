@@ -28,11 +28,8 @@ from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.arguments import positional
 from coven.rest.bodies import Body, Parameters
-from coven.rest.captures import CapturesApi
-from coven.rest.chain import ChainApi
 from coven.rest.gate import Gate, admit
 from coven.rest.masks import Masks
-from coven.rest.metrics import MetricsApi
 from coven.rest.openapi import NOTHING, document
 from coven.rest.operations import MAX_WAIT, SECONDS, OperationsApi
 from coven.rest.paths import ServicePathsApi
@@ -41,8 +38,11 @@ from coven.rest.schema import LOG_PLACE, NAME
 from coven.rest.sol.exchange import AS_USUAL, Manner
 from coven.rest.sol.interfaces import INTERFACES
 from coven.rest.tokens import TokensApi
-from coven.rest.traces import TracesApi
 from coven.rest.watching.bottlenecks import BottlenecksApi
+from coven.rest.watching.captures import CapturesApi
+from coven.rest.watching.chain import ChainApi
+from coven.rest.watching.metrics import MetricsApi
+from coven.rest.watching.traces import TracesApi
 from itf import limits
 from itf.mistakes import Kind, Mistake, Refused, suggest
 

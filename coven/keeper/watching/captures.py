@@ -1,6 +1,6 @@
 """Captures of a running VNF: packets of certain places as pcapng, for whoever reads a descriptor.
 
-The forwarder copies packets into a ring (itf/watch.c); `coven-capture` (agents/capture.c), a process a capture, writes
+The forwarder copies packets into a ring (itf/watch.c); `coven-capture` (agents/capture/), a process a capture, writes
 them out. So this process, which has others to answer, handles no packet, and waits for no reader.
 """
 

@@ -121,7 +121,7 @@ class Places:
         return _refused(word, f"a port or VNFC ({', '.join(known)}), NAME:SIDE or a drop name", remedy)
 
     def words(self) -> str:
-        """What numbers are called, as agents/words.h wants it."""
+        """What numbers are called, as agents/capture/words.h wants it."""
         lines = [f"P\t{place}\t{name}" for place, name in self.names()]
         lines += [
             f"O\t{C.PLACE_HOP + vnfc.number}\t{number}\t{output}"

@@ -1,1 +1,2 @@
-"""What is told of running VNFs for those who look for what limits them."""
+"""What is told of running VNFs: `metrics.py` figures, `traces.py` and `captures.py` packets, `bottlenecks.py` what
+limits a chain, `chain.py` the chain itself, for who draws it."""

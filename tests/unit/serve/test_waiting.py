@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from coven.rest.api import FOLLOWERS
-from coven.rest.captures import CAPTURERS
 from coven.rest.operations import WAITERS
 from coven.rest.original import platform
-from coven.rest.traces import TRACERS
 from coven.rest.watching.bottlenecks import OBSERVERS
+from coven.rest.watching.captures import CAPTURERS
+from coven.rest.watching.traces import TRACERS
 from coven.serve import original
 from coven.serve.server import THREADS
 

@@ -5,8 +5,8 @@ import { el, say } from "./dom.js";
 import { toLogin } from "./api.js";
 import { Stream } from "./stream.js";
 import { Series } from "./series.js";
-import { Life } from "./life.js";
-import { VnfView } from "./vnf.js";
+import { Life } from "./life/life.js";
+import { VnfView } from "./vnf/vnf.js";
 
 const view = document.getElementById("view");
 const nav = document.getElementById("nav");

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agents/words.h"
+#include "agents/capture/words.h"
 
 static void take(struct words *w, char *line)
 {

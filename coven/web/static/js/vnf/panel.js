@@ -1,11 +1,11 @@
 // What was chosen in the chain: a VNFC, a port, a drop or a wire, and what can be asked of it.
 
-import { bits, button, bytes, clock, count, el, lasting, perSecond, say, seconds } from "./dom.js";
+import { bits, button, bytes, clock, count, el, lasting, perSecond, say, seconds } from "../dom.js";
 import { histogram } from "./histogram.js";
-import { capturing } from "./capture.js";
+import { capturing } from "../packets/capture.js";
 import { Configuration, Requests } from "./forms.js";
 import { Log } from "./log.js";
-import { captured, shown } from "./packets.js";
+import { captured, shown } from "../packets/packets.js";
 
 const PATIENCE = 15; // seconds that somebody waits to be shown a packet
 

@@ -1,10 +1,10 @@
 // One VNF: its state and what can be done to it, its chain, and what was chosen in it.
 
-import { ask, sentence, vnfPath } from "./api.js";
-import { button, el, say, set } from "./dom.js";
-import { Chain } from "./chain.js";
+import { ask, sentence, vnfPath } from "../api.js";
+import { button, el, say, set } from "../dom.js";
+import { Chain } from "../chain/chain.js";
 import { Charts } from "./charts.js";
-import { Packets } from "./packets.js";
+import { Packets } from "../packets/packets.js";
 import { Panel } from "./panel.js";
 import { totals } from "./totals.js";
 

@@ -1,6 +1,6 @@
 // Every figure of a status document, as tables: for who wants numbers, and for who cannot see the drawing.
 
-import { count, table } from "./dom.js";
+import { count, table } from "../dom.js";
 
 const SUMS = ["received", "originated", "cloned", "forwarded", "consumed"];
 const added = (counts) => Object.values(counts).reduce((all, each) => all + each, 0);

@@ -15,8 +15,8 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "agents/pcapng.h"
-#include "agents/words.h"
+#include "agents/capture/pcapng.h"
+#include "agents/capture/words.h"
 #include "itf/ring.h"
 #include "itf/segment_head.h"
 

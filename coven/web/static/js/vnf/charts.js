@@ -1,6 +1,6 @@
 // Charts of the last quarter of an hour, by uPlot, with a mark for each thing that happened.
 
-import { button, el, say, short, timeOf } from "./dom.js";
+import { button, el, say, short, timeOf } from "../dom.js";
 
 const COLOURS = ["--lane-0", "--lane-1", "--lane-2", "--lane-3", "--red", "--green", "--soft"];
 const DASHES = [[], [8, 4], [2, 3], [12, 3, 2, 3]];

@@ -1,6 +1,6 @@
 // How long packets were in a VNFC: a bar for each power of two.
 
-import { count, el, seconds, svg } from "./dom.js";
+import { count, el, seconds, svg } from "../dom.js";
 
 const [WIDTH, HEIGHT, LABEL] = [300, 90, 16];
 

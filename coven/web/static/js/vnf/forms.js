@@ -1,7 +1,7 @@
 // Forms out of schemas: a VNFC's configuration, its agent requests.
 
-import { ask, sentence, vnfPath } from "./api.js";
-import { el } from "./dom.js";
+import { ask, sentence, vnfPath } from "../api.js";
+import { el } from "../dom.js";
 
 let made = 0;
 

@@ -1,7 +1,7 @@
 // Packets at a place as a file: pcapng, by the API.
 
-import { vnfPath } from "./api.js";
-import { el } from "./dom.js";
+import { vnfPath } from "../api.js";
+import { el } from "../dom.js";
 
 const LASTS = [["10 s", "seconds=10"], ["60 s", "seconds=60"], ["100 packets", "count=100&seconds=600"]];
 

@@ -1,8 +1,8 @@
 // Packages and VNFs: upload, create, bind, instantiate, start, stop, terminate, delete; what goes on, and what went wrong.
 
-import { ask, sentence, upload, vnfPath } from "./api.js";
-import { button, bytes, el, say, table } from "./dom.js";
-import { Field } from "./forms.js";
+import { ask, sentence, upload, vnfPath } from "../api.js";
+import { button, bytes, el, say, table } from "../dom.js";
+import { Field } from "../vnf/forms.js";
 import { linesOf } from "./zip.js";
 
 const AROUND = 2; // lines before and behind a mistake

@@ -1,8 +1,8 @@
 // The packet stepper: the last packets, each with its way through the drawn chain, its verdicts, and its bytes before and
 // behind each VNFC. They come from a capture at every place.
 
-import { Problem, toLogin, vnfPath } from "./api.js";
-import { button, el, say } from "./dom.js";
+import { Problem, toLogin, vnfPath } from "../api.js";
+import { button, el, say } from "../dom.js";
 import { dump, layers, summary } from "./dissect.js";
 import { packets } from "./pcapng.js";
 

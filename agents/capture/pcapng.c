@@ -1,6 +1,6 @@
 /* See pcapng.h. Blocks are in the machine's byte order, which the section's head tells. */
 #include <string.h>
-#include "agents/pcapng.h"
+#include "agents/capture/pcapng.h"
 
 enum { SECTION = 0x0a0d0d0a, INTERFACE = 1, STATISTICS = 5, PACKET = 6 };
 enum { COMMENT = 1, APPLICATION = 4 };

@@ -1,7 +1,7 @@
 // The chain as it runs, drawn: places, wires with what passes over them, drops as stubs. Made once for a descriptor and
 // a width; a reading changes texts and attributes of what is there, so that what has the focus keeps it.
 
-import { bits, perSecond, say, set, svg, el } from "./dom.js";
+import { bits, perSecond, say, set, svg, el } from "../dom.js";
 import { flows, wires } from "./flow.js";
 import { layout, route } from "./layout.js";
 

@@ -1,7 +1,7 @@
 // The tail of what a VNFC says.
 
-import { ask, vnfPath } from "./api.js";
-import { clock, el } from "./dom.js";
+import { ask, vnfPath } from "../api.js";
+import { clock, el } from "../dom.js";
 
 const EACH = 1500; // milliseconds
 const KEPT = 200; // lines
