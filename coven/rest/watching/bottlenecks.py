@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -21,7 +22,6 @@ _SECONDS = {"type": "number", "minimum": 0.5, "maximum": 10, "default": 2}
 
 class BottlenecksApi:
     lifecycle: Lifecycle
-    readers: Readers
 
     def __init__(self) -> None:
         self._observers = threading.BoundedSemaphore(OBSERVERS)
@@ -45,16 +45,17 @@ class BottlenecksApi:
     def _observed(self, name: str, seconds: float) -> Row:
         status = self.lifecycle.ask(name, "status")
         vnfcs = {vnfc: Part(each["language"], each["pid"]) for vnfc, each in status["vnfcs"].items()}
-        with self.readers.of([name]) as readers:
-            reader = readers[name]
+        # of its own: it keeps one for seconds, and others' wait for each other
+        with closing(Readers(self.lifecycle.places.run)) as readers, readers.of([name]) as found:
+            reader = found[name]
             try:
                 if reader is None:
                     raise unavailable(f"no statistics object of {name}", title="not there now")
                 seen = observe(reader, vnfcs, status["forwarder"]["pid"], seconds)
             except TimeoutError as problem:
                 raise unavailable(str(problem), title="not there now") from None
-        found = judge(seen)
-        return {"seconds": seconds, "bottleneck": asdict(found) if found else None, **_shown(seen)}
+        judged = judge(seen)
+        return {"seconds": seconds, "bottleneck": asdict(judged) if judged else None, **_shown(seen)}
 
 
 def _shown(seen: Observation) -> dict[str, Any]:
