@@ -22,6 +22,7 @@ from itf.mistakes import Mistake, Refused
 from vns.named import first_name
 
 CERTIFICATE_DAYS = 3650
+SIGN_SECONDS = 60.0
 LOOPBACK = "127.0.0.1"
 
 
@@ -90,19 +91,29 @@ def certificate(machine: Machine, want: Wanted, address: str, mistakes: list[Mis
     try:
         tls.identity(own)
     except Refused:
-        _sign(own, address)
+        mistakes += _sign(own, address)
     return own
 
 
-def _sign(files: tls.Files, address: str) -> None:
-    """A certificate that signs itself, for this machine's name and the address."""
+def _sign(files: tls.Files, address: str) -> list[Mistake]:
+    """A certificate that signs itself, for this machine's name and the address; without the name where it cannot be
+    with it. What went wrong."""
     name = socket.gethostname()
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-         "-days", str(CERTIFICATE_DAYS), "-subj", f"/CN={name[:64]}",
-         "-addext", f"subjectAltName=DNS:{name},IP:{address}", "-keyout", files.key, "-out", files.certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    mistakes: list[Mistake] = []
+    for subject, names in (name[:64], f"DNS:{name},IP:{address}"), ("coven", f"IP:{address}"):
+        try:
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                 "-days", str(CERTIFICATE_DAYS), "-subj", f"/CN={subject}",
+                 "-addext", f"subjectAltName={names}", "-keyout", files.key, "-out", files.certificate],
+                check=True, capture_output=True, timeout=SIGN_SECONDS,
+            )  # fmt: skip
+            return mistakes
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            said = (getattr(error, "stderr", None) or b"").decode(errors="replace").split("\n")[0]
+            mistakes.append(Mistake(field="certificate", found=f"none can be made for {subject}: {said or error}",
+                                    remedy="give one in the user-data, or another host name"))  # fmt: skip
+    return mistakes
 
 
 def _secret(file: Path, text: str) -> None:
@@ -136,15 +147,19 @@ def boot(machine: Machine) -> int:
         mistakes += refused.mistakes
         address = LOOPBACK
     files = certificate(machine, want, address, mistakes)
-    fingerprint = tls.identity(files).fingerprint
     made = token(machine, want)
+    try:
+        fingerprint, scheme = tls.identity(files).fingerprint, "https"
+        secured = f" --tls-cert {files.certificate} --tls-key {files.key}"
+    except Refused as refused:  # without TLS nobody but this machine is to reach it
+        mistakes += refused.mistakes
+        fingerprint, scheme, secured, address = "none", "http", "", LOOPBACK
     where = f"[{address}]:{want.port}" if ":" in address else f"{address}:{want.port}"
-    (machine.run / "serve").write_text(
-        f"COVEN_SERVE=--listen {where} --tls-cert {files.certificate} --tls-key {files.key}\n"
-    )
+    (machine.run / "serve").write_text(f"COVEN_SERVE=--listen {where}{secured}\n")
     troubles.add(machine.places.run, [str(mistake) for mistake in mistakes])
     about = release()
-    lines = [f"Coven {about['VERSION']} ({about['COMMIT']}), API https://{where}", f"certificate SHA-256 {fingerprint}"]
+    lines = [f"Coven {about['VERSION']} ({about['COMMIT']}), API {scheme}://{where}",
+             f"certificate SHA-256 {fingerprint}"]  # fmt: skip
     _public(machine.issue, lines)
     if made:
         lines.append(f"token, which is told now and never again: {made}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from coven.agent.rights.attempts import Attempts
 from coven.agent.rights.callers import ANYONE, Caller, Scope
-from coven.agent.rights.sessions import Sessions
+from coven.agent.rights.sessions import Sessions, said_by
 from coven.agent.rights.tokens import Tokens, digest
 from itf.mistakes import Kind, Mistake, Refused
 
@@ -89,6 +91,21 @@ class Gate:
             mistake = Mistake(field="Origin", found=site or "nothing", expected="a request of the agent's own page")
             raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
         return known
+
+    def lasting(self, header: Header, origin: Origin) -> Callable[[], Caller | None]:
+        """What tells later whose a request is that was let in, None once it would be no more. No secret is kept."""
+        tokens = self.tokens
+        if tokens is None:
+            return lambda: ANYONE
+        if (credential := presented(header)) is not None:
+            kept = credential.token_digest
+            return lambda: tokens.by_kept(kept)
+        session = session_of(header)
+        if self.sessions is not None and session is not None and self.sessions.caller(session) is not None:
+            digest_of, ends = said_by(session)
+            return lambda: tokens.by_digest(digest_of) if ends > time.time() else None
+        name = origin.certificate
+        return lambda: tokens.by_certificate(name) if name is not None else None
 
     def holder(self, credential: Credential, origin: Origin) -> Caller:
         """Whose credential this is. Raises Refused with 401 or 429."""
@@ -171,4 +188,25 @@ def check_host(header: Header) -> None:
     name = urlsplit(f"//{host}").hostname or ""
     if name not in ("localhost", "::1") and not name.startswith("127."):
         mistake = Mistake(field="Host", found=host[:100], expected="localhost")
+        raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
+
+
+def check_literal_host(header: Header) -> None:
+    """Raises Refused with 403 for a name that is not localhost: whoever owns a name may let it mean this machine, and
+    pages of that name are then of the same origin (DNS rebinding)."""
+    host = header("Host") or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name != "localhost":
+            ipaddress.ip_address(name)
+    except ValueError:
+        mistake = Mistake(field="Host", found=host[:100], expected="an IP address, or localhost")
+        raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN) from None
+
+
+def check_site(header: Header) -> None:
+    """Raises Refused with 403 where a browser says that another site's page asks: an image's GET has no Origin."""
+    site = header("Sec-Fetch-Site")
+    if site not in (None, "same-origin", "none"):
+        mistake = Mistake(field="Sec-Fetch-Site", found=site[:100], expected="no page of another origin")
         raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)

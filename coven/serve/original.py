@@ -18,7 +18,7 @@ from waitress import wasyncore
 from coven.agent.rights.callers import ANYONE, Caller
 from coven.base.places import is_loopback
 from coven.package.zips import MAX_ARCHIVE
-from coven.rest.gate import Header, Origin, check_host, check_origin
+from coven.rest.gate import Header, Origin, check_literal_host, check_origin, check_site
 from coven.rest.original import http, words
 from coven.rest.original.http import Note
 from coven.rest.original.platform import WAITERS, Platform
@@ -83,8 +83,8 @@ class Http:
     def _judge(self, header: Header, method: str, path: str, length: int, origin: Origin) -> Caller:
         """Anyone may, but no page of another origin that a user of this machine visits. Raises Refused."""
         check_origin(header)
-        if is_loopback(self.address[0]):
-            check_host(header)
+        check_site(header)
+        check_literal_host(header)
         http.check_length(path, length)
         return ANYONE
 

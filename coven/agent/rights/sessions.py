@@ -33,8 +33,14 @@ class Sessions:
         said, _, mac = session.rpartition(".")
         if not hmac.compare_digest(mac.encode(), self._mac(said).encode()):
             return None
-        digest, _, ends = said.partition(".")
-        return self._tokens.by_digest(digest) if int(ends) > time.time() else None
+        digest, ends = said_by(session)
+        return self._tokens.by_digest(digest) if ends > time.time() else None
 
     def _mac(self, said: str) -> str:
         return base64.urlsafe_b64encode(hmac.digest(self._key, said.encode(), hashlib.sha256)).decode().rstrip("=")
+
+
+def said_by(session: str) -> tuple[str, int]:
+    """The digest and the end (seconds since the epoch) that a session names, which `Sessions.caller` has found good."""
+    digest, ends, _ = session.split(".", 2)
+    return digest, int(ends)

@@ -77,12 +77,16 @@ class Tokens:
     def by_secret(self, secret: str, name: str | None = None) -> Caller | None:
         """Whose token or, without `name`, access token this is."""
         given = digest(secret)
-        found = self.by_digest(given)
         if name is not None:
+            found = self.by_digest(given)
             return found if found is not None and hmac.compare_digest(found.name.encode(), name.encode()) else None
+        return self.by_kept(given)
+
+    def by_kept(self, given: str) -> Caller | None:
+        """Whose token or access token has this digest."""
         with self._lock:
             access = self._access.get(given)
-        return access.caller if access is not None and access.ends > time.monotonic() else found
+        return access.caller if access is not None and access.ends > time.monotonic() else self.by_digest(given)
 
     def by_digest(self, given: str) -> Caller | None:
         """Whose token has this digest."""

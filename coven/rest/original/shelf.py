@@ -132,7 +132,11 @@ class Shelf:
         if (last := self.last) is not None and parts:
             tries.append((last, parts))
         for package, inside in tries:
-            if (self._installed / package).joinpath(*inside).is_file():
+            try:
+                found = (self._installed / package).joinpath(*inside).is_file()
+            except OSError:  # a name that is too long is no file's
+                continue
+            if found:
                 return package, "/".join(inside)
         return None
 

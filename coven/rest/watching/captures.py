@@ -7,11 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import bottle
+
 from coven.agent.keepers.line import unavailable
 from coven.agent.lifecycle import Lifecycle
-from coven.agent.rights.callers import Scope
+from coven.agent.rights.callers import Caller, Scope
 from coven.agent.store import Row
 from coven.rest import web
+from coven.rest.gate import Gate
 from coven.rest.routes import PCAPNG, Query, route
 from coven.rest.schema import FLAG, TEXT
 
@@ -19,11 +22,13 @@ CAPTURERS = 3  #: at once: each holds a thread
 AHEAD = 1 << 20  #: bytes that a client may be behind
 DEAF_SECONDS = 30.0  #: a client that takes nothing for so long has gone
 LOOK_SECONDS = 0.5
+ASK_SECONDS = 10.0  #: until it is judged again whether whoever began one still may
 PIECE = 1 << 16
 
 
 class CapturesApi:
     lifecycle: Lifecycle
+    gate: Gate
 
     def __init__(self) -> None:
         self._capturers = threading.BoundedSemaphore(CAPTURERS)
@@ -57,8 +62,32 @@ class CapturesApi:
         except BaseException:
             self._capturers.release()
             raise
-        pending = web.pending()
-        return Stream(connection, pending, lambda: self.lifecycle.store.released, self._capturers.release)
+        return Stream(connection, web.pending(), Judged(self._owner(), self._ended).is_over, self._capturers.release)
+
+    def _owner(self) -> Callable[[], Caller | None]:
+        return self.gate.lasting(bottle.request.get_header, web.origin())
+
+    def _ended(self) -> bool:
+        return self.lifecycle.store.released
+
+
+class Judged:
+    """Whether a capture is over: the agent ends, or whoever began it may not any more."""
+
+    def __init__(self, owner: Callable[[], Caller | None], ended: Callable[[], bool], seconds: float = ASK_SECONDS):
+        self._owner, self._ended, self._seconds = owner, ended, seconds
+        self._due = time.monotonic() + seconds
+
+    def is_over(self) -> bool:
+        if self._ended():
+            return True
+        if time.monotonic() < self._due:
+            return False
+        caller = self._owner()
+        if caller is None or not caller.may(Scope.CAPTURE):
+            return True  # and stays so: it is asked again
+        self._due = time.monotonic() + self._seconds
+        return False
 
 
 class Stream:

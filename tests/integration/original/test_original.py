@@ -226,7 +226,8 @@ def test_names_and_methods_that_are_not_there(ems: Ems) -> None:
     assert ems.post("/setup/../", PLAIN) == ems.post("/package/%00/", PLAIN) == "-8"
     assert ems.post("/package/" + "x" * 300 + "/", PLAIN) == "-8"
     assert ems.ask("POST", "/configure/", b"x" * (1 << 21))[0] == 413
-    for header in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+    for header in ({"Origin": "http://evil.example"}, {"Host": "evil.example"},
+                   {"Sec-Fetch-Site": "cross-site"}, {"Host": "127.0.0.1.evil.example"}):  # fmt: skip
         assert ems.ask("POST", "/start/", b"", **header)[0] == 403
 
 

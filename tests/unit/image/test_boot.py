@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -90,8 +91,37 @@ def test_what_is_wrong_is_kept_once_and_told_on_every_console(tmp_path: Path) ->
     assert troubles.read(tmp_path) == ["a; b", "c", "d"] and troubles.read(tmp_path / "none") == []
     (tmp_path / "active").write_text("tty0 ttyS0\n")
     assert console.consoles(tmp_path / "active") == [Path("/dev/tty0"), Path("/dev/ttyS0")]
+    (tmp_path / "tty").touch()
     console.tell(["a", "b"], [tmp_path / "none" / "x", tmp_path / "tty"])
     assert (tmp_path / "tty").read_bytes() == b"coven: a\r\ncoven: b\r\n"
+
+
+def test_a_console_that_nobody_reads_holds_nothing_up() -> None:
+    master, slave = os.openpty()
+    try:
+        console.tell(["x" * 100] * 5000, [Path(os.ttyname(slave))])
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_host_name_that_no_certificate_can_have(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot.socket, "gethostname", lambda: "a,b:c")
+    mistakes: list[Mistake] = []
+    files = boot.certificate(machine, Wanted(), "192.0.2.7", mistakes)
+    assert len(mistakes) == 1 and "a,b:c" in str(mistakes[0])
+    assert tls.identity(files).warning is None
+
+
+def test_without_openssl_the_machine_comes_up_on_loopback(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(boot.console, "tell", told.extend)
+    monkeypatch.setattr(boot, "release", lambda: {"VERSION": "1", "COMMIT": "c"})
+    monkeypatch.setattr(boot, "management", lambda where: "192.0.2.7")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert boot.boot(machine) == 0
+    assert (machine.run / "serve").read_text() == f"COVEN_SERVE=--listen 127.0.0.1:{Wanted().port}\n"
+    assert any("openssl" in line for line in told)
 
 
 def test_what_apt_would_do_is_what_is_old() -> None:

@@ -111,6 +111,7 @@ def test_one_interface_and_nsh(tmp_path: Path) -> None:
 def test_a_file_is_where_the_prototype_has_it_or_in_the_last_package(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "shelf")
     assert shelf.find("one.py") is None
+    assert shelf.find("NFPackages/p/" + "x" * 300) is None
     for name, file in (("a.zip", "one.py"), ("b.zip", "sub/two.py")):
         shelf.keep(name, io.BytesIO(zipped({file: ""})))
         shelf.install(name)
