@@ -170,7 +170,8 @@ class Reader:
             return "is no statistics object"
         if (head.abi_major, head.layout) != (C.SEG_ABI_MAJOR, C.SEG_LAYOUT):
             return "is of another version of Coven: terminate and instantiate this VNF"
-        at = self._published, self._cells, self._directory_at = int(head.published), int(head.cells), int(head.directory)
+        at = int(head.published), int(head.cells), int(head.directory)
+        self._published, self._cells, self._directory_at = at
         sizes = ffi.sizeof("struct statistics"), 8 * C.FIGURE_CELLS, C.FIGURES * ffi.sizeof("struct figure")
         parts = zip(at, sizes, strict=True)
         end = ffi.sizeof("struct statistics_header")

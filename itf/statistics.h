@@ -93,8 +93,7 @@ static inline void statistics_free(struct statistics_copy *c)
 static inline int statistics_take(const struct statistics_map *m, struct statistics_copy *c)
 {
 	const uint8_t *base = (const uint8_t *)m->head;
-	const uint32_t *forwarder = (const uint32_t *)(base + m->published),
-		       *keeper = &m->head->sequence;
+	const uint32_t *forwarder = (const uint32_t *)(base + m->published), *keeper = &m->head->sequence;
 	for (int tries = 0; tries < 1000; tries++) {
 		const struct timespec pause = { 0, 100000 };
 		uint32_t f = __atomic_load_n(forwarder, __ATOMIC_ACQUIRE);
