@@ -105,7 +105,7 @@ class Export:
         self, name: str, unit: str, why: str, labels: Mapping[str, str], value: Distribution, began: int
     ) -> None:
         point = self._metric(name, "histogram", unit, why).histogram.data_points.add(
-            time_unix_nano=self._now, start_time_unix_nano=began, count=value.count, sum=value.total
+            time_unix_nano=self._now, start_time_unix_nano=began, count=_fitting(value.count), sum=value.total
         )
         _attributes(point.attributes, labels)
         # cells that are empty on both sides of a bound need no bound between them
@@ -114,9 +114,14 @@ class Export:
         at = 0
         for i in kept:
             point.explicit_bounds.append(bounds[i])
-            point.bucket_counts.append(sum(counts[at : i + 1]))
+            point.bucket_counts.append(_fitting(sum(counts[at : i + 1])))
             at = i + 1
-        point.bucket_counts.append(sum(counts[at:]))
+        point.bucket_counts.append(_fitting(sum(counts[at:])))
+
+
+def _fitting(count: int) -> int:
+    """A VNFC writes what it likes into its own histograms: 64 bits hold no more."""
+    return min(count, 2**64 - 1)
 
 
 def _histograms(family: Metric) -> list[tuple[dict[str, str], Distribution]]:

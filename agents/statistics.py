@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from itf.segment import C, ffi, text
-from itf.statistics import Owner, open_named
+from itf.statistics import Owner, Strange, open_named
 
 TRY_SECONDS = 0.05  #: who publishes needs microseconds: longer, and it died meanwhile
 SILENT_SECONDS = 5.0  #: a keeper writes once a second
@@ -144,10 +144,13 @@ class Reader:
         self._known: tuple[int, _Directory] | None = None
 
     @classmethod
-    def open(cls, name: str | Path) -> Reader:
-        """`name`: of the object (`/coven-fw`), or a path that leads to it. Raises OSError, Unreadable for what is
-        none."""
-        fd, view = open_named(name)
+    def open(cls, name: str | Path, ours: bool = False) -> Reader:
+        """`name`: of the object (`/coven-fw`), or a path that leads to it. `ours`: only if it is our own user's. Raises
+        OSError, Unreadable for what is none."""
+        try:
+            fd, view = open_named(name, ours)
+        except Strange as problem:
+            raise Unreadable(str(problem)) from None
         try:
             status = os.fstat(fd)
         finally:
@@ -167,9 +170,16 @@ class Reader:
             return "is no statistics object"
         if (head.abi_major, head.layout) != (C.SEG_ABI_MAJOR, C.SEG_LAYOUT):
             return "is of another version of Coven: terminate and instantiate this VNF"
-        if head.size > len(self._view) or not head.published < head.cells < head.directory < head.size:
-            return "is not whole"
-        return None
+        at = int(head.published), int(head.cells), int(head.directory)
+        self._published, self._cells, self._directory_at = at
+        sizes = ffi.sizeof("struct statistics"), 8 * C.FIGURE_CELLS, C.FIGURES * ffi.sizeof("struct figure")
+        parts = zip(at, sizes, strict=True)
+        end = ffi.sizeof("struct statistics_header")
+        for first, size in parts:
+            if first % 8 or first < end:
+                return "is not whole"
+            end = first + size
+        return "is not whole" if head.size > len(self._view) or end > len(self._view) else None
 
     def close(self) -> None:
         self.head = None
@@ -207,7 +217,7 @@ class Reader:
     def take(self) -> tuple[Snapshot, tuple[Figure, ...]]:
         """Both, of one moment. Raises TimeoutError."""
         head, until = self.head, time.monotonic() + TRY_SECONDS
-        published = ffi.cast("struct statistics *", self._data + head.published)
+        published = ffi.cast("struct statistics *", self._data + self._published)
         while True:
             before = head.sequence, published.sequence
             if not (before[0] | before[1]) & 1:
@@ -231,13 +241,13 @@ class Reader:
 
     def _directory(self) -> _Directory:
         head, size = self.head, ffi.sizeof("struct figure")
-        end = head.cells + 8 * C.FIGURE_CELLS
+        end = self._cells + 8 * C.FIGURE_CELLS
         found: dict[tuple[str, str], Figure] = {}
         extents = []
         for number in range(min(head.figures, C.FIGURES)):
-            cell = ffi.cast("struct figure *", self._data + head.directory + number * size)
+            cell = ffi.cast("struct figure *", self._data + self._directory_at + number * size)
             at, kind = int(cell.at), int(cell.kind)
-            if at % 8 or not head.published <= at <= end - _SIZES.get(kind, 8):
+            if at % 8 or not self._published <= at <= end - _SIZES.get(kind, 8):
                 continue
             name, labels = text(cell.name), text(cell.labels)
             before = found.get((name, labels))

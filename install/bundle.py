@@ -85,8 +85,8 @@ def sources(folder: Path) -> None:
 
 def charts(folder: Path) -> None:
     """What set-up took from npm for the page, where it did: the room has no npm."""
-    (folder / "build").mkdir()
     for file in [*(ROOT / "build").glob("uPlot.*"), *(ROOT / "build").glob(".uplot")]:
+        (folder / "build").mkdir(exist_ok=True)
         shutil.copy2(file, folder / "build")
 
 

@@ -28,12 +28,14 @@
 struct statistics_map {
 	const struct statistics_header *head;
 	size_t size;
+	uint64_t published, directory; /* as they were checked; the map's may change */
 };
 
 /* The object from its start to the end of the directory as it was. */
 struct statistics_copy {
 	struct statistics_header *head; /* NULL: none was taken */
 	size_t room;
+	uint64_t published, directory;
 	uint32_t figures;
 };
 
@@ -48,9 +50,10 @@ static inline void statistics_close(struct statistics_map *m)
 static inline int statistics_open(struct statistics_map *m, const char *name, char *why, size_t why_size)
 {
 	struct stat status = { 0 };
-	int fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+	int fd = shm_open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 	m->head = NULL;
-	if (fd < 0 || fstat(fd, &status) < 0 || status.st_size < (off_t)sizeof *m->head) {
+	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
+	    status.st_size < (off_t)sizeof *m->head) {
 		snprintf(why, why_size, "%s: %s", name, fd < 0 ? strerror(errno) : "no statistics object");
 		if (fd >= 0)
 			close(fd);
@@ -66,8 +69,12 @@ static inline int statistics_open(struct statistics_map *m, const char *name, ch
 	m->head = (const struct statistics_header *)at;
 	const struct statistics_header *h = m->head;
 	bool known = segment_is_known(&h->magic, why, why_size);
-	if (known && h->published >= sizeof *h && h->published <= h->cells && h->cells <= h->directory &&
-	    h->directory <= m->size && m->size - h->directory >= FIGURES * sizeof(struct figure))
+	uint64_t cells = __atomic_load_n(&h->cells, __ATOMIC_RELAXED);
+	m->published = __atomic_load_n(&h->published, __ATOMIC_RELAXED);
+	m->directory = __atomic_load_n(&h->directory, __ATOMIC_RELAXED);
+	if (known && m->published >= sizeof *h && m->published <= cells && cells <= m->directory &&
+	    m->published % 8 == 0 && m->directory % 8 == 0 && m->directory <= m->size &&
+	    m->size - m->directory >= FIGURES * sizeof(struct figure))
 		return 0;
 	if (known)
 		snprintf(why, why_size, "%s: it is not whole", name);
@@ -86,14 +93,14 @@ static inline void statistics_free(struct statistics_copy *c)
 static inline int statistics_take(const struct statistics_map *m, struct statistics_copy *c)
 {
 	const uint8_t *base = (const uint8_t *)m->head;
-	const uint32_t *forwarder = (const uint32_t *)(base + m->head->published),
-		       *keeper = &m->head->sequence;
+	const uint32_t *forwarder = (const uint32_t *)(base + m->published), *keeper = &m->head->sequence;
 	for (int tries = 0; tries < 1000; tries++) {
 		const struct timespec pause = { 0, 100000 };
 		uint32_t f = __atomic_load_n(forwarder, __ATOMIC_ACQUIRE);
 		uint32_t k = __atomic_load_n(keeper, __ATOMIC_ACQUIRE);
-		uint32_t figures = m->head->figures <= FIGURES ? m->head->figures : FIGURES;
-		size_t size = m->head->directory + figures * sizeof(struct figure);
+		uint32_t figures = __atomic_load_n(&m->head->figures, __ATOMIC_RELAXED);
+		figures = figures <= FIGURES ? figures : FIGURES;
+		size_t size = m->directory + figures * sizeof(struct figure);
 		if (((f | k) & 1) == 0 && size > c->room) {
 			free(c->head);
 			c->head = (struct statistics_header *)malloc(size);
@@ -105,6 +112,8 @@ static inline int statistics_take(const struct statistics_map *m, struct statist
 			memcpy(c->head, base, size);
 			__atomic_thread_fence(__ATOMIC_ACQUIRE);
 			c->figures = figures;
+			c->published = m->published;
+			c->directory = m->directory;
 			if (__atomic_load_n(forwarder, __ATOMIC_RELAXED) == f &&
 			    __atomic_load_n(keeper, __ATOMIC_RELAXED) == k)
 				return 0;
@@ -131,15 +140,16 @@ static inline int statistics_read(const char *name, struct statistics_copy *c, c
 /* Figure number i < copy->figures. Several of one name and the same labels are to be added up. */
 static inline const struct figure *statistics_figure(const struct statistics_copy *c, uint32_t i)
 {
-	return (const struct figure *)((const uint8_t *)c->head + c->head->directory) + i;
+	return (const struct figure *)((const uint8_t *)c->head + c->directory) + i;
 }
 
 /* Where its value is in the copy: as its kind says, a uint64_t, int64_t, double, or one of segment.h's structs. NULL: it
  * lies where none can be. */
 static inline const void *statistics_value(const struct statistics_copy *c, const struct figure *f)
 {
-	bool within = f->at >= c->head->published && f->at % 8 == 0 &&
-		      f->at + sizeof(struct times) <= c->head->directory + sizeof(struct figure);
+	uint64_t limit = c->directory + sizeof(struct figure);
+	bool within = f->at >= c->published && f->at % 8 == 0 && limit >= sizeof(struct times) &&
+		      f->at <= limit - sizeof(struct times);
 	return within ? (const uint8_t *)c->head + f->at : NULL;
 }
 

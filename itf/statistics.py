@@ -7,10 +7,12 @@ whoever reads it opens it by `open_named`, for reading only, and can change noth
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import mmap
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -157,11 +159,33 @@ def names(base: str) -> Iterator[str]:
         yield f"{PREFIX}{base}.{secrets.token_hex(4)}"
 
 
-def open_named(name: str | Path) -> tuple[int, mmap.mmap]:
-    """A descriptor and a map of the object, for reading. `name`: of the object, or a path that leads to it. Raises
-    OSError."""
+class Strange(OSError):
+    """What has the name is no object, or somebody else's: anybody may make anything in /dev/shm."""
+
+
+def open_named(name: str | Path, ours: bool = False) -> tuple[int, mmap.mmap]:
+    """A descriptor and a map of the object, for reading. `name`: of the object, or a path, or a link, that leads to it.
+    `ours`: only of our own user, as nobody else can cut it short. Raises OSError, Strange."""
     path = name if isinstance(name, Path) else SHM / name.removeprefix("/")
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW  # a FIFO would be waited for
+    if isinstance(name, Path) and path.is_symlink():  # a keeper's, to the object's name or a descriptor of its own
+        path = path.parent / path.readlink()
+        flags &= ~os.O_NOFOLLOW if path.is_relative_to("/proc") else ~0
+    try:
+        fd = os.open(path, flags)
+    except OSError as problem:
+        if problem.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            raise Strange(f"{path} is no statistics object") from None
+        raise
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise Strange(f"{path} is no statistics object")
+        if ours and status.st_uid != os.geteuid():
+            raise Strange(f"{path} belongs to user {status.st_uid}, not to {os.geteuid()}")
+    except BaseException:
+        os.close(fd)
+        raise
     try:
         return fd, mmap.mmap(fd, os.fstat(fd).st_size, mmap.MAP_SHARED, mmap.PROT_READ)
     except (OSError, ValueError) as problem:  # ValueError: an empty file
@@ -199,8 +223,8 @@ def _start_time(pid: int) -> int | None:
 
 
 def owner(name: str) -> Owner | None:
-    """Whose object it is; None: of one that died before it could say so. Raises OSError."""
-    fd, view = open_named(name)
+    """Whose object it is; None: of one that died before it could say so. Raises OSError, Strange."""
+    fd, view = open_named(name, ours=True)
     os.close(fd)
     with contextlib.closing(view):
         if len(view) < ffi.sizeof("struct statistics_header"):
@@ -214,7 +238,7 @@ def remove_left(name: str, of: Owner | None = None) -> bool:
     """Remove the object of a keeper that is gone; `of`: of that one alone. False: there was none."""
     try:
         whose = owner(name)
-    except FileNotFoundError:
+    except (FileNotFoundError, Strange):
         return False
     except OSError:
         whose = None  # without a size yet

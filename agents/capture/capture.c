@@ -154,9 +154,10 @@ static bool drain(struct capture *c)
 			return false;
 		if (!(r->size & WATCH_END) && r->interface < WATCH_INTERFACES && r->link <= LINK_OTHER &&
 		    size >= sizeof *r + r->snap_len + r->note_len) {
-			if (!pcapng_has_room(&c->out, r->snap_len) && !flush(c))
+			uint32_t snap_len = r->snap_len;
+			if (!pcapng_has_room(&c->out, snap_len) && !flush(c))
 				return false;
-			packet(c, r, r->snap_len);
+			packet(c, r, snap_len);
 			c->left--;
 		}
 		read += size;

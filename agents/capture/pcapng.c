@@ -10,19 +10,24 @@ enum { BEGUN = 2, ENDED = 3, RECEIVED = 4, DROPPED = 5, ACCEPTED = 6, DELIVERED 
 enum {
 	NANOSECONDS = 9,
 	MOST_OPTION = 4096,
-	OTHERS = 512
-}; /* OTHERS: what a block has beside data and comments */
+	OTHERS = 512 + MOST_OPTION + 512
+}; /* OTHERS: what a packet's block has beside data and comments, and an interface's with its filter */
+_Static_assert(OTHERS + 2 * PCAPNG_COMMENT + 65536 <= PCAPNG_ROOM, "the largest packet has room");
 
 static void raw(struct pcapng_out *out, const void *bytes, size_t len)
 {
+	if (out->full || len > PCAPNG_ROOM - out->used) {
+		out->full = true;
+		return;
+	}
 	memcpy(out->bytes + out->used, bytes, len);
 	out->used += len;
 }
 
 static void pad(struct pcapng_out *out)
 {
-	while (out->used % 4 != 0)
-		out->bytes[out->used++] = 0;
+	static const uint8_t zeros[4];
+	raw(out, zeros, (4 - out->used % 4) % 4);
 }
 
 static void u16(struct pcapng_out *out, uint16_t value)
@@ -54,6 +59,11 @@ static void end(struct pcapng_out *out, size_t at)
 {
 	uint32_t len = (uint32_t)(out->used + 4 - at);
 	u32(out, len);
+	if (out->full) {
+		out->used = at;
+		out->full = false;
+		return;
+	}
 	memcpy(out->bytes + at + 4, &len, sizeof len);
 }
 
@@ -79,7 +89,7 @@ static void figure(struct pcapng_out *out, uint16_t code, uint64_t value)
 
 bool pcapng_has_room(const struct pcapng_out *out, uint32_t captured)
 {
-	return PCAPNG_ROOM - out->used >= captured + 2 * PCAPNG_COMMENT + OTHERS;
+	return PCAPNG_ROOM - out->used >= (size_t)captured + 2 * PCAPNG_COMMENT + OTHERS;
 }
 
 void pcapng_begin(struct pcapng_out *out, const char *application)

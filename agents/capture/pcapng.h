@@ -12,6 +12,7 @@ struct pcapng_out {
 	uint8_t bytes[PCAPNG_ROOM];
 	size_t used;
 	uint32_t interfaces; /* described so far */
+	bool full;	     /* the block being written has no room: it is left out as a whole */
 };
 
 struct pcapng_seen {
@@ -29,7 +30,7 @@ struct pcapng_figures { /* of an interface, since the capture began */
 	uint64_t received, accepted, missed, delivered;
 };
 
-/* Room for one more block of a packet of so many bytes. */
+/* Room for one more block of a packet of so many bytes, and for that of an interface not described yet. */
 bool pcapng_has_room(const struct pcapng_out *out, uint32_t captured);
 void pcapng_begin(struct pcapng_out *out, const char *application);
 /* Returns its number. snaplen 0: no limit. */

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from coven.keeper.client import find_process
 from coven.keeper.recovery import JOURNAL, Busy, Left, recover
 from itf.statistics import sweep as sweep_statistics
 
+YOUNG_SECONDS = 60.0  #: a folder that is about to be locked
 RUN_PREFIX = "run-"  #: folders of `coven run`
 
 
@@ -76,7 +78,9 @@ def _old_unpacked() -> list[str]:
     done = []
     for folder in Path(tempfile.gettempdir()).glob("coven-unpacked-*"):
         try:
-            if folder.stat(follow_symlinks=False).st_uid != os.geteuid() or not folder.is_dir():
+            status = folder.stat(follow_symlinks=False)
+            young = time.time() - status.st_mtime < YOUNG_SECONDS  # its lock may not be there yet
+            if young or status.st_uid != os.geteuid() or not folder.is_dir():
                 continue
             with alone(folder):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -39,7 +39,7 @@ class Readers:
             status = path.stat()
             if known is not None and known.identity == (status.st_dev, status.st_ino):
                 return known
-            found = Reader.open(path)
+            found = Reader.open(path, ours=True)
         except Unreadable as problem:
             log.warning("%s: %s", name, problem)
             found = None

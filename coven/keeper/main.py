@@ -129,8 +129,10 @@ class Client:
         if not self._open or self._out:  # it does not even read that
             self.close()
             return
-        with suppress(Refused):  # who reads finds nothing there
+        try:
             captures.begin(asked, self.connection.fileno())
+        except (Refused, OSError) as problem:  # who reads finds nothing there
+            self.keeper.logs.say(PLATFORM, f"a capture did not begin: {problem}")
         self.close()
 
     def _answer(self, number: Any, answer: dict[str, Any]) -> None:
@@ -265,6 +267,8 @@ class Keeper:
             except TimeoutError as problem:
                 mistake = Mistake(found=str(problem), remedy="try again in a moment")
                 answer = refusal([mistake], Kind.UNAVAILABLE)
+            except Exception as problem:  # what VNFCs write is theirs
+                answer = refusal([fault(problem)])
             reply(answer)
 
         self.vnf.forwarder.reports.ask(complete)

@@ -71,11 +71,14 @@ class Figures:
     def _tick(self) -> None:
         if self._over:
             return
-        if self._ticks % PROCESS_TICKS == 0:
-            self._look_at_processes()
-        self._ticks += 1
-        self.refresh()
         self.vnf.loop.later(SECONDS, self._tick)
+        try:
+            if self._ticks % PROCESS_TICKS == 0:
+                self._look_at_processes()
+            self._ticks += 1
+            self.refresh()
+        except Exception as problem:  # what VNFCs write is theirs: no figure is worth a VNF
+            self.vnf.logs.say(PLATFORM, f"the figures could not be written: {problem!r}")
 
     def _look_at_processes(self) -> None:
         self.processes.look("keeper", "", os.getpid())

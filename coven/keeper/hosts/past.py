@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from coven.keeper.hosts.says import Metric
+from coven.keeper.hosts.says import Metric, together
 from itf.segment import C
 
 
@@ -20,11 +20,13 @@ class Past:
         if metric.kind != C.METRIC_GAUGE:
             before = self.metrics.get(metric.name)
             if before is not None and before.kind == metric.kind:
-                metric = replace(metric, value=before.value + metric.value)
+                one, other = before.value, metric.value
+                both = together(one, other) if metric.kind == C.METRIC_COUNTER else one + other
+                metric = replace(metric, value=both)
             self.metrics[metric.name] = metric
 
     def __iadd__(self, other: Past) -> Past:
         for metric in other.metrics.values():
             self.count(metric)
-        self.exceptions += other.exceptions
+        self.exceptions = together(self.exceptions, other.exceptions)
         return self

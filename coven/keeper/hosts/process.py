@@ -29,6 +29,7 @@ from coven.keeper.hosts.says import (
     describe_status,
     host_mistakes,
     metrics,
+    together,
     with_output,
 )
 from coven.keeper.hosts.state import TRANSITIONS, State
@@ -214,7 +215,7 @@ class HostProcess:
         """Keep what the old process counted, let go of its object."""
         for metric in metrics(hop):
             self.past.count(metric)
-        self.past.exceptions += hop.head.exceptions
+        self.past.exceptions = together(self.past.exceptions, int(hop.head.exceptions))
         hop.close()
         os.close(bell)
 
@@ -479,7 +480,7 @@ class HostProcess:
         if self.hop is not None:
             for metric in metrics(self.hop):
                 found.count(metric)
-            found.exceptions += int(self.head.exceptions)
+            found.exceptions = together(found.exceptions, int(self.head.exceptions))
         return found
 
     def asked_for(self) -> Requests:

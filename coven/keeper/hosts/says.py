@@ -164,8 +164,14 @@ class Values:
     buckets: tuple[int, ...]
 
     def __add__(self, other: Values) -> Values:
-        return Values(self.count + other.count, self.total + other.total,
-                      tuple(a + b for a, b in zip(self.buckets, other.buckets, strict=True)))  # fmt: skip
+        total = self.total + other.total
+        return Values(together(self.count, other.count), total if math.isfinite(total) else 0.0,
+                      tuple(map(together, self.buckets, other.buckets)))  # fmt: skip
+
+
+def together(one: int, other: int) -> int:
+    """What a VNFC counted, with what it had before: it writes what it likes, and no figure holds more than 64 bits."""
+    return min(one + other, 2**64 - 1)
 
 
 @dataclass(frozen=True)
@@ -190,15 +196,16 @@ def metrics(hop: Hop) -> Iterator[Metric]:
             continue
         known.add(name)
         value: Any
-        if cell.kind == C.METRIC_COUNTER:
+        kind = int(cell.kind)  # once: whoever writes it may do so meanwhile
+        if kind == C.METRIC_COUNTER:
             value = int(cell.value)
-        elif cell.kind == C.METRIC_GAUGE:
+        elif kind == C.METRIC_GAUGE:
             value = _double(cell, "value")
-        elif cell.kind == C.METRIC_HISTOGRAM:
+        elif kind == C.METRIC_HISTOGRAM:
             value = Values(int(cell.count), _double(cell, "sum_bits") or 0.0, tuple(map(int, cell.buckets)))
         else:
             continue
-        yield Metric(int(cell.kind), name, clean_name(text(cell.unit), ""), clean_name(text(cell.why), ""), value)
+        yield Metric(kind, name, clean_name(text(cell.unit), ""), clean_name(text(cell.why), ""), value)
 
 
 def _double(cell: Any, field: str) -> float | None:

@@ -18,7 +18,7 @@ from coven.keeper.life.hosting import NATIVE
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.loop import Timer
 from coven.keeper.watching.places import Places, Point, resolve
-from coven.package.filters import Match, compile_match
+from coven.package.filters import Match, compile_asked
 from itf.mistakes import Kind, Mistake, Refused
 from itf.segment import C, Watch, put_text
 
@@ -81,7 +81,7 @@ class Captures:
             mistakes += refused.mistakes
         if expression:
             try:
-                match = compile_match(expression)
+                match = compile_asked(expression)
             except ValueError as problem:
                 mistakes.append(Mistake(
                     field="filter", found=f"{expression[:200]}: {problem}", expected="a pcap-filter expression",
@@ -102,7 +102,11 @@ class Captures:
         """Capture into descriptor `to`, which stays the caller's, until nobody reads there any more. Raises Refused."""
         self.check_room()
         watch = self._watch(asked)
-        bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        except OSError:
+            watch.close()
+            raise
         fds = (watch.fd, bell, to)
         words = [",".join(map(str, fds)), f"{asked.seconds:.6f}", str(asked.count)]
         snap = 0 if asked.snap == WHOLE else asked.snap

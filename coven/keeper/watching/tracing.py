@@ -17,7 +17,7 @@ from coven.keeper.life.vnf import Vnf
 from coven.keeper.loop import Timer
 from coven.keeper.watching.places import PLATFORM
 from coven.package.descriptor import Descriptor
-from coven.package.filters import Match, compile_match
+from coven.package.filters import Match, compile_asked
 from itf.mistakes import Kind, Mistake, Refused
 from itf.segment import REASONS, C, Watch
 
@@ -37,7 +37,7 @@ Answer = Callable[[list[dict[str, Any]], int], None]
 def compiled(expression: str) -> Match:
     """Raises Refused for what is no filter."""
     try:
-        return compile_match(expression)
+        return compile_asked(expression)
     except ValueError as problem:
         raise Refused(Mistake(
             field="filter", found=f"{expression[:200]}: {problem}", expected="a pcap-filter expression",
@@ -62,12 +62,16 @@ class TraceReader:
         self._named: Descriptor | None = None
         self._watch = Watch.make(room, C.CLOCK_CAPTURE if vnf.capture else C.CLOCK_LIVE, SNAP)
         self._watch.head.follow = every
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        except OSError:
+            self._watch.close()
+            raise
         try:
             if match is not None:
                 self._filter(match)
             self._number = vnf.forwarder.watch_to(self._watch, self._bell)
-        except Refused:
+        except (Refused, OSError):
             os.close(self._bell)
             self._watch.close()
             raise

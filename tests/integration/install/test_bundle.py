@@ -41,7 +41,9 @@ def test_it_is_named_for_release_and_architecture_and_its_index_is_complete(tmp_
     assert subprocess.run(["sha256sum", "--quiet", "-c", "INDEX"], cwd=folder, check=False).returncode == 0
     for needed in ("Makefile", "itf/segment.h", "coven/cli/main.py", "install/apt-run.txt", "packages/forward/c.yaml"):
         assert (folder / "coven" / needed).is_file(), needed
-    assert not (folder / "coven" / "build").exists() and not (folder / "coven" / ".venv").exists()
+    taken = {path.name for path in (folder / "coven" / "build").glob("*")}
+    assert taken <= {"uPlot.esm.js", "uPlot.min.css", ".uplot"}, "of what is built: the page's charts"
+    assert not (folder / "coven" / ".venv").exists()
 
     (folder / "coven" / "Makefile").write_text("all:\n")
     (folder / "coven" / "setup.cfg").unlink()

@@ -92,6 +92,55 @@ def test_c_finds_what_is_none(name: str, driver: Path) -> None:
         Reader.open(name)
 
 
+def test_a_strangers_name_is_not_waited_for(name: str, driver: Path) -> None:
+    path = SHM / name[1:]
+    os.mkfifo(path)
+    assert not remove_left(name, Owner.ourselves()) and name not in sweep() and path.exists()
+    with pytest.raises(FileExistsError):
+        Statistics.make("a", 1, name)
+    with pytest.raises(Unreadable):
+        Reader.open(name)
+    assert subprocess.run([driver, name], capture_output=True, timeout=60).returncode == 1
+    path.unlink()
+    path.symlink_to("/dev/null")
+    with pytest.raises(Unreadable):
+        Reader.open(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+def test_another_users_is_read_but_not_acted_on(name: str, tmp_path: Path) -> None:
+    made = filled(name)
+    link = tmp_path / "statistics"
+    link.symlink_to(SHM / name[1:])
+    Reader.open(link, ours=True).close()
+    os.chown(SHM / name[1:], 12345, -1)
+    Reader.open(link).close()
+    with pytest.raises(Unreadable, match="belongs to user 12345"):
+        Reader.open(link, ours=True)
+    assert not remove_left(name, Owner.ourselves())
+    made.close()
+
+
+@pytest.mark.parametrize("field", ["published", "cells", "directory"])
+def test_what_lies_beyond_its_end_is_not_whole(name: str, driver: Path, field: str) -> None:
+    made = filled(name)
+    setattr(made.head, field, made.head.size - 8)
+    with pytest.raises(Unreadable, match="not whole"):
+        Reader.open(name)
+    assert subprocess.run([driver, name], capture_output=True).returncode == 1
+    made.close()
+
+
+def test_a_figure_whose_offset_wraps_is_none(name: str, driver: Path) -> None:
+    made = filled(name)
+    made.at("struct figure", made.head.directory)[0].at = 2**64 - 8
+    done = subprocess.run([driver, name], capture_output=True, text=True)
+    assert "AddressSanitizer" not in done.stderr
+    with Reader.open(name) as reader:
+        assert reader.figures()
+    made.close()
+
+
 def test_a_reader_can_change_nothing(name: str) -> None:
     made = filled(name)
     assert os.stat(SHM / name[1:]).st_mode & 0o007 == 0, "nobody else reads, nobody else writes"

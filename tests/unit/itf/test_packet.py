@@ -26,7 +26,8 @@ from tests.rigs.packets import Driver, built, fold, words
 
 NONE = C.OFFSET_NONE
 ETH = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
-OWN = C.FRAME_ORIGINATED | C.FRAME_CLONED  # what the driver sets and parsing must keep
+#: what the driver sets and parsing must keep
+OWN = C.FRAME_ORIGINATED | C.FRAME_CLONED | C.FRAME_NOTED | C.FRAME_WATCHED
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ export class Charts {
     this.uPlot = await charts;
     if (!this.uPlot) {
       this.grid.replaceChildren(el("p", { class: "soft" },
-        "Charts need uPlot, which set-up brings where there is npm: apt-get install npm, then make setup."));
+        "Charts need uPlot, which set-up takes from the registry of npm: make setup."));
       return;
     }
     if (!document.getElementById("uplot-style"))
