@@ -169,7 +169,7 @@ def open_named(name: str | Path, ours: bool = False) -> tuple[int, mmap.mmap]:
     path = name if isinstance(name, Path) else SHM / name.removeprefix("/")
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW  # a FIFO would be waited for
     if isinstance(name, Path) and path.is_symlink():  # a keeper's, to the object's name or a descriptor of its own
-        path = path.parent / path.readlink()
+        path = path if path.is_relative_to("/proc") else path.parent / path.readlink()
         flags &= ~os.O_NOFOLLOW if path.is_relative_to("/proc") else ~0
     try:
         fd = os.open(path, flags)
