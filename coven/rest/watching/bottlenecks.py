@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from coven.agent.keepers.line import unavailable
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.store import Row
 from coven.rest.routes import Query, route
+from coven.rest.watching.seats import Seats
 
 OBSERVERS = 2  #: may wait at once, with all others that may fewer than the server has threads
 _SECONDS = {"type": "number", "minimum": 0.5, "maximum": 10, "default": 2}
@@ -24,7 +24,7 @@ class BottlenecksApi:
     lifecycle: Lifecycle
 
     def __init__(self) -> None:
-        self._observers = threading.BoundedSemaphore(OBSERVERS)
+        self._observers = Seats(OBSERVERS, "observe")
 
     @route(
         "GET",
@@ -35,12 +35,8 @@ class BottlenecksApi:
         query=(Query("seconds", "that it is observed for", _SECONDS),),
     )
     def get_bottleneck(self, name: str, query: Row) -> Row:
-        if not self._observers.acquire(blocking=False):
-            raise unavailable(f"{OBSERVERS} others that observe", title="too many observe")
-        try:
+        with self._observers.one():
             return self._observed(name, query["seconds"])
-        finally:
-            self._observers.release()
 
     def _observed(self, name: str, seconds: float) -> Row:
         status = self.lifecycle.ask(name, "status")

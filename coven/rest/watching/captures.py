@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 
 import bottle
 
-from coven.agent.keepers.line import unavailable
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.rights.callers import Caller, Scope
 from coven.agent.store import Row
@@ -17,6 +15,7 @@ from coven.rest import web
 from coven.rest.gate import Gate
 from coven.rest.routes import PCAPNG, Query, route
 from coven.rest.schema import FLAG, TEXT
+from coven.rest.watching.seats import Seats
 
 CAPTURERS = 3  #: at once: each holds a thread
 AHEAD = 1 << 20  #: bytes that a client may be behind
@@ -31,7 +30,7 @@ class CapturesApi:
     gate: Gate
 
     def __init__(self) -> None:
-        self._capturers = threading.BoundedSemaphore(CAPTURERS)
+        self._capturers = Seats(CAPTURERS, "capture")
 
     @route(
         "GET",
@@ -54,15 +53,14 @@ class CapturesApi:
         ),
     )  # fmt: skip
     def get_capture(self, name: str, query: Row) -> Iterator[bytes]:
-        if not self._capturers.acquire(blocking=False):
-            raise unavailable(f"{CAPTURERS} others that capture", title="too many capture")
+        self._capturers.take()
         try:
             at = [word for word in query.pop("at", "").split(",") if word]
             connection = self.lifecycle.capture(name, at=at, **query)
         except BaseException:
-            self._capturers.release()
+            self._capturers.give_back()
             raise
-        return Stream(connection, web.pending(), Judged(self._owner(), self._ended).is_over, self._capturers.release)
+        return Stream(connection, web.pending(), Judged(self._owner(), self._ended).is_over, self._capturers.give_back)
 
     def _owner(self) -> Callable[[], Caller | None]:
         return self.gate.lasting(bottle.request.get_header, web.origin())

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-
 from agents.why import nothing, paragraph
-from coven.agent.keepers.line import unavailable
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.rights.callers import Scope
 from coven.agent.store import Row
@@ -13,6 +10,7 @@ from coven.rest import web
 from coven.rest.gate import admit
 from coven.rest.routes import Query, route
 from coven.rest.schema import PORT, TEXT
+from coven.rest.watching.seats import Seats
 
 TRACERS = 2  #: may wait at once, with all others that may fewer than the server has threads
 _WAIT = Query("wait", "at most so many seconds", {"type": "number", "minimum": 0.1, "maximum": 10, "default": 5})
@@ -22,7 +20,7 @@ class TracesApi:
     lifecycle: Lifecycle
 
     def __init__(self) -> None:
-        self._tracers = threading.BoundedSemaphore(TRACERS)
+        self._tracers = Seats(TRACERS, "trace")
 
     @route(
         "GET",
@@ -45,12 +43,8 @@ class TracesApi:
 
     def _asked(self, name: str, op: str, query: Row) -> Row:
         """What a keeper says after a while. Raises Refused when enough others wait for such answers."""
-        if not self._tracers.acquire(blocking=False):
-            raise unavailable(f"{TRACERS} others that trace", title="too many trace")
-        try:
+        with self._tracers.one():
             return self.lifecycle.ask(name, op, **query)
-        finally:
-            self._tracers.release()
 
     @route(
         "GET",
