@@ -1,7 +1,7 @@
 /* The forwarder's loop, and its beginning and end. */
 #include "forwarder.h"
+#include "privileges.h"
 #include "segment_head.h"
-#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -321,17 +321,6 @@ static bool map_segment(struct forwarder *fw, const int fds[4], char *why, size_
 		fw->fabric.wiring[i] = (struct wiring *)((uint8_t *)config + config->slot[i]);
 	fw->fabric.capture = f->own_time = config->clock_mode == CLOCK_CAPTURE;
 	return f->spare != NULL;
-}
-
-/* Whatever it needed a capability for, the keeper has done. */
-static void give_up_privileges(void)
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct none[2] = { 0 };
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		prctl(PR_CAPBSET_DROP, cap);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	syscall(SYS_capset, &header, none);
 }
 
 /* A stage that there is one of. False with a line on stderr: it cannot be had, or its id is another's. */

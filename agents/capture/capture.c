@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 #include "agents/capture/pcapng.h"
 #include "agents/capture/words.h"
+#include "itf/privileges.h"
 #include "itf/ring.h"
 #include "itf/segment_head.h"
 
@@ -217,16 +217,6 @@ static bool map(struct capture *c, int fd)
 	c->ring = (const uint8_t *)h + h->ring;
 	c->ring_size = h->ring_size;
 	return h->ring <= size && h->ring_size <= size - h->ring && h->words <= size - WATCH_WORDS;
-}
-
-static void give_up_privileges(void)
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct none[2] = { 0 };
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		prctl(PR_CAPBSET_DROP, cap);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	syscall(SYS_capset, &header, none);
 }
 
 int main(int argc, char **argv)
