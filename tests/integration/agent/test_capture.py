@@ -84,7 +84,7 @@ def test_everything_that_passes(fw: Appliance, tmp_path: Path) -> None:
     file = tmp_path / "all.pcapng"
     before = stats(fw)
     status, said = captured(fw, lambda: send(fw, 50, 8, 9, 10), "--at", "in,a:before,a:behind,out:leaving,a.nine",
-                            "--for", "5", "--filter", "udp", "-w", str(file))  # fmt: skip
+                            "--count", "550", "--for", "60", "--filter", "udp", "-w", str(file))  # fmt: skip
     assert status == 0, said
     capinfos = subprocess.run(["capinfos", "-M", str(file)], capture_output=True, text=True, check=True).stdout
     assert "Number of packets:   550" in capinfos and "Number of interfaces in file: 5" in capinfos, capinfos
