@@ -15,6 +15,7 @@ from coven.agent.rights.attempts import Attempts
 from coven.agent.rights.callers import ANYONE, Caller, Scope
 from coven.agent.rights.sessions import Sessions, said_by
 from coven.agent.rights.tokens import Tokens, digest
+from coven.base.places import is_loopback
 from itf.mistakes import Kind, Mistake, Refused
 
 Header = Callable[[str], str | None]
@@ -86,10 +87,10 @@ class Gate:
         known = self.sessions.caller(session) if self.sessions is not None and session is not None else None
         if known is None:
             return None
-        site = header("Sec-Fetch-Site")
-        if site not in (None, "same-origin", "none") or (method not in READING and not header("Origin")):
-            mistake = Mistake(field="Origin", found=site or "nothing", expected="a request of the agent's own page")
-            raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
+        site = _other_site(header)
+        if site is not None or (method not in READING and not header("Origin")):
+            found = header("Sec-Fetch-Site") or "nothing"
+            raise _forbidden("Origin", found, "a request of the agent's own page")
         return known
 
     def lasting(self, header: Header, origin: Origin) -> Callable[[], Caller | None]:
@@ -160,7 +161,7 @@ def presented(header: Header) -> Credential | None:
 
 def cookie_name(header: Header) -> str:
     """Of the session: cookies do not tell the ports of a host apart, agents do."""
-    port = urlsplit(f"//{header('Host') or ''}").netloc.rpartition(":")[2]
+    port = (header("Host") or "").rpartition(":")[2]
     return f"coven-{port}" if port.isdigit() else "coven"
 
 
@@ -178,35 +179,50 @@ def check_origin(header: Header) -> None:
     """Raises Refused with 403 for a page of another origin."""
     # a web page that the user visits could ask a loopback agent in the user's name
     origin, host = header("Origin"), header("Host") or ""
-    if origin and urlsplit(origin).netloc != host:
-        mistake = Mistake(field="Origin", found=origin[:100], expected="no other origin")
-        raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
+    try:
+        ours = not origin or urlsplit(origin).netloc == host
+    except ValueError:
+        ours = False
+    if not ours:
+        raise _forbidden("Origin", origin or "", "no other origin")
 
 
 def check_host(header: Header) -> None:
-    host = header("Host") or ""
-    name = urlsplit(f"//{host}").hostname or ""
-    if name not in ("localhost", "::1") and not name.startswith("127."):
-        mistake = Mistake(field="Host", found=host[:100], expected="localhost")
-        raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
+    """Raises Refused with 403 for what can mean another machine than this one."""
+    if not is_loopback(_host(header)):
+        raise _forbidden("Host", header("Host") or "", "localhost")
 
 
 def check_literal_host(header: Header) -> None:
     """Raises Refused with 403 for a name that is not localhost: whoever owns a name may let it mean this machine, and
     pages of that name are then of the same origin (DNS rebinding)."""
-    host = header("Host") or ""
+    name = _host(header)
     try:
-        name = urlsplit(f"//{host}").hostname or ""
         if name != "localhost":
             ipaddress.ip_address(name)
     except ValueError:
-        mistake = Mistake(field="Host", found=host[:100], expected="an IP address, or localhost")
-        raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN) from None
+        raise _forbidden("Host", header("Host") or "", "an IP address, or localhost") from None
 
 
 def check_site(header: Header) -> None:
     """Raises Refused with 403 where a browser says that another site's page asks: an image's GET has no Origin."""
+    if (site := _other_site(header)) is not None:
+        raise _forbidden("Sec-Fetch-Site", site, "no page of another origin")
+
+
+def _host(header: Header) -> str:
+    """The name or address that a request was sent to; nothing for what is none."""
+    try:
+        return urlsplit(f"//{header('Host') or ''}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _other_site(header: Header) -> str | None:
+    """What a browser says of the page that asks, where that is not of this origin."""
     site = header("Sec-Fetch-Site")
-    if site not in (None, "same-origin", "none"):
-        mistake = Mistake(field="Sec-Fetch-Site", found=site[:100], expected="no page of another origin")
-        raise Refused(mistake, title="forbidden", kind=Kind.FORBIDDEN)
+    return None if site in (None, "same-origin", "none") else site
+
+
+def _forbidden(field: str, found: str, expected: str) -> Refused:
+    return Refused(Mistake(field=field, found=found[:100], expected=expected), title="forbidden", kind=Kind.FORBIDDEN)

@@ -10,7 +10,7 @@ from coven.agent.rights.callers import Caller, Scope
 from coven.agent.rights.sessions import Sessions
 from coven.agent.rights.tokens import Tokens, digest
 from coven.agent.store import Store
-from coven.rest.gate import UNKNOWN, Gate, Origin, check_literal_host, check_site
+from coven.rest.gate import UNKNOWN, Gate, Origin, check_host, check_literal_host, check_origin, check_site
 from coven.rest.watching.captures import Judged
 from itf.mistakes import Refused
 
@@ -32,6 +32,15 @@ def test_hosts_and_sites() -> None:
     for host in ("", "evil.example:6667", "127.0.0.1.evil.example", "[", "localhost.evil.example"):
         with pytest.raises(Refused):
             check_literal_host({"Host": host}.get)
+    for host in ("localhost:8080", "127.0.0.1", "127.1.2.3:8080", "[::1]:8080"):
+        check_host({"Host": host}.get)
+    for host in ("", "192.0.2.7", "127.0.0.1.evil.example", "[", "[::2]"):
+        with pytest.raises(Refused):
+            check_host({"Host": host}.get)
+    check_origin({"Host": "a:1", "Origin": "http://a:1"}.get)
+    for origin in ("http://b:1", "http://["):
+        with pytest.raises(Refused):
+            check_origin({"Host": "a:1", "Origin": origin}.get)
     for site in ("cross-site", "same-site"):
         with pytest.raises(Refused):
             check_site({"Sec-Fetch-Site": site}.get)
