@@ -7,7 +7,6 @@ A condition that comes back within these ten seconds goes on: what falls and ris
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from typing import Protocol
 
 from coven.agent.alarms.faults import Condition, Fault, conditions, expiring, unreachable
 from coven.agent.keepers.talk import KeeperTalk
+from coven.agent.rounds import Rounds
 from coven.agent.store import Row, missing, moment, now, resting
 from itf.mistakes import Mistake, Refused, suggest
 
@@ -57,15 +57,13 @@ class Alarms:
         self.observers: list[Observer] = []
         self._seen: dict[Key, Seen] = {}
         self._looked: dict[str, float] = {}  #: by instance, when it was looked at last, and told
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+        self._rounds = Rounds("alarms", LOOK_SECONDS, self.look)
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     def close(self) -> None:
-        self._closing.set()
-        self._thread.join()
+        self._rounds.close()
 
     # what there is
 
@@ -88,15 +86,6 @@ class Alarms:
             return self.find(identity)
 
     # looking
-
-    def _run(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self.look()
-            except Refused as refused:  # a full disk: the next time
-                log.warning("alarms: %s", refused)
-            except Exception:
-                log.exception("alarms")
 
     def look(self) -> None:
         """One round."""

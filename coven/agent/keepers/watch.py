@@ -7,12 +7,12 @@ full) is brought back now. Where a keeper and the agent's memory disagree about 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from coven.agent.keepers.line import QUICK_SECONDS, Lines
+from coven.agent.rounds import Rounds
 from coven.keeper.client import Keeper, Unreachable
 from itf.mistakes import Refused
 
@@ -40,23 +40,13 @@ class KeeperWatch:
         self.working = working
         self._silent: dict[str, tuple[int, float]] = {}  #: pid, seconds
         self._looked = time.monotonic()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper watch", daemon=True)
+        self._rounds = Rounds("looking after the keepers", LOOK_SECONDS, self.look)
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     def close(self) -> None:
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self.look()
-            except Exception:  # whatever it was: the next round is another
-                log.exception("looking after the keepers")
+        self._rounds.close()
 
     def look(self) -> None:
         """One round."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,13 +11,12 @@ from typing import Any
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.notifying.outbox import notification
+from coven.agent.rounds import Rounds
 from coven.agent.store import Row
 from coven.package.model import Descriptor
 from coven.rest.sol.exchange import Manner, subject
 from coven.rest.sol.vnfind import supported, values
 from itf.mistakes import Refused
-
-log = logging.getLogger("coven.agent")
 
 LOOK_SECONDS = 2.0
 VALUE, SUPPORTED = "VnfIndicatorValueChangeNotification", "SupportedIndicatorsChangeNotification"
@@ -28,25 +25,19 @@ VALUE, SUPPORTED = "VnfIndicatorValueChangeNotification", "SupportedIndicatorsCh
 class IndicatorChanges:
     def __init__(self, agent: Lifecycle, manner: Manner, deliveries: Deliveries):
         self._agent, self._manner, self._deliveries = agent, manner, deliveries
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="indicators", daemon=True)
+        self._rounds = Rounds("indicators", LOOK_SECONDS, self._look)
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     def close(self) -> None:
-        self._closing.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
-            try:
-                with suppress(Refused):  # no VNF, or one that does not answer, or a full disk: the next time
-                    self._look()
-            except Exception:
-                log.exception("indicators")
+        self._rounds.close()
 
     def _look(self) -> None:
+        with suppress(Refused):  # no VNF, or one that does not answer, or a full disk: the next time
+            self._tell()
+
+    def _tell(self) -> None:
         outbox = self._deliveries.outbox
         subscriptions = outbox.subscriptions("vnfind")
         if not subscriptions:

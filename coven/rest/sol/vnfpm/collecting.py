@@ -7,7 +7,6 @@ transaction in which it is told.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from typing import Any
 from coven.agent.figures import Readers
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.notifying.deliveries import Deliveries
+from coven.agent.rounds import Rounds
 from coven.agent.store import Row, now
 from coven.rest.sol.vnfconfig import vnfc_instance
 from coven.rest.sol.vnflcm.shown import instance_path
@@ -57,26 +57,14 @@ class Collecting:
         self._memory = Memory(deliveries.outbox)
         self._readers = Readers(agent.places.run)
         self._due: dict[str, _Due] = {}
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="performance", daemon=True)
+        self._rounds = Rounds("performance", LOOK_SECONDS, self._look)
 
     def start(self) -> None:
-        self._thread.start()
+        self._rounds.start()
 
     def close(self) -> None:
-        self._closing.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._rounds.close()
         self._readers.close()
-
-    def _run(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self._look()
-            except Refused as refused:  # a full disk: the next time
-                log.warning("performance: %s", refused)
-            except Exception:
-                log.exception("performance")
 
     def _look(self) -> None:
         jobs = [job for job in self._memory.all(JOBS) if not self._over(job)]
