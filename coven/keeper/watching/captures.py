@@ -10,7 +10,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ from coven.keeper.life.hosting import NATIVE
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.loop import Timer
 from coven.keeper.watching.places import Places, Point, resolve
-from coven.package.filters import Match, compile_asked
+from coven.keeper.watching.tracing import compiled
+from coven.package.filters import Match
 from itf.mistakes import Kind, Mistake, Refused
 from itf.segment import C, Watch, put_text
 
@@ -81,12 +82,9 @@ class Captures:
             mistakes += refused.mistakes
         if expression:
             try:
-                match = compile_asked(expression)
-            except ValueError as problem:
-                mistakes.append(Mistake(
-                    field="filter", found=f"{expression[:200]}: {problem}", expected="a pcap-filter expression",
-                    remedy="see man 7 pcap-filter"
-                ))  # fmt: skip
+                match = compiled(expression)
+            except Refused as refused:
+                mistakes += refused.mistakes
         if mistakes:
             raise Refused(mistakes, title="not captured")
         return Asked(places, match, expression, _number(request, "snaplen", WHOLE) or WHOLE,
@@ -99,34 +97,28 @@ class Captures:
                           title="too many capture", kind=Kind.UNAVAILABLE)  # fmt: skip
 
     def begin(self, asked: Asked, to: int) -> None:
-        """Capture into descriptor `to`, which stays the caller's, until nobody reads there any more. Raises Refused."""
+        """Capture into descriptor `to`, which stays the caller's, until nobody reads there any more. Raises Refused,
+        OSError at a limit."""
         self.check_room()
-        watch = self._watch(asked)
-        try:
-            bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        except OSError:
-            watch.close()
-            raise
-        fds = (watch.fd, bell, to)
-        words = [",".join(map(str, fds)), f"{asked.seconds:.6f}", str(asked.count)]
         snap = 0 if asked.snap == WHOLE else asked.snap
-        number = None
-        try:
+        with ExitStack() as undo:
+            watch = self._watch(asked)
+            undo.callback(watch.close)
+            bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            undo.callback(os.close, bell)
             number = self.vnf.forwarder.watch_to(watch, bell)
-            process = subprocess.Popen(
-                [str(NATIVE / "coven-capture"), *words, str(snap), asked.expression], pass_fds=fds,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-                env={},
-            )  # fmt: skip
-        except (OSError, Refused) as problem:
-            if number is not None:
-                self.vnf.forwarder.watch_off(number)
-            os.close(bell)
-            watch.close()
-            if isinstance(problem, Refused):
-                raise
-            raise Refused(Mistake.of(problem, file=str(NATIVE / "coven-capture"), remedy="run `make native`"),
-                          title="not captured", kind=Kind.UNAVAILABLE) from None  # fmt: skip
+            undo.callback(self.vnf.forwarder.watch_off, number)
+            fds = (watch.fd, bell, to)
+            words = [",".join(map(str, fds)), f"{asked.seconds:.6f}", str(asked.count), str(snap), asked.expression]
+            try:
+                process = subprocess.Popen(
+                    [str(NATIVE / "coven-capture"), *words], pass_fds=fds, stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env={},
+                )  # fmt: skip
+            except OSError as problem:
+                raise Refused(Mistake.of(problem, file=str(NATIVE / "coven-capture"), remedy="run `make native`"),
+                              title="not captured", kind=Kind.UNAVAILABLE) from None  # fmt: skip
+            undo.pop_all()
         self._going_on[number] = _Capture(watch, bell, process)
         self.vnf.loop.on_exit(process.pid, lambda: self._ended(number))
         if self._timer is None:

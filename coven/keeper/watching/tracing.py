@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -60,21 +60,16 @@ class TraceReader:
         self.explainer = Explainer([], {}, self._reason, PLATFORM, width=width, patient=vnf.capture, ended=ended,
                                    fates=fates, lines=lines)  # fmt: skip
         self._named: Descriptor | None = None
-        self._watch = Watch.make(room, C.CLOCK_CAPTURE if vnf.capture else C.CLOCK_LIVE, SNAP)
-        self._watch.head.follow = every
-        try:
+        with ExitStack() as undo:
+            self._watch = Watch.make(room, C.CLOCK_CAPTURE if vnf.capture else C.CLOCK_LIVE, SNAP)
+            undo.callback(self._watch.close)
+            self._watch.head.follow = every
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        except OSError:
-            self._watch.close()
-            raise
-        try:
+            undo.callback(os.close, self._bell)
             if match is not None:
                 self._filter(match)
             self._number = vnf.forwarder.watch_to(self._watch, self._bell)
-        except (Refused, OSError):
-            os.close(self._bell)
-            self._watch.close()
-            raise
+            undo.pop_all()
         vnf.loop.read(self._bell, self._rung)
         self._timer: Timer | None = vnf.loop.later(LOOK_SECONDS, self._look)
 
