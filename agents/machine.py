@@ -1,8 +1,9 @@
-"""The virtual machine's processors, memory and network, as the kernel counts them."""
+"""The virtual machine's processors, memory and network, as the kernel counts them; whose processes are whose."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 from prometheus_client.core import Metric
@@ -36,3 +37,12 @@ def _filled(name: str, values: dict[tuple[str, ...], float]) -> Metric:
     for labels, value in values.items():
         made.add_sample(name, dict(zip(BY_NAME[name].labels, labels, strict=True)), value)
     return made
+
+
+def descendants(pid: int) -> list[int]:
+    """A process' children, and theirs. psutil would look at every process of the machine for them."""
+    try:
+        near = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [each for child in near for each in (child, *descendants(child))]

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from agents.bottleneck import Observation, PortSeen, Process, VnfcSeen
+from agents.machine import descendants
 from agents.statistics import Distribution, Reader, Value
 from itf.segment import C
 
@@ -134,12 +135,10 @@ def _times(pid: int | None) -> tuple[float, float, float]:
     """Seconds in user mode, in kernel mode, and ready to run without a core, of a process and those that it started."""
     user = system = ready = 0.0
     if pid is not None:
-        with suppress(psutil.Error):
-            process = psutil.Process(pid)
-            for each in (process, *process.children(recursive=True)):
-                with suppress(psutil.Error):
-                    times = each.cpu_times()
-                    user, system, ready = user + times.user, system + times.system, ready + _ready(each.pid)
+        for each in (pid, *descendants(pid)):
+            with suppress(psutil.Error):
+                times = psutil.Process(each).cpu_times()
+                user, system, ready = user + times.user, system + times.system, ready + _ready(each)
     return user, system, ready
 
 

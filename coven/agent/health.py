@@ -8,6 +8,7 @@ from typing import Any
 from coven.agent.keepers.talk import KeeperTalk
 from coven.agent.store import Row
 from coven.base.report import port_troubles
+from coven.keeper.health.state import Health
 from itf.mistakes import Mistake, Refused
 
 _FORWARDER = {
@@ -50,7 +51,7 @@ def reasons(status: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     for name, part in (*status.get("vnfcs", {}).items(), *status.get("ports", {}).items()):
         health = part.get("health", {})
-        if health.get("state") in ("stuck", "overloaded"):
+        if health.get("state") in (Health.STUCK, Health.OVERLOADED):
             why.append(f"{name} is {health['state']}: {health.get('why')}")
         elif health.get("says"):
             why.append(f"{name} says: {health['says']}")

@@ -177,11 +177,13 @@ class Lifecycle(Decisions):
         pending = [row for row in self.store.unfinished() if row["request"].get("ports")]
         return [*self.store.vnfs(), *({"name": row["vnf"], "ports": row["request"]["ports"]} for row in pending)]
 
+    def instantiated(self) -> list[str]:
+        return [vnf["name"] for vnf in self.store.vnfs() if vnf["instantiation_state"] == "INSTANTIATED"]
+
     def runs_from(self, folder: Path) -> list[str]:
         """The VNFs with processes that may still read from a package's folder. Raises Refused with 503 when a keeper
         does not say."""
-        running = [vnf["name"] for vnf in self.store.vnfs() if vnf["instantiation_state"] == "INSTANTIATED"]
-        return [name for name in running if str(folder) in self.ask(name, "ping").get("packages", [])]
+        return [name for name in self.instantiated() if str(folder) in self.ask(name, "ping").get("packages", [])]
 
     def operate(self, name: str, kind: str, terms: Terms = USUAL) -> Row:
         """Begin to start, stop or terminate. Raises Refused, with 503 when the keeper does not answer: then only

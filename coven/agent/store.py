@@ -12,11 +12,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from coven.agent.states import UNFINISHED, State, reachable
+from coven.base.seconds import moment as told
 from itf.mistakes import Kind, Mistake, Refused
 
 Row = dict[str, Any]
@@ -140,7 +140,7 @@ UPDATE operations SET entered = changed;
 
 def moment(seconds: float) -> str:
     """A moment in seconds since 1970, as text."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return told(seconds, "milliseconds")
 
 
 def now() -> str:

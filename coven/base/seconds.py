@@ -1,8 +1,9 @@
-"""Numbers of seconds, as a command line states them."""
+"""Numbers of seconds: as a command line states them, and moments as documents have them."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from datetime import UTC, datetime
 
 
 def seconds(text: str) -> float:
@@ -26,3 +27,8 @@ def lasting(text: str) -> float:
         return seconds(text) if unit is None else seconds(text[:-1]) * unit
     except ArgumentTypeError:
         raise ArgumentTypeError(f"found {text}, expected a time above 0, as 3600, 90m, 12h or 30d") from None
+
+
+def moment(seconds: float, precision: str = "seconds") -> str:
+    """Seconds since 1970 as RFC 3339 has them, in UTC. `precision`: a timespec of datetime's."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=precision).replace("+00:00", "Z")

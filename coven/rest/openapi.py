@@ -9,6 +9,7 @@ from coven.agent.bindings import BACKENDS
 from coven.agent.operations import OPERATIONS
 from coven.agent.rights.callers import Scope
 from coven.agent.states import State
+from coven.keeper.health.state import Health
 from coven.rest.routes import FORM, JSON, LISTING, PROBLEM, TOKEN_ENDPOINT, Route
 from coven.rest.schema import (
     ANY,
@@ -49,7 +50,7 @@ _FIGURES: Schema = {
 
 #: how well a part is, the worst state first
 _STANDING: Schema = {
-    "state": {"enum": ["down", "stuck", "overloaded", "alive", "degraded", "ready", "progressing"]},
+    "state": {"enum": [str(state) for state in Health]},
     "since": TIME, "why": NULL_TEXT,
 }
 

@@ -258,7 +258,7 @@ class Agent:
         )  # fmt: skip
         self._server.channel_class = patient(self._judge, self._front.origin if self._front else _origin)
         self.exporter = None if options.otlp is None else Exporter(
-            options.otlp, self.api.instantiated, self.api.readers, self.api.measured
+            options.otlp, self.lifecycle.instantiated, self.api.readers, self.api.measured
         )  # fmt: skip
         self.original = None if options.original is None else self._original(options.original, options.manner)
 

@@ -9,12 +9,13 @@ import socket
 import zipfile
 from collections.abc import Mapping
 
+from tests.rigs.executables import PROTOTYPE
 from tests.rigs.spaces import within
 
 SECONDS = 60.0
 
-#: a component as the prototype's are, with an extended agent; {kept}: what it sends on
-COMPONENT = """import socket, threading
+#: of a component as the prototype's are: an extended agent, and how it handles packets; {kept}: what it sends on
+COUNTING = """
 seen = 0
 def agent():
     listening = socket.socket()
@@ -30,25 +31,16 @@ def agent():
             client.send(b"two lines")
         client.close()
 threading.Thread(target=agent, daemon=True).start()
-server = socket.socket()
-server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind(("localhost", {input}))
-server.listen(1)
-packets, _ = server.accept()
-out = socket.socket()
-out.connect(("localhost", {output}))
-while True:
-    packet = packets.recv(1514)
-    if not packet:
-        break
+def handle(packet):
+    global seen
     seen += 1
-    if {kept}:
-        out.send(packet)
+    return packet if {kept} else None
 """
 
 
 def component(input: int, agent: int, kept: str = "True") -> str:
-    return COMPONENT.format(input=input, output=input + 1, agent=agent, kept=kept)
+    text = COUNTING.format(agent=agent, kept=kept)
+    return PROTOTYPE.format(text=text, input=input, output=input + 1)
 
 
 def script(*components: tuple[str, int, int | None], into: str = "in0", out: str = "out0", nsh: str = "False") -> str:

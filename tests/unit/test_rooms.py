@@ -34,8 +34,10 @@ BELOW = {
 
 #: Where only some files of a room are for others: (room that asks, room asked), and its doors there.
 DOORS = {
-    ("coven.agent", "coven.keeper"): {"client", "events", "plan", "recovery", "forwarder.service_paths"},
-    ("coven.rest", "coven.keeper"): {"client", "forwarder.service_paths"},
+    ("coven.agent", "coven.keeper"): {
+        "client", "events", "plan", "recovery", "forwarder.service_paths", "health.state",
+    },
+    ("coven.rest", "coven.keeper"): {"client", "forwarder.service_paths", "health.state"},
     ("coven.serve", "coven.keeper"): {"client", "recovery"},
     ("coven.package", "pps"): {"frameworks"},
 }

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from coven.agent.store import moment
+from coven.keeper.health.state import Health
 
 SOON_SECONDS = 14 * 86400.0  #: before its end a certificate is expiring
 
@@ -70,8 +71,8 @@ KINDS = {
 }  # fmt: skip
 
 _HEALTH = {
-    "vnfcs": {"down": Fault.VNFC_DOWN, "stuck": Fault.VNFC_STUCK, "overloaded": Fault.VNFC_OVERLOADED},
-    "ports": {"down": Fault.PORT_DOWN, "overloaded": Fault.PORT_OVERLOADED},
+    "vnfcs": {Health.DOWN: Fault.VNFC_DOWN, Health.STUCK: Fault.VNFC_STUCK, Health.OVERLOADED: Fault.VNFC_OVERLOADED},
+    "ports": {Health.DOWN: Fault.PORT_DOWN, Health.OVERLOADED: Fault.PORT_OVERLOADED},
 }
 _FORWARDER = ("hung", "down", "failed")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
+
+from agents.machine import descendants
 
 
 class Processes:
@@ -46,7 +47,7 @@ class _Process:
 
     def look(self) -> int:
         memory = 0
-        for pid in [self.pid, *_children(self.pid)]:
+        for pid in [self.pid, *descendants(self.pid)]:
             with suppress(psutil.Error):
                 process = self._known.get(pid)
                 if process is None or not process.is_running():
@@ -58,12 +59,3 @@ class _Process:
                 self._used[pid] = max(self._used.get(pid, 0.0), times.user + times.system)
         self.seconds = max(self.seconds, sum(self._used.values()))
         return memory
-
-
-def _children(pid: int) -> list[int]:
-    """Children, and theirs. psutil would look at every process of the machine for them."""
-    try:
-        near = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return [each for child in near for each in (child, *_children(child))]

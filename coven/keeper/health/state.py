@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+from coven.base.seconds import moment
 
 
 class Health(StrEnum):
@@ -51,8 +52,7 @@ class Standing:
         self.why = judged.why
 
     def document(self) -> dict[str, Any]:
-        since = datetime.fromtimestamp(self.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return {"state": str(self.state), "since": since, "why": self.why}
+        return {"state": str(self.state), "since": moment(self.since), "why": self.why}
 
 
 def worst(parts: Iterable[tuple[str, Standing]]) -> Judgement:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from coven.base.seconds import moment
 from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.says import Values
 from coven.keeper.hosts.swap import Retired
@@ -44,10 +44,6 @@ class Drops:
         return own
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _unaccounted(received: int, made: int, forwarded: int, ended: int, in_flight: int) -> int:
     return received + made - forwarded - ended - in_flight
 
@@ -82,10 +78,10 @@ def _port(
         "why": facts.why,
         "interface": facts.interface,
         "link": facts.link,
-        "link_since": None if facts.since is None else _moment(facts.since),
+        "link_since": None if facts.since is None else moment(facts.since),
         "mtu": facts.mtu,
         "incomplete": incomplete,
-        "trouble": [{"what": words, "since": _moment(since)} for words, since in facts.trouble],
+        "trouble": [{"what": words, "since": moment(since)} for words, since in facts.trouble],
         "received": int(arriving.received),
         "sent": int(leaving.forwarded),
         "bytes_in": int(arriving.bytes_in),

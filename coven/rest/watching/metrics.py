@@ -20,12 +20,9 @@ class MetricsApi:
         lifecycle.store.observers.append(self.measured)
         self._exposition = Exposition()
 
-    def instantiated(self) -> list[str]:
-        return [vnf["name"] for vnf in self.lifecycle.store.vnfs() if vnf["instantiation_state"] == "INSTANTIATED"]
-
     @route("GET", "/metrics", "Every figure of every VNF, for Prometheus", reply="Metrics", produces=MEDIA)
     def get_metrics(self) -> str:
-        with self.readers.of(self.instantiated(), forget=True) as readers:
+        with self.readers.of(self.lifecycle.instantiated(), forget=True) as readers:
             return self._exposition.text(readers) + self.measured.text()
 
     @route("GET", "/v1/vnfs/{name}/metrics", "Its figures, under the names that /metrics has", reply="Figures",
