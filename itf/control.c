@@ -213,7 +213,8 @@ static uint32_t main_line(const struct wiring *w, unsigned port)
 	return hops;
 }
 
-static const uint64_t WAIT_NS = 500000000; /* longer than any queue of a VNFC that works */
+static const uint64_t STILL_NS = 500000000; /* as long as a VNFC that works may be without its core */
+static const uint64_t WAIT_NS = 2000000000; /* longer than any queue of a VNFC that works */
 
 /* A wiring that says so waits until what is on its way by the one before has left: then nothing overtakes. Not for
  * what VNFCs hold, nor for those that do not move. */
@@ -231,9 +232,9 @@ bool control_must_wait(struct forwarder *fw)
 		working += hop_works_on(&fw->hops[n]) + hop_works_on(&fw->previous[n]);
 	if (fw->wait_until == 0) {
 		fw->wait_most = now + WAIT_NS;
-		fw->wait_until = now + STALL_NS;
+		fw->wait_until = now + STILL_NS;
 	} else if (working < fw->wait_for) {
-		fw->wait_until = now + STALL_NS;
+		fw->wait_until = now + STILL_NS;
 	}
 	fw->wait_for = working;
 	if (working > 0 && now < fw->wait_until && now < fw->wait_most)

@@ -1,8 +1,9 @@
 """Numbered datagrams, sent at a pace as long as somebody wants them; run inside namespaces.
 
     send HOST PORT RATE    until stdin ends; says how many
-    receive PORT           until stdin ends, then what is there; says what came: [how many, the first of those that came
-                           out of order or twice (null), the numbers that are missing (20 at most)]
+    receive PORT           until stdin ends, then what is there; says what came: {"came": how many, "twice": [those that
+                           came more than once], "late": [[number, the greatest before it], ...], "missing": [...]},
+                           20 of each
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def receive(port: int) -> None:
         server.settimeout(0.2)
         print("ready", flush=True)
         seen: set[int] = set()
-        last, wrong = -1, None
-        ended = False
+        twice: list[int] = []
+        late: list[tuple[int, int]] = []
+        last, ended = -1, False
         while True:
             try:
                 number = struct.unpack("!Q", server.recv(8))[0]
@@ -52,12 +54,15 @@ def receive(port: int) -> None:
                     break
                 ended = over()
                 continue
-            if wrong is None and number <= last:
-                wrong = number
+            if number in seen:
+                twice.append(number)
+            elif number < last:
+                late.append((number, last))
             last = max(last, number)
             seen.add(number)
-    missing = [number for number in range(last + 1) if number not in seen][:20]
-    print(json.dumps([len(seen), wrong, missing]), flush=True)
+    missing = [number for number in range(last + 1) if number not in seen]
+    told = {"came": len(seen), "twice": twice[:20], "late": late[:20], "missing": missing[:20]}
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":
