@@ -147,10 +147,8 @@ def now() -> str:
     return moment(time.time())
 
 
-def conflict(found: str, remedy: str | None = None, title: str = "not now") -> Refused:
-    return Refused(
-        Mistake(found=found, remedy=remedy), title=title, kind=Kind.CONFLICT
-    )
+def conflict(found: str, remedy: str | None = None, title: str = "not now", field: str | None = None) -> Refused:
+    return Refused(Mistake(field=field, found=found, remedy=remedy), title=title, kind=Kind.CONFLICT)
 
 
 def busy(operation: Row) -> Refused:
@@ -328,9 +326,8 @@ class Store:
         """A new VNF. `more`: other columns. Raises Refused with 409 when the name is taken."""
         with self.transaction():
             if self.vnf(name):
-                raise conflict(
-                    f"a VNF called {name} exists", "choose another name, or delete it", "name taken"
-                )
+                remedy = "choose another name, or delete it"
+                raise conflict(f"a VNF called {name} exists", remedy, "name taken", "name")
             given = {"name": name, "instance": str(uuid.uuid4()), "package": package, "created": now(), **more}
             self.insert("vnfs", given)
             row = self.vnf(name)

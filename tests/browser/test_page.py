@@ -14,16 +14,19 @@ import pytest
 pytest.importorskip("playwright")
 
 from playwright.sync_api import Page, expect
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 from agents.pcapng import Blocks
 from tests.rigs.csar_rig import zipped
 from tests.rigs.packages import FORWARD_C
-from tests.rigs.page import CHROMIUM, MARKUP, Chain, Looking, log_in
+from tests.rigs.page import CHROMIUM, MARKUP, TAIL, TTL, Chain, Looking, log_in
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium"),
 ]
+
 
 
 class Seen:
@@ -171,36 +174,90 @@ def test_a_capture_of_a_wire_is_downloaded(chain: Chain, seen: Seen) -> None:
     assert len(numbers) == 100 and {each.interface.name for each in numbers} == {"count:before"}
 
 
+def dumped(text: str) -> tuple[bytes, set[int]]:
+    """The bytes of a dump, and which of them stand in brackets."""
+    cells = [line[5 + at : 9 + at] for line in text.splitlines() for at in range(0, 64, 4)]
+    found = [cell for cell in cells if cell.strip()]
+    marked = {number for number, cell in enumerate(found) if cell[0] == "["}
+    return bytes(int(cell[1:3], 16) for cell in found), marked
+
+
+def test_the_stepper_shows_bytes_before_and_behind_each_vnfc(chain: Chain, seen: Seen) -> None:
+    page = seen.page
+    page.get_by_label("only those that match").fill("udp dst port 81")
+    page.get_by_role("button", name="Follow packets").click()
+    packets = page.get_by_role("listbox", name="The last packets").get_by_role("option")
+    expect(packets).to_have_count(50)
+    packets.filter(has_text="→ out").first.click()  # whole: none that a capture began or ended with
+    steps = page.locator(".hops > li")
+    told = [text.split("\n")[0] for text in steps.all_inner_texts()]
+    assert told == [
+        "came in by in", "to gate", "gate forward[odd]", "to look", f"look forward (changed, {len(TAIL)} bytes longer)",
+        "to count", "count forward (changed)", "left by out",
+    ]  # fmt: skip
+    ends = IP(src="192.0.2.1", dst="198.51.100.2", ttl=64, id=0) / UDP(sport=4000, dport=81, chksum=0)
+    sent = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / ends / MARKUP.encode())
+    behind_look = sent + TAIL
+    ends.ttl = TTL
+    behind_count = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / ends / MARKUP.encode()) + TAIL
+    assert dumped(page.get_by_label("Its first bytes, as it came in").inner_text()) == (sent, set())
+    for step, before, behind in (("look", sent, behind_look), ("count", behind_look, behind_count)):
+        part = steps.filter(has_text=f"{step} forward")
+        differ = {at for at in range(len(behind)) if behind[at : at + 1] != before[at : at + 1]}
+        assert dumped(part.get_by_label("Before").inner_text()) == (before, {at for at in differ if at < len(before)})
+        assert dumped(part.get_by_label("Behind").inner_text()) == (behind, differ)
+    assert packets.count() == 50, "who steps looks at what is there"
+
+
 def test_a_package_is_taken_in_bound_and_taken_away(chain: Chain, seen: Seen, tmp_path: Path) -> None:
     page = seen.page
     page.goto(f"{chain.url}/#/")
     expect(page.get_by_role("cell", name="<b>bold</b>")).to_be_visible()
-    text = 'name: other\nversion: "1"\nvnfcs: {f: {source: none.c}}\nchain: in -> f -> out\n'
-    wrong = {"name": "x.zip", "mimeType": "application/zip", "buffer": zipped({"vnf.yaml": text.encode()})}
+    vnfcs = "{f: {source: none.c, config: {limit: 5}, schema: s.json}}"
+    parts = {
+        "vnf.yaml": f'name: other\nversion: "1"\nvnfcs: {vnfcs}\nchain: in -> f -> out\n'.encode(),
+        "s.json": b'{"properties": {"limit": {"type": "integer", "maximum": 10}}}',
+    }
+    wrong = {"name": "x.zip", "mimeType": "application/zip", "buffer": zipped(parts)}
     page.get_by_label("A CSAR or a zip").set_input_files([wrong])
     page.get_by_role("button", name="Upload").click()
     shown = page.get_by_label("vnf.yaml, around line 3")
     expect(shown.locator("mark")).to_contain_text("source: none.c")
-    right = {**wrong, "buffer": zipped({"vnf.yaml": text.encode(), "none.c": FORWARD_C.encode()})}
+    right = {**wrong, "buffer": zipped({**parts, "none.c": FORWARD_C.encode()})}
     page.get_by_label("A CSAR or a zip").set_input_files([right])
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("other:1 is here")).to_be_visible()
-    page.get_by_label("Name").fill("second")
+    page.get_by_label("Name").fill("fw")
     page.get_by_label("Package", exact=True).select_option("other:1")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Name").fill("second")
     page.get_by_role("button", name="Create").click()
     port = page.get_by_label("Port in")
     expect(port.get_by_role("option", name="in0 (no: fw has it as its port in)")).to_be_disabled()
     port.select_option("in1")
     page.get_by_label("Port out").select_option("in1")
+    page.get_by_text("Configuration of f").click()
+    limit = page.get_by_label("limit")
+    limit.fill("11")
     page.get_by_role("button", name="Instantiate", exact=True).click()
     expect(page.get_by_text("in has it").first).to_be_visible()
-    page.get_by_role("button", name="Not now").click()
-    row = page.get_by_role("row", name="second")
+    expect(page.locator(f"#{limit.get_attribute('id')}-wrong")).to_contain_text("maximum of 10")
+    limit.fill("9")
+    port.select_option("in2")
+    page.get_by_label("Port out").select_option("out2")
+    page.get_by_role("button", name="Instantiate", exact=True).click()
+    row = page.get_by_label("VNFs of this agent").get_by_role("row", name="second")
+    expect(row).to_contain_text("STARTED")
+    assert chain.appliance.get("/v1/vnfs/second/config") == {"f": {"limit": 9}}
+    row.get_by_role("button", name="Terminate").click()
+    expect(row).to_contain_text("not instantiated")
     row.get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
     page.get_by_role("row", name="other:1").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("row", name="other:1")).to_have_count(0)
-    assert page.locator("main b, main script, img").count() == 0 and seen.dialogs == []
+    assert page.locator("main b, main script, img").count() == 0
+    assert seen.dialogs == ["Terminate second? Its interfaces are given back."]
 
 
 def test_the_agent_starts_again_and_the_page_goes_on(chain: Chain, seen: Seen) -> None:

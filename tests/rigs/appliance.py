@@ -97,5 +97,6 @@ class Appliance:
         if self.agent is not None and self.agent.poll() is None:
             self.agent.kill()
             self.agent.wait()
-        self.kill_keeper()
+        for folder in (self.state / "run").glob("*/"):  # also of a test that failed
+            self.kill_keeper(folder.name)
         subprocess.run(["ip", "netns", "del", self.space], check=True)

@@ -16,6 +16,7 @@ from tests.rigs.packages import package
 
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 CHROMIUM = shutil.which("chromium")
+TTL, TAIL = 17, b"tail"  #: that packets leave with
 
 DESCRIPTOR = """description: "shown as it is: <b>bold</b>"
 vnfcs:
@@ -60,8 +61,9 @@ SCHEMA = {
         "mode": {"enum": ["open", "closed"]},
     },
 }
-COUNT = "#include <coven/vnfc.h>\nVNFC_HANDLE { return VNFC_FORWARD; }\n"
-LOOK = "from vnfc import forward\ndef handle(packet): return forward()\n"
+#: these two change what they forward: a header, and the length
+COUNT = f"#include <coven/vnfc.h>\nVNFC_HANDLE {{ vnfc_set_ttl(p, {TTL}); return VNFC_FORWARD; }}\n"
+LOOK = f"from vnfc import forward\ndef handle(packet):\n    packet.put({TAIL!r})\n    return forward()\n"
 
 _TRAFFIC = """
 import socket, struct, sys, time
@@ -110,6 +112,8 @@ class Chain:
             raise
 
     def _begin(self, folder: Path, rate: float) -> None:
+        spare = [f"link set {end} addrgenmode none" for end in ("in2", "out2")]  # for another VNF
+        self.appliance.ip("link add in2 type veth peer name out2", *spare, "link set in2 up", "link set out2 up")
         for interface in ("in1", "out1"):
             words = ("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6")
             subprocess.run(["ip", "netns", "exec", self.appliance.space, *words], check=True)

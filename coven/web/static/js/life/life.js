@@ -2,7 +2,8 @@
 
 import { ask, sentence, upload, vnfPath } from "../api.js";
 import { button, bytes, el, say, table } from "../dom.js";
-import { Field } from "../vnf/forms.js";
+import { Asked, readAll, tell } from "../vnf/forms.js";
+import { binding } from "./binding.js";
 import { linesOf } from "./zip.js";
 
 const AROUND = 2; // lines before and behind a mistake
@@ -69,64 +70,36 @@ export class Life {
 
   creating() {
     this.choice = el("select", { id: "new-package", required: true });
-    this.newName = el("input", { id: "new-name", type: "text", required: true, pattern: "[a-z][a-z0-9_\\-]{0,31}", autocomplete: "off" });
+    const name = new Asked("name", "name", el("input", {
+      id: "new-name", type: "text", required: true, pattern: "[a-z][a-z0-9_\\-]{0,31}", autocomplete: "off",
+    }), "Name", "a small letter, then small letters, digits, - or _");
+    const chosen = new Asked("package", "package", this.choice, "Package");
+    const wrong = el("p", { class: "wrong", role: "alert" });
     const create = async (event) => {
       event.preventDefault();
-      const made = await this.act("POST", "/v1/vnfs", { name: this.newName.value, package: this.choice.value });
-      if (made) {
-        this.newName.value = "";
+      const fields = [name, chosen];
+      readAll(fields);
+      try {
+        const made = await ask("POST", "/v1/vnfs", { name: name.read(), package: chosen.read() });
+        wrong.textContent = name.input.value = "";
         this.binding(made);
+      } catch (problem) {
+        tell(problem, fields, wrong);
       }
     };
-    return el("form", { class: "card", onsubmit: create }, el("h3", {}, "Create a VNF"),
-      el("div", { class: "field" }, el("label", { for: "new-name" }, "Name"), this.newName,
-        el("span", { class: "soft" }, "a small letter, then small letters, digits, - or _")),
-      el("div", { class: "field" }, el("label", { for: "new-package" }, "Package"), this.choice), el("button", {}, "Create"));
+    return el("form", { class: "card", onsubmit: create }, el("h3", {}, "Create a VNF"), name.root, chosen.root, wrong,
+      el("button", {}, "Create"));
   }
 
-  // The form that binds a VNF's ports to interfaces and instantiates it.
+  // Show the form that instantiates a VNF.
   async binding(vnf) {
-    let chain;
-    let interfaces;
+    say(this.said, "");
     try {
-      [chain, { interfaces }] = await Promise.all([ask("GET", vnfPath(vnf.name, "/chain")), ask("GET", "/v1/interfaces")]);
+      this.bind.replaceChildren(await binding(vnf, () => this.bind.replaceChildren()));
+      this.bind.querySelector("h3").focus();
     } catch (problem) {
       say(this.said, problem.message);
-      return;
     }
-    const option = (each) => el("option", { value: each.name, disabled: !each.takeable },
-      each.name + (each.refused.length ? ` (${each.takeable ? "only if taken" : "no"}: ${each.refused.join("; ")})` : ""));
-    const free = interfaces.filter((each) => !each.refused.length);
-    const ports = chain.ports.map(({ name }, i) => {
-      const select = el("select", { id: `port-${name}`, "aria-describedby": `port-${name}-wrong` }, interfaces.map(option));
-      if (free[i]) select.value = free[i].name;
-      const wrong = el("p", { class: "wrong", id: `port-${name}-wrong`, role: "alert" });
-      return { name, select, wrong, root: el("div", { class: "field" }, el("label", { for: `port-${name}` }, `Port ${name}`), select, wrong) };
-    });
-    const take = new Field("take", false, { type: "boolean" }, "also interfaces that have addresses, carry the default route or are enslaved");
-    const start = new Field("start", true, { type: "boolean" }, "let packets pass at once");
-    const refused = el("ul", { class: "mistakes" });
-    const instantiate = async (event) => {
-      event.preventDefault();
-      refused.replaceChildren();
-      for (const port of ports) port.wrong.textContent = "";
-      const bound = Object.fromEntries(ports.map(({ name, select }) => [name, { interface: select.value, take: take.read() }]));
-      try {
-        await ask("POST", vnfPath(vnf.name, "/instantiate"), { ports: bound, start: start.read() });
-        this.bind.replaceChildren();
-      } catch (problem) {
-        for (const error of problem.errors) {
-          const own = ports.find(({ name }) => error.field === `ports.${name}` || error.field?.startsWith(`ports.${name}.`));
-          if (own) own.wrong.textContent = [own.wrong.textContent, sentence(error)].filter(Boolean).join("\n");
-          else refused.append(el("li", {}, sentence(error)));
-        }
-      }
-    };
-    const form = el("form", { class: "card", onsubmit: instantiate }, el("h3", { tabindex: -1 }, `Instantiate ${vnf.name}`),
-      interfaces.length ? ports.map((port) => port.root) : el("p", { class: "wrong" }, "This machine has no interface but the loopback."),
-      take.root, start.root, refused, el("div", { class: "tools" }, el("button", {}, "Instantiate"), button("Not now", () => this.bind.replaceChildren())));
-    this.bind.replaceChildren(form);
-    form.querySelector("h3").focus();
   }
 
   uploading() {

@@ -8,7 +8,7 @@ import { packets } from "./pcapng.js";
 
 const KEPT = 50; // packets
 const SECONDS = 1.5; // of one capture
-const SNAPLEN = 256; // bytes of each
+const SNAPLEN = 4096; // bytes of each: whole frames, since what a VNFC changes may be anywhere
 
 export class Packets {
   constructor(view) {
@@ -35,13 +35,14 @@ export class Packets {
     say(this.toggle, this.running ? "Stop following" : "Follow packets");
     if (this.running) say(this.said, "following ...");
     while (this.running && this.root.isConnected) {
+      const due = Date.now() + 1000 * SECONDS; // where packets abound a capture is full at once
       try {
         this.take(await this.capture());
       } catch (problem) {
         say(this.said, problem.message);
-        if (problem.status === 503) await new Promise((resolve) => setTimeout(resolve, 1000));
-        else if (this.running) this.turn();
+        if (problem.status !== 503 && this.running) this.turn();
       }
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - Date.now())));
     }
   }
 
@@ -139,17 +140,18 @@ function ending(sights, ports) {
 // What is known of a packet: its way, and at each VNFC its bytes before and behind.
 export function shown(number, sights) {
   const first = sights[0];
-  let before = first.data;
+  let before = first;
   const steps = sights.map((sight, i) => {
-    const changed = !same(before, sight.data);
     const was = before;
-    before = sight.data;
+    before = sight;
+    const longer = sight.length - was.length;
+    const changed = longer !== 0 || !same(was.data, sight.data);
     const words = sight.comments.length ? sight.comments.join("; ") : i === 0 ? `came in by ${sight.place}`
       : i === sights.length - 1 ? `left by ${sight.place}` : `to ${sight.place}`;
-    return el("li", {}, words, changed && el("span", { class: "changed" }, " – changed"),
+    return el("li", {}, words, changed && el("span", { class: "changed" }, ` (changed${longer ? `, ${Math.abs(longer)} bytes ${longer > 0 ? "longer" : "shorter"}` : ""})`),
       changed && el("details", { open: true }, el("summary", {}, "bytes before and behind"),
-        el("pre", { class: "dump", tabindex: 0, "aria-label": "Before" }, dump(was, sight.data)),
-        el("pre", { class: "dump", tabindex: 0, "aria-label": "Behind" }, dump(sight.data, was))));
+        el("pre", { class: "dump", tabindex: 0, "aria-label": "Before" }, dump(was.data, sight.data)),
+        el("pre", { class: "dump", tabindex: 0, "aria-label": "Behind" }, dump(sight.data, was.data))));
   });
   return [
     el("p", {}, el("strong", {}, `${number}  ${summary(first.data)}, ${first.length} bytes`)),

@@ -1,34 +1,42 @@
 // Forms out of schemas: a VNFC's configuration, its agent requests.
 
 import { ask, sentence, vnfPath } from "../api.js";
-import { el } from "../dom.js";
+import { el, set } from "../dom.js";
 
 let made = 0;
 
-// A field for a value: by its schema where it has one, else by what the value is.
-export class Field {
-  constructor(name, value, schema, why) {
+// An input with its label, a hint, and room for what is wrong with it. `path`: what mistakes call it.
+export class Asked {
+  constructor(name, path, input, label = name, hint = "") {
     this.name = name;
-    this.first = value;
-    const id = `field-${(made += 1)}`;
-    const kind = kindOf(value, schema);
-    this.kind = kind;
+    this.path = path;
+    this.input = input;
+    const id = input.id || `field-${(made += 1)}`;
     this.wrong = el("p", { class: "wrong", id: `${id}-wrong`, role: "alert" });
-    const about = { id, name, "aria-describedby": `${id}-wrong ${id}-why` };
-    if (kind === "enum") {
-      this.input = el("select", about, schema.enum.map((each) =>
-        el("option", { value: JSON.stringify(each), selected: each === value }, String(each))));
-    } else if (kind === "boolean") {
-      this.input = el("input", { ...about, type: "checkbox" });
-      this.input.checked = Boolean(value);
-    } else {
-      this.input = el("input", { ...about, type: "text", autocomplete: "off", spellcheck: "false",
-        inputmode: kind === "number" && "decimal" });
-      this.input.value = kind === "text" || value === undefined ? (value ?? "") : JSON.stringify(value);
-    }
+    set(input, "id", id);
+    set(input, "aria-describedby", hint ? `${id}-wrong ${id}-why` : `${id}-wrong`);
+    this.root = el("div", { class: "field" }, el("label", { for: id }, label), input,
+      hint && el("span", { class: "soft", id: `${id}-why` }, hint), this.wrong);
+  }
+
+  read() {
+    return this.input.value;
+  }
+
+  say(text) {
+    this.wrong.textContent = text;
+    set(this.input, "aria-invalid", text ? "true" : null);
+  }
+}
+
+// One for a value: by its schema where it has one, else by what the value is.
+export class Field extends Asked {
+  constructor(name, value, schema, why, path = name) {
+    const kind = kindOf(value, schema);
     const said = [why ?? schema?.description, kind === "json" && "as JSON", bounds(schema)].filter(Boolean).join("; ");
-    this.root = el("div", { class: "field" }, el("label", { for: id }, name), this.input,
-      el("span", { class: "soft", id: `${id}-why` }, said), this.wrong);
+    super(name, path, inputFor(name, kind, value, schema), name, said);
+    this.kind = kind;
+    this.first = value;
   }
 
   // Its value. Throws an Error for what is none.
@@ -36,18 +44,45 @@ export class Field {
     if (this.kind === "enum") return JSON.parse(this.input.value);
     if (this.kind === "boolean") return this.input.checked;
     if (this.kind === "text") return this.input.value;
+    let value;
     try {
-      return JSON.parse(this.input.value);
-    } catch {
+      value = JSON.parse(this.input.value);
+    } catch { /* told below */ }
+    if (value === undefined || (this.kind === "number" && typeof value !== "number"))
       throw new Error(this.kind === "number" ? "not a number" : "not JSON, such as [1, 2] or {\"a\": 1}");
-    }
+    return value;
   }
 
-  say(text) {
-    this.wrong.textContent = text;
-    if (text) this.input.setAttribute("aria-invalid", "true");
-    else this.input.removeAttribute("aria-invalid");
+  get changed() {
+    return JSON.stringify(this.read()) !== JSON.stringify(this.first);
   }
+
+  // It is another one meanwhile: that is shown, unless somebody has begun to change it.
+  becomes(value) {
+    let begun = true;
+    try {
+      begun = this.changed;
+    } catch { /* what is none yet is being written */ }
+    this.first = value;
+    if (!begun) fill(this.input, this.kind, value);
+  }
+}
+
+function inputFor(name, kind, value, schema) {
+  let input;
+  if (kind === "enum") input = el("select", { name }, schema.enum.map((each) => el("option", { value: JSON.stringify(each) }, String(each))));
+  else if (kind === "boolean") input = el("input", { name, type: "checkbox" });
+  else input = el("input", { name, type: schema?.writeOnly ? "password" : "text", autocomplete: "off", spellcheck: "false",
+    inputmode: kind === "number" && "decimal" });
+  fill(input, kind, value);
+  return input;
+}
+
+function fill(input, kind, value) {
+  if (kind === "enum" && value === undefined) return; // the first is as good as any
+  if (kind === "boolean") input.checked = Boolean(value);
+  else if (kind === "text" || value === undefined) input.value = value ?? "";
+  else input.value = JSON.stringify(value);
 }
 
 function kindOf(value, schema) {
@@ -64,8 +99,15 @@ function bounds(schema) {
   return least !== undefined ? `at least ${least}` : most !== undefined && `at most ${most}`;
 }
 
+// The fields of a VNFC's configuration; `about`: the VNFC as its chain tells it.
+export const configured = (about, config) => Object.entries(config).map(([key, value]) =>
+  new Field(key, value, about.schema?.properties?.[key], null, `config.${about.name}.${key}`));
+
+// What fields that can be read say otherwise than they did at first.
+export const changes = (fields) => Object.fromEntries(fields.filter((field) => field.changed).map((field) => [field.name, field.read()]));
+
 // What all fields say; null where one is wrong, which is said beside it.
-function readAll(fields) {
+export function readAll(fields) {
   const values = {};
   let good = true;
   for (const field of fields) {
@@ -74,26 +116,30 @@ function readAll(fields) {
       values[field.name] = field.read();
     } catch (error) {
       field.say(error.message);
-      if (good) field.input.focus();
+      if (good) goTo(field);
       good = false;
     }
   }
   return good ? values : null;
 }
 
-// Mistakes beside the fields that they are about: those whose path begins with `prefix` and a field's name.
-function tell(problem, fields, prefix, rest) {
+function goTo(field) {
+  const folded = field.input.closest("details");
+  if (folded) folded.open = true;
+  field.input.focus();
+}
+
+// Mistakes beside the fields that they are about, others at `rest`.
+export function tell(problem, fields, rest) {
   const left = [];
   for (const error of problem.errors.length ? problem.errors : [{ found: problem.message }]) {
-    const own = fields.find((field) => {
-      const path = `${prefix}${field.name}`;
-      return error.field === path || error.field?.startsWith(`${path}.`) || error.field?.startsWith(`${path}[`);
-    });
-    if (own) own.say([own.wrong.textContent, sentence({ ...error, field: error.field.slice(prefix.length) })].filter(Boolean).join("\n"));
+    const own = fields.find(({ path }) => error.field === path || error.field?.startsWith(`${path}.`) || error.field?.startsWith(`${path}[`));
+    if (own) own.say([own.wrong.textContent, sentence({ ...error, field: own.name + error.field.slice(own.path.length) })].filter(Boolean).join("\n"));
     else left.push(sentence(error));
   }
   rest.textContent = left.join("\n");
-  fields.find((field) => field.wrong.textContent)?.input.focus();
+  const wrong = fields.filter((field) => field.wrong.textContent);
+  wrong.reverse().forEach(goTo); // all are unfolded, the first has the focus
 }
 
 export class Configuration {
@@ -110,9 +156,7 @@ export class Configuration {
   async load() {
     try {
       const all = await ask("GET", vnfPath(this.vnf, "/config"));
-      const own = all[this.about.name] ?? {};
-      const rules = this.about.schema?.properties ?? {};
-      this.fields = Object.entries(own).map(([key, value]) => new Field(key, value, rules[key]));
+      this.fields = configured(this.about, all[this.about.name] ?? {});
       this.form.replaceChildren(...(this.fields.length
         ? [...this.fields.map((field) => field.root), this.said, this.done, el("button", {}, "Apply now")]
         : [el("p", { class: "soft" }, "It has none.")]));
@@ -121,22 +165,33 @@ export class Configuration {
     }
   }
 
+  shows(config) {
+    for (const field of this.fields) field.becomes(config[this.about.name]?.[field.name]);
+  }
+
+  // Somebody has configured something.
+  async renew() {
+    if (!this.fields) return;
+    try {
+      this.shows(await ask("GET", vnfPath(this.vnf, "/config")));
+    } catch { /* the line at the top says so */ }
+  }
+
   async apply() {
     this.said.textContent = this.done.textContent = "";
-    const values = readAll(this.fields);
-    if (!values) return;
-    const changed = Object.fromEntries(Object.entries(values).filter(([key, value]) =>
-      JSON.stringify(value) !== JSON.stringify(this.fields.find((field) => field.name === key).first)));
+    if (!readAll(this.fields)) return;
+    const changed = changes(this.fields);
     if (!Object.keys(changed).length) {
       this.done.textContent = "Nothing is changed.";
       return;
     }
     try {
       const now = await ask("PATCH", vnfPath(this.vnf, "/config"), { [this.about.name]: changed });
-      for (const field of this.fields) field.first = now[this.about.name][field.name];
+      for (const field of this.fields) field.first = field.read();
+      this.shows(now);
       this.done.textContent = `In force: ${Object.keys(changed).join(", ")}.`;
     } catch (problem) {
-      tell(problem, this.fields, `config.${this.about.name}.`, this.said);
+      tell(problem, this.fields, this.said);
     }
   }
 }
@@ -156,12 +211,19 @@ export class Requests {
       const own = all[this.vnfc] ?? [];
       this.list.replaceChildren(...(own.length ? own.map((each) => this.form(each)) : [el("p", { class: "soft" }, "It has none.")]));
     } catch (problem) {
+      this.failed = true;
       this.list.replaceChildren(el("p", { class: "soft" }, problem.message));
     }
   }
 
+  // It runs, and may have been down before.
+  again() {
+    if (this.failed) this.load();
+    this.failed = false;
+  }
+
   form(request) {
-    const fields = (request.args ?? []).map((arg) => new Field(arg.name, arg.default, { type: arg.type, enum: arg.enum }, arg.why));
+    const fields = (request.args ?? []).map((arg) => new Field(arg.name, arg.default, { type: arg.type, enum: arg.enum }, arg.why, `args.${arg.name}`));
     const answer = el("pre", { hidden: true, tabindex: 0 });
     const wrong = el("p", { class: "wrong", role: "alert" });
     const send = async (event) => {
@@ -175,7 +237,7 @@ export class Requests {
         answer.textContent = typeof got.value === "string" ? got.value : JSON.stringify(got.value, null, 2);
         if (request.unit) answer.textContent += ` ${request.unit}`;
       } catch (problem) {
-        tell(problem, fields, "args.", wrong);
+        tell(problem, fields, wrong);
       }
     };
     return el("form", { class: "field", onsubmit: send }, el("strong", {}, request.name),

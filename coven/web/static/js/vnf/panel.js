@@ -106,6 +106,8 @@ class OfVnfc {
         el("p", { class: "soft" }, `half below ${seconds(times.p50)}, 90 % below ${seconds(times.p90)}, 99 % below ` +
           `${seconds(times.p99)}; ${count(times.count)} packets were timed`));
     }
+    if (reading?.marks?.some(({ what }) => what.startsWith(`${this.name}: `))) this.configuration.renew();
+    if (vnfc?.state === "running") this.requests.again();
     const metrics = Object.entries(vnfc?.metrics ?? {});
     this.own.hidden = !metrics.length;
     this.metrics.show(metrics.map(([name, value]) => [name, typeof value === "number" ? count(value) : JSON.stringify(value)]));
