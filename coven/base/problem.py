@@ -26,7 +26,7 @@ STATUS = {
     Kind.NO_SPACE: HTTPStatus.INSUFFICIENT_STORAGE,
     Kind.FAULT: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-_KINDS = {status: kind for kind, status in STATUS.items()}
+_KINDS: dict[int, Kind] = {status: kind for kind, status in STATUS.items()}
 
 
 class Misuse(Refused):
@@ -62,8 +62,10 @@ def joined(told: Iterable[Mistake], more: Iterable[Mistake]) -> list[Mistake]:
 
 def from_problem(body: Mapping[str, Any], status: int) -> Refused:
     """The refusal that a problem details document stands for."""
-    errors = [Mistake.from_dict(e) for e in body.get("errors") or [] if isinstance(e, dict)]
-    title = str(body.get("title") or HTTPStatus(status).phrase)
+    said = body.get("errors")
+    errors = [Mistake.from_dict(each) for each in (said if isinstance(said, list) else ()) if isinstance(each, dict)]
+    known = status in {each.value for each in HTTPStatus}
+    title = str(body.get("title") or (HTTPStatus(status).phrase if known else f"status {status}"))
     if not errors and body.get("detail") not in (None, title):
         errors = [Mistake(found=str(body["detail"]))]
-    return Refused(errors, title=title, kind=_KINDS.get(HTTPStatus(status), Kind.FAULT))
+    return Refused(errors, title=title, kind=_KINDS.get(status, Kind.FAULT))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,6 +97,18 @@ def _token(file: Path) -> str | None:
         return None
 
 
+class _Answer(dict[str, Any]):
+    """An answer's object: what it should have and does not is a refusal, since an agent of another version, or somebody
+    else, has answered."""
+
+    def __init__(self, found: dict[str, Any], stranger: Callable[[str], Refused]):
+        super().__init__(found)
+        self._stranger = stranger
+
+    def __missing__(self, key: str) -> Any:
+        raise self._stranger(f"answers without {key}: an agent of another version, or somebody else")
+
+
 class Client:
     """`ca`: a file (else $COVEN_CA) with the certificate of the CA, or of the agent itself, that is trusted."""
 
@@ -147,17 +159,34 @@ class Client:
             )  # fmt: skip
         except RequestException as error:
             raise unreachable(self.address.url, error) from None
-        try:
-            answer = response.json() if response.content else None
-        except ValueError:
-            answer = None
-            if response.status_code < HTTPStatus.BAD_REQUEST:
-                raise Refused(
-                    Mistake(found=f"{self.address.url} answers, but not as an agent does"), title="no agent"
-                ) from None
         if response.status_code >= HTTPStatus.BAD_REQUEST:
-            raise from_problem(answer if isinstance(answer, dict) else {}, response.status_code)
+            raise self._problem(response)
+        try:
+            answer = response.json(object_hook=self._answer) if response.content else None
+        except ValueError:
+            answer = ""
+        if not isinstance(answer, dict | None):
+            raise self._stranger(f"answers {response.status_code}, but not as an agent does")
         return answer
+
+    def _problem(self, response: requests.Response) -> Refused:
+        """What an answer of 400 and more says; a stranger's says no more than that."""
+        try:
+            body = response.json() if response.headers.get("Content-Type", "").endswith("json") else None
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            return self._stranger(f"answers {response.status_code} {response.reason}, but not as an agent does")
+        return from_problem(body, response.status_code)
+
+    def _stranger(self, found: str) -> Refused:
+        mistake = Mistake(
+            found=f"{self.address.url} {found}", expected="an agent", remedy="is this its address? (--agent URL)"
+        )
+        return Refused(mistake, title="no agent")
+
+    def _answer(self, found: dict[str, Any]) -> dict[str, Any]:
+        return _Answer(found, self._stranger)
 
     def stream(self, path: str, **query: Any) -> Iterator[bytes]:
         """What a GET brings, as it comes. Raises Refused with the agent's problem, also when it breaks off."""
@@ -173,8 +202,7 @@ class Client:
             )  # fmt: skip
             with response:
                 if response.status_code >= HTTPStatus.BAD_REQUEST:
-                    answer = response.json() if response.headers.get("Content-Type", "").endswith("json") else {}
-                    raise from_problem(answer, response.status_code)
+                    raise self._problem(response)
                 yield from response.iter_content(None)
         except RequestException as error:
             raise unreachable(self.address.url, error) from None

@@ -413,7 +413,8 @@ class _Given:
 
 def application(api: Api) -> bottle.Bottle:
     """The WSGI application."""
-    app = bottle.Bottle(autojson=False)
+    app = bottle.Bottle()
+    app.uninstall(bottle.JSONPlugin)  # answers are ours
     for part in api.parts:
         for entry in table(type(part)):
             app.route(entry.bottle_path, entry.method, _answering(api, part, entry))

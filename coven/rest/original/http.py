@@ -41,7 +41,8 @@ def _script() -> bytes:
 
 def application(platform: Platform, note: Note) -> bottle.Bottle:
     """The WSGI application. `note` hears of every change."""
-    app = bottle.Bottle(autojson=False)
+    app = bottle.Bottle()
+    app.uninstall(bottle.JSONPlugin)  # answers are ours
 
     def offer(path: str, call: Callable[..., Reply], method: str = "POST") -> None:
         def answer(**parameters: str) -> str:

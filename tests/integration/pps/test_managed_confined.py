@@ -3,29 +3,22 @@ chain over captures; Click VNFCs built so."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from scapy.utils import rdpcap
 
-from coven.base.places import SYSTEM_RUN
 from coven.run.foreground import run_captures
-from itf.segment import C
 from pps.confine import confinement as confine
-from pps.confine import uids
 from pps.framework import Framework
 from pps.frameworks import FRAMEWORKS
 from tests.rigs import java as java_rig
 from tests.rigs import javascript as javascript_rig
-from tests.rigs.fake_forwarder import FakeForwarder
+from tests.rigs.confined import build_and_run
 from tests.rigs.keeper import KeeperRig
 from tests.rigs.packages import capture, datagram, package
-from tests.rigs.python_host import tcp
 
 BUILD = Path(__file__).resolve().parents[3] / "build"
 RIGS = {"java": java_rig, "javascript": javascript_rig}
@@ -67,18 +60,6 @@ def folder() -> Iterator[Path]:
         yield root
 
 
-@pytest.fixture(params=["full", "user-namespace", "reduced"])
-def confinement(request: pytest.FixtureRequest) -> confine.Confinement:
-    name = request.param
-    if name == "full" and os.geteuid() != 0:
-        pytest.skip("level full needs root")
-    level = confine.Level(name, "asked for", confine.landlock_abi())
-    failure = confine._try(level, BUILD)
-    if failure:
-        pytest.skip(f"level {name} is not to be had here: {failure}")
-    return confine.Confinement(level, BUILD, controller=None)
-
-
 def started(framework: Framework, artifact: Path) -> list[str]:
     command = framework.host_command(artifact, "component")
     return framework.limit_heap(command, 256)
@@ -96,41 +77,15 @@ def test_click_is_compiled_at_every_level(folder: Path, confinement: confine.Con
 @pytest.mark.parametrize(("language", "source"), [("java", "Component.java"), ("javascript", "component.js")])
 def test_build_and_run(
     folder: Path, confinement: confine.Confinement, language: str, source: str,
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     if RIGS[language].MISSING:
         pytest.skip(RIGS[language].WHY)
     framework = FRAMEWORKS[language]()
-    lease = uids.UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
-    uid = lease.uid if lease else None
-    out = folder / "built"
-    artifact = out / framework.artifact_name("component")
-    command = framework.build_command([folder / source], folder, artifact, [])
-    built = confinement.run_build(command, package=folder, out=out, binds_ro=framework.visible(), uid=uid)
-    assert (built.returncode, built.output) == (0, "")
-    start = subprocess.Popen
-
-    def confined(argv: list[str], pass_fds: tuple[int, ...], env: object, **options: Any) -> Any:
-        binds = [*framework.visible(), out]
-        prepared = confinement.command(argv, package=folder, binds_ro=binds, uid=uid, fds=pass_fds)
-        try:
-            return start(prepared.argv, pass_fds=prepared.pass_fds, env=prepared.env, **options)
-        finally:
-            prepared.close()
-
-    monkeypatch.setattr("tests.rigs.fake_forwarder.subprocess.Popen", confined)
-    try:
-        with FakeForwarder(started(framework, artifact)) as host:
-            assert host.init()["op"] == "ready", host.close()
-            host.send(tcp())
-            assert [back.verdict for back in host.collect(2)] == [C.VERDICT_FORWARD] * 2, host.close()
-            seen = host.ask("request", name="uid", args=[])["value"]
-            assert seen == (os.geteuid() if uid is None else uid)
-            assert host.end() == 0
-            assert host.close() == "sum 3\n"
-    finally:
-        if lease:
-            lease.release()
+    said = build_and_run(
+        confinement, framework, folder, source, monkeypatch, lambda artifact: started(framework, artifact)
+    )
+    assert said == "sum 3\n"
 
 
 CHAIN = """vnfcs:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from coven.base.places import SYSTEM_RUN
-from itf.segment import C
 from pps.confine import confinement as confine
-from pps.confine import uids
-from tests.rigs.fake_forwarder import FakeForwarder
-from tests.rigs.python_host import FRAMEWORK, tcp
+from tests.rigs.confined import build_and_run
+from tests.rigs.python_host import FRAMEWORK
 
 BUILD = Path(__file__).resolve().parents[3] / "build"
 COMPONENT = """
@@ -53,48 +47,9 @@ def package() -> Iterator[Path]:
         yield root
 
 
-@pytest.fixture(params=["full", "user-namespace", "reduced"])
-def confinement(request: pytest.FixtureRequest) -> confine.Confinement:
-    name = request.param
-    if name == "full" and os.geteuid() != 0:
-        pytest.skip("level full needs root")
-    level = confine.Level(name, "asked for", confine.landlock_abi())
-    failure = confine._try(level, BUILD)
-    if failure:
-        pytest.skip(f"level {name} is not to be had here: {failure}")
-    return confine.Confinement(level, BUILD, controller=None)
-
-
-def test_build_and_run(
-    package: Path, confinement: confine.Confinement, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    lease = uids.UidLease.take(SYSTEM_RUN) if confinement.level.name == "full" else None
-    uid = lease.uid if lease else None
-    out = package / "built"
-    artifact = out / FRAMEWORK.artifact_name("component")
-    command = FRAMEWORK.build_command([package / "component.py"], package, artifact, [])
-    built = confinement.run_build(command, package=package, out=out, binds_ro=FRAMEWORK.visible(), uid=uid)
-    assert (built.returncode, built.output) == (0, "")
-    start = subprocess.Popen
-
-    def confined(argv: list[str], pass_fds: tuple[int, ...], env: object, **options: Any) -> Any:
-        binds = [*FRAMEWORK.visible(), out]
-        prepared = confinement.command(argv, package=package, binds_ro=binds, uid=uid, fds=pass_fds)
-        try:
-            return start(prepared.argv, pass_fds=prepared.pass_fds, env=prepared.env, **options)
-        finally:
-            prepared.close()
-
-    monkeypatch.setattr("tests.rigs.fake_forwarder.subprocess.Popen", confined)
-    try:
-        with FakeForwarder(FRAMEWORK.host_command(artifact, "component")) as host:
-            assert host.init()["op"] == "ready", host.close()
-            host.send(tcp())
-            assert [back.verdict for back in host.collect(2)] == [C.VERDICT_FORWARD] * 2, host.close()
-            seen = host.ask("request", name="uid", args=[])["value"]
-            assert seen == (os.geteuid() if uid is None else uid)
-            assert host.end() == 0
-            assert host.close() == "sum 3 1 2\n"
-    finally:
-        if lease:
-            lease.release()
+def test_build_and_run(package: Path, confinement: confine.Confinement, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = build_and_run(
+        confinement, FRAMEWORK, package, "component.py", monkeypatch,
+        lambda artifact: FRAMEWORK.host_command(artifact, "component"),
+    )  # fmt: skip
+    assert said == "sum 3 1 2\n"
