@@ -146,9 +146,9 @@ export class Chain {
     return svg("g", {}, body, stubs.map((each) => each.stub));
   }
 
-  // A reading: its status document, and figures of the last quarter of an hour.
-  update(status, series, limits) {
-    this.last = [status, series, limits];
+  // A reading: its status document, figures of the last quarter of an hour, what limits the chain.
+  update(status, series, limit) {
+    this.last = [status, series, limit];
     const rate = (name) => series.rate(name);
     const backs = this.chain.vnfcs.filter(({ name }) => series.last(`output ${name} back`)).map(({ name }) => name);
     if (backs.some((name) => !this.backs.has(name))) {
@@ -158,8 +158,9 @@ export class Chain {
       return;
     }
     for (const [name, node] of this.nodes) {
-      if (node.about) this.showVnfc(name, node, status?.vnfcs[name], series, limits);
-      else this.showPort(name, node, status?.ports[name], rate);
+      const why = limit?.place === name ? limit.why : null;
+      if (node.about) this.showVnfc(name, node, status?.vnfcs[name], series, why);
+      else this.showPort(name, node, status?.ports[name], rate, why);
       this.showDrops(name, node, status, rate);
     }
     const passing = flows(this.chain, this.all, rate);
@@ -170,9 +171,8 @@ export class Chain {
     }
   }
 
-  showVnfc(name, node, vnfc, series, limits) {
+  showVnfc(name, node, vnfc, series, limit) {
     const state = vnfc?.state ?? "stopped";
-    const limit = limits?.get(name);
     set(node.body, "class", `place vnfc is-${state}${limit ? " limits" : ""}${this.way.has(name) ? " path" : ""}`);
     say(node.state, `${SIGNS[state] ?? "?"} ${state} · ${node.about.language}${node.about.nsh === "aware" ? " · NSH" : ""}`);
     const handled = series.rate(`vnfc ${name} received`);
@@ -185,16 +185,16 @@ export class Chain {
       `${vnfc?.restarts ? `, ${vnfc.restarts} restarts` : ""}${limit ? `, bottleneck: ${limit}` : ""}`);
   }
 
-  showPort(name, node, port, rate) {
+  showPort(name, node, port, rate, limit) {
     const state = port?.link ?? (port ? "up" : "stopped");
-    set(node.body, "class", `place port is-${state}${this.way.has(name) ? " path" : ""}`);
+    set(node.body, "class", `place port is-${state}${limit ? " limits" : ""}${this.way.has(name) ? " path" : ""}`);
     const { nsh } = this.chain.ports.find((each) => each.name === name);
     const end = nsh && nsh !== "none" ? ` · NSH` : "";
     say(node.state, port ? `${SIGNS[state] ?? "?"} ${port.interface ?? port.backend}${end}` : "○ not bound");
     const [came, went] = [rate(`port ${name} received`), rate(`port ${name} sent`)];
-    say(node.figure, `↓${perSecond(came)} ↑${perSecond(went)}`);
+    say(node.figure, `${limit ? "▲ " : ""}↓${perSecond(came)} ↑${perSecond(went)}`);
     set(node.chosen, "aria-label", `Port ${name}, ${port?.interface ?? "not bound"}, link ${state}${end && `, NSH over ${nsh}`}, ` +
-      `in ${perSecond(came)}, out ${perSecond(went)}`);
+      `in ${perSecond(came)}, out ${perSecond(went)}${limit ? `, bottleneck: ${limit}` : ""}`);
   }
 
   showDrops(name, node, status, rate) {
