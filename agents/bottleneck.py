@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 BUSY = 0.8  #: of a core: who uses that has no time left
