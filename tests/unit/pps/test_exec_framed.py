@@ -75,7 +75,7 @@ def handle(id, head, data):
 
 
 def test_notes_are_for_packets_that_are_watched(tmp_path: Path) -> None:
-    """Of one that nobody watches a note is forgotten; one that is too long is cut; also after the packet was changed."""
+    """Of one that nobody watches a note is forgotten; a long one is cut; also after the packet was changed."""
     text = READY + """
 def handle(id, head, data):
     watched = head[14:16] == b"\\0\\1"
