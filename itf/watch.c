@@ -22,7 +22,8 @@ struct watch { /* what the keeper asked, read once */
 	uint32_t snap, points;
 	uint32_t follow; /* 0: points. Else every so manieth packet */
 	uint64_t next;	 /* of them, as frames.numbered counts; NOT_NOW: after a while */
-	uint64_t period, due; /* ns: each that is followed takes so long of the second that it may be ahead; 0 none */
+	uint64_t period,
+		due; /* ns: each that is followed takes so long of the second that it may be ahead; 0 none */
 	uint64_t since, passed; /* the packet after which it had enough; those that it had passed by then */
 	bool filtered;
 	struct watch_point point[WATCH_POINTS];
