@@ -184,6 +184,7 @@ SCHEMAS: Schema = {
     "Trace": record({
         "packets": several(ref("Followed")),
         "lost": {**COUNT, "description": "steps of packets that were not read in time"},
+        "passed": {**COUNT, "description": "packets that were not looked at, since `rate` others were followed"},
     }),
     "Followed": record({
         "number": COUNT, "what": {**TEXT, "description": "a summary"}, "came": TEXT, "steps": several(TEXT),
