@@ -1,6 +1,6 @@
 """Whether a delay put into a VNFC shows as it is: in its histogram, as every monitoring program reads it, and in the
-round trip that a client outside measures, which goes through it twice; over the same chain without the delay, one packet
-at a time. Of both the quickest tenth, since the others tell of whoever else had the core.
+round trip that a client outside measures, which goes through it twice; over the same chain without the delay, one
+packet at a time. Of both the quickest tenth, since the others tell of whoever else had the core.
 
     sudo .venv/bin/python -m bench.delay
 

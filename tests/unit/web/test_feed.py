@@ -77,7 +77,7 @@ class World:
 
 
 def until(so: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not so():
         assert time.monotonic() < end
         time.sleep(0.005)
