@@ -17,6 +17,8 @@ from typing import Any
 
 import cffi
 
+from itf.printable import one_line
+
 HERE = Path(__file__).resolve().parent
 
 ffi = cffi.FFI()
@@ -274,7 +276,7 @@ class Watch(SegmentObject):
                     record.time_ns, record.packet, record.event, record.place, record.verdict, record.arg, record.link,
                     record.len, record.mark, record.taken, record.given, bytes(ffi.buffer(record.context)),
                     bytes(ffi.buffer(snap, record.snap_len)),
-                    bytes(ffi.buffer(note, record.note_len)).decode("utf-8", "replace"),
+                    one_line(bytes(ffi.buffer(note, record.note_len)).decode("utf-8", "replace")),
                 ))  # fmt: skip
             at += size & ~end
         head.read = at

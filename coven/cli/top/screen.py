@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from itf.printable import printable
+
 SIGNS = {"running": "*", "starting": "~", "down": "X", "failed": "!", "stopped": "-"}
 SCALE = ("", "k", "M", "G", "T")
 SORTS = ("chain", "rate", "drops", "name")
@@ -214,11 +216,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int, last_l
         return " ".join(parts).rstrip()
 
     return [Line(line(cells[0]), True), *(Line(line(row)) for row in cells[1:])]
-
-
-def printable(text: str) -> str:
-    """What others wrote must not steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _keys(view: View) -> Line:
