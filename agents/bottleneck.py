@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 BUSY = 0.8  #: of a core: who uses that has no time left
@@ -68,13 +68,15 @@ class Observation:
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """`where`: a VNFC, a port, a core's number, or forwarder. `allows`: packets a second that it lets through."""
+    """`where`: a VNFC, a port, a core's number, or forwarder. `allows`: packets a second that it lets through. `place`:
+    the VNFC that packets wait for, or the port where they are lost."""
 
     limit: Limit
     where: str
     why: str
     allows: float
     helps: Sequence[str]
+    place: str = ""
 
 
 def judge(seen: Observation) -> Bottleneck | None:
@@ -84,15 +86,18 @@ def judge(seen: Observation) -> Bottleneck | None:
             return Bottleneck(
                 Limit.TRANSMIT, name, f"the kernel's transmit path: the interface of {name} did not take "
                 f"{port.lost_out:.0f} packets a second (tx_full)", port.sent,
-                ["a faster interface, or a longer transmit ring (ethtool -G)", "less traffic"],
+                ["a faster interface, or a longer transmit ring (ethtool -G)", "less traffic"], name,
             )  # fmt: skip
     waited_for = {name: vnfc for name, vnfc in seen.vnfcs.items() if vnfc.backlogged >= BACKLOGGED}
     if waited_for:
         name = min(waited_for, key=lambda each: waited_for[each].served)
-        return _vnfc(name, waited_for[name], seen)
+        return replace(_vnfc(name, waited_for[name], seen), place=name)
     lost = {f"{name}.{reason}": rate for name, port in seen.ports.items()
             for reason, rate in port.lost_in.items() if rate > 0}  # fmt: skip
-    return _forwarder(lost, seen) if lost else None
+    if not lost:
+        return None
+    worst = max(lost, key=lost.__getitem__).partition(".")[0]
+    return replace(_forwarder(lost, worst, seen), place=worst)
 
 
 def _vnfc(name: str, vnfc: VnfcSeen, seen: Observation) -> Bottleneck:
@@ -124,7 +129,7 @@ def _vnfc(name: str, vnfc: VnfcSeen, seen: Observation) -> Bottleneck:
     )  # fmt: skip
 
 
-def _forwarder(lost: Mapping[str, float], seen: Observation) -> Bottleneck:
+def _forwarder(lost: Mapping[str, float], worst: str, seen: Observation) -> Bottleneck:
     losses = ", ".join(f"{name} {rate:.0f}" for name, rate in sorted(lost.items(), key=lambda item: -item[1]))
     much = f"packets are lost on arrival ({losses} a second) and no VNFC is behind"
     process = seen.forwarder
@@ -143,9 +148,8 @@ def _forwarder(lost: Mapping[str, float], seen: Observation) -> Bottleneck:
             Limit.CORE, str(core), f"{much}: core {core}, where the forwarder runs, is used up ({_users(core, seen)})",
             seen.received, ["another core for the VNFCs, or for other programs"],
         )  # fmt: skip
-    worst = max(lost, key=lost.__getitem__)
     return Bottleneck(
-        Limit.PORT, worst.partition(".")[0], f"{much}, and the forwarder has time left: they come in bursts for which "
+        Limit.PORT, worst, f"{much}, and the forwarder has time left: they come in bursts for which "
         "the receive ring has no room", seen.received, ["smoother traffic"],
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 from agents.changes import changes
 from agents.summary import is_arp, summary
@@ -23,12 +23,12 @@ NARROWEST = 24  #: a summary is not cut shorter
 PENDING = 65536  #: packets that are followed at once; of older ones the end is shown without the way there
 HELD_NS = 1_000_000  #: a VNFC that keeps a packet so long is said to
 LATE_NS = 1_000_000_000  #: live, a packet that is there so long is waited for no more
+RATE = 100  #: packets a second, and at once, that a trace follows where nobody says how many
 #: (place, reason's number) -> drop name and explanation
 Reasons = Callable[[int, int], tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Hop:
+class Hop(NamedTuple):
     """What one VNFC made of a packet."""
 
     vnfc: str
@@ -44,9 +44,6 @@ class Hop:
     ring_seconds: float | None  #: of them, those that it waited; None where the VNFC's host does not tell
     vnfc_seconds: float | None  #: and those that the VNFC had it
 
-    def document(self) -> dict[str, Any]:
-        return {**vars(self), "changed": list(self.changed)}
-
 
 @dataclass
 class _Way:
@@ -54,7 +51,6 @@ class _Way:
 
     what: str
     came: str
-    arp: bool = False
     steps: list[str] = field(default_factory=list)
     since: int = 0
     leaving: str | None = None  #: the port that it was handed to: a drop there may follow at once
@@ -65,8 +61,7 @@ class _Way:
     seen: Sight | None = None  #: how it was handed on last
 
 
-@dataclass(frozen=True)
-class Fate:
+class Fate(NamedTuple):
     """What became of one packet."""
 
     number: int
@@ -82,10 +77,11 @@ class Fate:
     note: str = ""  #: what whoever dropped it said of that
 
     def document(self) -> dict[str, Any]:
-        shown = ("number", "what", "came", "end", "why", "note")
-        hops = [hop.document() for hop in self.hops]
-        return {**{key: getattr(self, key) for key in shown}, "steps": list(self.steps), "bytes": self.data.hex(),
-                "hops": hops}  # fmt: skip
+        return {
+            "number": self.number, "what": self.what, "came": self.came, "end": self.end, "why": self.why,
+            "note": self.note, "steps": self.steps, "bytes": self.data.hex(),
+            "hops": [hop._asdict() for hop in self.hops],
+        }  # fmt: skip
 
 
 def course(came: str, steps: Sequence[str], end: str) -> str:
@@ -191,11 +187,11 @@ class Explainer:
             way.leaving, self._left = self.place(record.place), number
             return
         name, why = self.reasons(record.place, record.arg)
-        if C.PLACE_HOP <= record.place < C.PLACE_CLASSIFIER and record.arg >= C.REASON_DECLARED and way.arp:
-            vnfc = self.place(record.place)
-            self.arp_dropped[vnfc] = self.arp_dropped.get(vnfc, 0) + 1
         self._left = None
         if C.PLACE_HOP <= record.place < C.PLACE_CLASSIFIER:
+            if record.arg >= C.REASON_DECLARED and is_arp(way.data, way.link):
+                vnfc = self.place(record.place)
+                self.arp_dropped[vnfc] = self.arp_dropped.get(vnfc, 0) + 1
             way.hops.append(self._hop(record, way, "drop", reason=name, why=why))
         self._end(number, f"drop {name}", why, record.note)
 
@@ -220,7 +216,7 @@ class Explainer:
         else:
             came = place
         data = record.snap
-        way = _Way(summary(data, record.link, record.len), came, is_arp(data, record.link))
+        way = _Way(summary(data, record.link, record.len), came)
         way.since = way.began = record.time_ns
         way.data, way.link = data, record.link
         self._ways[record.packet] = way

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from socket import AF_INET6, inet_ntoa, inet_ntop
 from struct import error as CutShort
 from struct import unpack_from
 
@@ -38,7 +38,7 @@ def summary(data: bytes, link: int, length: int) -> str:
     """One line. `data` may be only the beginning of a packet of `length` bytes; nothing is ever raised."""
     try:
         return f"{_words(data, link)}, {length} B"
-    except (IndexError, ValueError, CutShort):
+    except (IndexError, ValueError, OSError, CutShort):
         return f"cut short, {length} B"
 
 
@@ -64,7 +64,7 @@ def _words(data: bytes, link: int) -> str:
 
 def _arp(data: bytes, at: int) -> str:
     operation = unpack_from("!H", data, at + 6)[0]
-    sender, target = ip_address(data[at + 14 : at + 18]), ip_address(data[at + 24 : at + 28])
+    sender, target = inet_ntoa(data[at + 14 : at + 18]), inet_ntoa(data[at + 24 : at + 28])
     if operation == 1:
         return f"ARP who has {target}, tell {sender}"
     return f"ARP {sender} is at {data[at + 8 : at + 14].hex(':')}"
@@ -72,15 +72,16 @@ def _arp(data: bytes, at: int) -> str:
 
 def _ip4(data: bytes, at: int) -> str:
     after = at + (data[at] & 15) * 4
-    source, destination = ip_address(data[at + 12 : at + 16]), ip_address(data[at + 16 : at + 20])
+    source, destination = inet_ntoa(data[at + 12 : at + 16]), inet_ntoa(data[at + 16 : at + 20])
     offset = (unpack_from("!H", data, at + 6)[0] & 0x1FFF) * 8
     if offset:
         return f"IP fragment at {offset} {source} > {destination}"
-    return _transport(data, after, data[at + 9], str(source), str(destination))
+    return _transport(data, after, data[at + 9], source, destination)
 
 
 def _ip6(data: bytes, at: int) -> str:
-    source, destination = ip_address(data[at + 8 : at + 24]), ip_address(data[at + 24 : at + 40])
+    source = inet_ntop(AF_INET6, data[at + 8 : at + 24])
+    destination = inet_ntop(AF_INET6, data[at + 24 : at + 40])
     kind, at = data[at + 6], at + 40
     while kind in _EXTENSIONS or kind == _FRAGMENT:
         if kind == _FRAGMENT and unpack_from("!H", data, at + 2)[0] & 0xFFF8:

@@ -94,6 +94,8 @@ bool capture_turn(struct forwarder *fw, unsigned *moved)
 		}
 		if (next.time > fabric->frames.now)
 			fabric->frames.now = next.time;
+		if (TRACED(&fabric->frames))
+			watch_rested(fw);
 		fabric->capture_until = next.until;
 		*moved += next.port->ops->poll(next.port, w->lockstep ? 1 : SEG_BURST);
 		fw->last_packet = fabric->frames.now;

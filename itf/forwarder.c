@@ -57,6 +57,8 @@ static unsigned live_turn(struct forwarder *fw, bool *waiting)
 	unsigned moved = 0;
 	fabric->pressed = fabric->woke = false;
 	fabric->frames.now = clock_ns(CLOCK_MONOTONIC);
+	if (TRACED(&fabric->frames))
+		watch_rested(fw);
 	for (unsigned n = 0; n < SEG_HOPS; n++) {
 		struct stage *s = fabric->stage[STAGE_HOP + n];
 		if (s != NULL)

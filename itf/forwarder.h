@@ -73,6 +73,7 @@ void stage_stop(struct forwarder *fw, struct stage *s);
 
 /* watch.c: descriptors of a watch object and its reader's eventfd (none: no more of it); ring those that fill up. */
 void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigned count);
+void watch_rested(struct forwarder *fw);
 void watch_ring(struct forwarder *fw);
 void watch_close(struct forwarder *fw);
 

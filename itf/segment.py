@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from struct import Struct
+from typing import Any, NamedTuple
 
 import cffi
 
@@ -204,8 +205,7 @@ class Config(SegmentObject):
         return self.at("struct wiring", self.head.slot[epoch & 1])
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """What a struct watch_record says."""
 
     time_ns: int
@@ -222,6 +222,20 @@ class Sight:
     context: bytes
     snap: bytes
     note: str
+
+
+def _packed(kind: str) -> Struct:
+    """A C struct of integers and arrays of bytes, without gaps, as `struct` unpacks it."""
+    codes = {"uint8_t": "B", "uint16_t": "H", "uint32_t": "I", "uint64_t": "Q"}
+    packed = "="
+    for _, cell in ffi.typeof(f"struct {kind}").fields:
+        packed += f"{cell.type.length}s" if cell.type.kind == "array" else codes[cell.type.cname]
+    made = Struct(packed)
+    assert made.size == ffi.sizeof(f"struct {kind}"), f"struct {kind} has gaps"
+    return made
+
+
+_RECORD = _packed("watch_record")
 
 
 class Watch(SegmentObject):
@@ -263,20 +277,21 @@ class Watch(SegmentObject):
         """What there is by now, at most so many."""
         head = self.head
         sights: list[Sight] = []
-        at, written = head.read, head.written
-        size_of, end = ffi.sizeof("struct watch_record"), C.WATCH_END
-        ring = self.at("char", head.ring)
+        at, written, ring_size = int(head.read), int(head.written), int(head.ring_size)
+        ring = memoryview(ffi.buffer(self.at("char", head.ring), ring_size))
+        sizes, of, end = ring.cast("I"), _RECORD.unpack_from, int(C.WATCH_END)
         while at < written and len(sights) < most:
-            record = ffi.cast("struct watch_record *", ring + at % head.ring_size)
-            size = record.size
+            start = at & (ring_size - 1)
+            size = sizes[start >> 2]
             if not size & end:
-                snap = ffi.cast("char *", record) + size_of
-                note = snap + record.snap_len
+                (_, packet, time_ns, length, snap_len, place, arg, event, verdict, link, _, note_len, _, mark,
+                 taken, given, _, context) = of(ring, start)  # fmt: skip
+                snap = start + _RECORD.size
+                note = snap + snap_len
                 sights.append(Sight(
-                    record.time_ns, record.packet, record.event, record.place, record.verdict, record.arg, record.link,
-                    record.len, record.mark, record.taken, record.given, bytes(ffi.buffer(record.context)),
-                    bytes(ffi.buffer(snap, record.snap_len)),
-                    one_line(bytes(ffi.buffer(note, record.note_len)).decode("utf-8", "replace")),
+                    time_ns, packet, event, place, verdict, arg, link, length, mark, taken, given, context,
+                    bytes(ring[snap:note]),
+                    one_line(str(ring[note : note + note_len], "utf-8", "replace")) if note_len else "",
                 ))  # fmt: skip
             at += size & ~end
         head.read = at

@@ -10,6 +10,7 @@
 #include "segment_head.h"
 
 enum { LONGEST_UNTAGGED = 9216 };
+static const uint64_t NOT_NOW = UINT64_MAX, AHEAD_NS = 1000000000, REST_NS = 10000000;
 
 struct watch { /* what the keeper asked, read once */
 	struct watch_header *header;
@@ -20,7 +21,10 @@ struct watch { /* what the keeper asked, read once */
 	int bell;
 	uint32_t snap, points;
 	uint32_t follow; /* 0: points. Else every so manieth packet */
-	uint64_t next;	 /* of them, as frames.numbered counts */
+	uint64_t next;	 /* of them, as frames.numbered counts; NOT_NOW: after a while */
+	uint64_t period,
+		due; /* ns: each that is followed takes so long of the second that it may be ahead; 0 none */
+	uint64_t since, passed; /* the packet after which it had enough; those that it had passed by then */
 	bool filtered;
 	struct watch_point point[WATCH_POINTS];
 	uint32_t at[PLACES]; /* bit per point that may be passed there */
@@ -122,6 +126,21 @@ static void see(struct watch *w, const struct sight *s)
 	}
 }
 
+/* One more is followed: whether there may be another. */
+static void spend(const struct frames *f, struct watch *w)
+{
+	w->due = (w->due > f->now ? w->due : f->now) + w->period;
+	if (w->due + w->period <= f->now + AHEAD_NS)
+		return;
+	w->next = NOT_NOW;
+	w->since = f->numbered;
+}
+
+static uint64_t passed(const struct frames *f, const struct watch *w)
+{
+	return w->passed + (f->numbered - w->since) / w->follow;
+}
+
 /* A trace: whether this packet is one of those, and what it meets if it is. */
 static void follow(struct frames *f, struct watch *w, unsigned number, const struct sight *s)
 {
@@ -136,6 +155,8 @@ static void follow(struct frames *f, struct watch *w, unsigned number, const str
 		if (!matches(w, s))
 			return;
 		cell_store64(&count->matched, count->matched + 1);
+		if (w->period > 0)
+			spend(f, w);
 		*s->followed |= bit;
 	}
 	if (*s->followed & bit)
@@ -212,6 +233,8 @@ static struct watch *read_object(struct watch_header *h, size_t size)
 	w->snap = h->snap <= UINT16_MAX ? h->snap : UINT16_MAX;
 	w->points = h->points;
 	w->follow = h->follow;
+	w->period = h->most > 0 ? AHEAD_NS / h->most : 0;
+	w->passed = h->count[0].passed;
 	w->filtered = h->filtered != 0;
 	w->ethernet = program(h->ethernet, h->ethernet_len);
 	w->ip = program(h->ip, h->ip_len);
@@ -276,6 +299,21 @@ void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigne
 	count_again(f, fw->watches);
 }
 
+/* Before packets are taken: traces that had had enough look at some again. */
+void watch_rested(struct forwarder *fw)
+{
+	const struct frames *f = &fw->fabric.frames;
+	for (unsigned i = 0; i < WATCHES; i++) {
+		struct watch *w = fw->watches->watch[i];
+		uint64_t rest = w == NULL || w->period > REST_NS ? 0 : REST_NS;
+		if (w == NULL || w->next != NOT_NOW || w->due + w->period + rest > f->now + AHEAD_NS)
+			continue;
+		w->passed = passed(f, w);
+		w->next = f->numbered + 1;
+		choose(fw->watches);
+	}
+}
+
 /* Once a turn: readers look by themselves from time to time, and are rung only when half of their room is used. */
 void watch_ring(struct forwarder *fw)
 {
@@ -286,6 +324,8 @@ void watch_ring(struct forwarder *fw)
 		struct watch *w = fw->watches->watch[i];
 		if (w == NULL)
 			continue;
+		if (w->next == NOT_NOW)
+			cell_store64(&w->header->count[0].passed, passed(&fw->fabric.frames, w));
 		uint64_t read = cell_load64(&w->header->read);
 		if (w->written - read < w->ring_size / 2 || w->rung_at == read)
 			continue;

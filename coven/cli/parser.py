@@ -312,6 +312,7 @@ def _vnf_commands(p: Parser) -> None:
     trace.add_argument("--count", type=int, default=10, metavar="N", help="end after so many (default 10)")
     trace.add_argument("--seconds", type=seconds, metavar="S", help="end after so long")
     trace.add_argument("--every", type=int, metavar="N", help="look at one packet in N only")
+    trace.add_argument("--rate", type=int, metavar="N", help="follow N packets a second, N at once (default 100)")
     trace.add_argument("--brief", action="store_true", help="a line a packet, without one for each VNFC")
     bottleneck = p.on_vnf(
         "bottleneck", "what limits it at its load now, why, and what would help",

@@ -23,19 +23,23 @@ def trace(given: argparse.Namespace) -> int:
     name = client.only_vnf(given.vnf)
     path = f"/v1/vnfs/{quote(name)}/trace"
     left, end = given.count, None if given.seconds is None else time.monotonic() + given.seconds
-    lost = 0
+    lost = passed = 0
     while True:  # once at least: whether that can be counted to, the agent says
         wait = ROUND_SECONDS if end is None else max(0.1, min(ROUND_SECONDS, end - time.monotonic()))
         answer = client.get(
-            path, count=min(left, MOST), wait=round(wait, 2), filter=given.filter, every=given.every
+            path, count=min(left, MOST), wait=round(wait, 2), filter=given.filter, every=given.every, rate=given.rate
         )  # fmt: skip
         for packet in answer["packets"]:
             for told in [json.dumps(packet)] if given.json else [line(packet), *([] if given.brief else hops(packet))]:
                 print(told, flush=True)
         left -= len(answer["packets"])
         lost += answer["lost"]
+        passed += answer["passed"]
         if left <= 0 or (end is not None and time.monotonic() >= end):
             break
+    if passed:
+        remedy = "--filter, --every, or a greater --rate, which costs more"
+        print(f"coven: {Mistake(found=f'{passed} packets were not looked at', remedy=remedy)}", file=sys.stderr)
     if lost:
         found = f"{lost} steps of packets are missing"
         print(f"coven: {Mistake(found=found, remedy='packets are faster than they can be told: --filter')}",

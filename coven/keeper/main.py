@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agents.explain import RATE
 from coven.base.folder_lock import hold
 from coven.base.plain import parse
 from coven.keeper import journal
@@ -262,6 +263,7 @@ class Keeper:
         """The figures as they are now, with what the kernel counted; after a moment, as the forwarder left them."""
 
         def complete() -> None:
+            self.vnf.figures.asked()
             try:
                 answer = {"ok": True, **self.vnf.status()}
             except TimeoutError as problem:
@@ -373,13 +375,14 @@ class Keeper:
     def _trace(self, request: dict[str, Any], reply: Reply) -> None:
         """The next `count` packets that end and match, or those of the next `wait` seconds."""
         match, count, wait = request.get("filter"), request.get("count"), request.get("wait")
-        every = request.get("every")
+        every, rate = request.get("every"), request.get("rate")
         self.traces.ask(
             match if isinstance(match, str) else None,
             count if isinstance(count, int) else 1,
             float(wait) if isinstance(wait, (int, float)) else 1.0,
-            lambda packets, lost: reply({"ok": True, "packets": packets, "lost": lost}),
+            lambda told: reply({"ok": True, **told}),
             every if isinstance(every, int) else 1,
+            rate if isinstance(rate, int) else RATE,
         )
 
     def _why(self, request: dict[str, Any], reply: Reply) -> None:

@@ -187,6 +187,7 @@ SCHEMAS: Schema = {
     "Trace": record({
         "packets": several(ref("Followed")),
         "lost": {**COUNT, "description": "steps of packets that were not read in time"},
+        "passed": {**COUNT, "description": "packets that were not looked at, since `rate` others were followed"},
     }),
     "Followed": record({
         "number": COUNT, "what": {**TEXT, "description": "a summary"}, "came": TEXT, "steps": several(TEXT),
@@ -220,6 +221,7 @@ SCHEMAS: Schema = {
             "limit": {"enum": ["vnfc", "core", "forwarder", "transmit", "port"]},
             "where": {**TEXT, "description": "the VNFC, the port, the core's number, or forwarder"}, "why": TEXT,
             "allows": {**_RATE, "description": "packets a second"}, "helps": several(TEXT),
+            "place": {**TEXT, "description": "the VNFC that packets wait for, or the port where they are lost"},
         }, closed=True), {"type": "null"}]},
         "received": _RATE, "forwarder": record(_USED, closed=True),
         "vnfcs": mapping(record({

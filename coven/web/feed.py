@@ -7,11 +7,13 @@ a quarter of an hour, so that whoever comes back sees what was, and a gap.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +21,9 @@ from coven.agent.figures import Readers
 from coven.agent.health import reasons
 from coven.agent.lifecycle import Lifecycle
 from coven.rest.masks import Masks
+from coven.web.limits import Limits
 from coven.web.samples import KEPT, History, Measured, figures, marks
+from coven.web.tails import Tails
 from itf.mistakes import Kind, Mistake, Refused
 
 log = logging.getLogger("coven.agent")
@@ -85,20 +89,35 @@ class _Described:
         return self._masks.over(vnf["config"] or self._default)
 
 
+@dataclass
+class _Kept:
+    """Of a VNF, while and after somebody looks. `last`: when it was last added to."""
+
+    history: History
+    tails: Tails
+    last: float = 0.0
+
+    def document(self) -> Row:
+        return {**self.history.document(), "said": self.tails.document()}
+
+
 class Feed:
-    """`overview`: what the agent keeps, as the page shows it; `stats`: the status document of a VNF."""
+    """`overview`: what the agent keeps, as the page shows it; `stats`: the status document of a VNF; `limits`: what
+    limits one, by observing it for a second."""
 
     def __init__(
-        self, lifecycle: Lifecycle, overview: Callable[[], Row], stats: Callable[[str], Row], seconds: float = SECONDS
-    ):
+        self, lifecycle: Lifecycle, overview: Callable[[], Row], stats: Callable[[str], Row],
+        limits: Callable[[str], Row | None], seconds: float = SECONDS,
+    ):  # fmt: skip
         self._lifecycle = lifecycle
         self._overview = overview
         self._stats = stats
+        self._limits = limits
         self._seconds = seconds
         self._lock = threading.Lock()
         self._viewers: list[Viewer] = []
         self._threads: dict[str | None, threading.Thread] = {}
-        self._histories: dict[str, tuple[float, History]] = {}  #: with when it was last added to
+        self._kept: dict[str, _Kept] = {}
         self._ended = threading.Event()
 
     def check_room(self, vnfs: tuple[str, ...]) -> None:
@@ -116,8 +135,8 @@ class Feed:
         viewer.tell("agent", self._overview())
         with self._lock:
             for name in vnfs:
-                if (history := self._history(name)) is not None:
-                    viewer.tell("history", {"name": name, **history.document()})
+                if (kept := self._known(name)) is not None:
+                    viewer.tell("history", {"name": name, **kept.document()})
             self._viewers.append(viewer)
             for topic in (None, *vnfs):
                 self._begin(topic)
@@ -186,36 +205,45 @@ class Feed:
         before: Row | None = None
         described, measured = _Described(self._lifecycle), Measured()
         readers = Readers(self._lifecycle.places.run)  # its own: others keep theirs for seconds
+        limits = Limits(name, functools.partial(self._limits, name))
+        with self._lock:
+            kept = self._known(name) or _Kept(History(), Tails(functools.partial(self._lifecycle.ask, name, "logs")))
 
         def act(viewers: list[Viewer]) -> None:
             nonlocal before
             reading = self._read(name, described)
             at = reading["at"]
             found: dict[str, float] = {}
+            said: list[Row] = []
             if reading["status"]:
                 with readers.of([name]) as opened:
                     found = {**figures(reading["status"]), **measured.read(opened[name])}
+                with suppress(Refused):  # it has just gone: the next reading says so
+                    said = kept.tails.read(reading["status"]["vnfcs"])
             with self._lock:
-                history = self._history(name) or History()
-                self._histories[name] = time.monotonic(), history
+                kept.last = time.monotonic()
+                self._kept[name] = kept
                 new = marks(before, reading, at)
-                history.marks.extend(new)
-                history.add(at, found)
+                kept.history.marks.extend(new)
+                kept.history.add(at, found)
+                kept.tails.keep(said)
             before = reading
             shown = {key: value for key, value in reading.items() if key != "config"}
-            data = encoded("vnf", {**shown, "figures": found, "times": measured.times, "marks": new})
+            more = {"figures": found, "times": measured.times, "marks": new, "said": said, "limit": limits.look(found)}
+            data = encoded("vnf", {**shown, **more})
             for viewer in viewers:
                 viewer.send(data)
 
         self._each_second(name, act)
+        limits.close()
         readers.close()
 
-    def _history(self, name: str) -> History | None:
+    def _known(self, name: str) -> _Kept | None:
         """Of what is kept, what is not too old."""
-        for other, (last, _) in list(self._histories.items()):
-            if time.monotonic() - last > KEPT * SECONDS:
-                del self._histories[other]
-        return self._histories[name][1] if name in self._histories else None
+        for other, kept in list(self._kept.items()):
+            if time.monotonic() - kept.last > KEPT * SECONDS:
+                del self._kept[other]
+        return self._kept.get(name)
 
     def _read(self, name: str, described: _Described) -> Row:
         reading: Row = {"name": name, "at": time.time(), "status": None, "errors": [], "why": [], "config": {}}

@@ -24,6 +24,7 @@ from itf.mistakes import Kind, Mistake, Refused
 
 LOGIN, LOGOUT, FILES, STREAM = "/login", "/logout", "/page/", "/page/stream"
 OPERATIONS = 50  #: that the page shows, the newest
+OBSERVED = 1.0  #: seconds, for what limits a VNF
 _MOST_FORM = 4096  #: bytes
 
 Row = dict[str, Any]
@@ -39,7 +40,7 @@ class Page:
         self._api = api
         self._files = files()
         self._shown: tuple[int, Row] = (-1, {})
-        self.feed = Feed(api.lifecycle, self.overview, api.get_stats)
+        self.feed = Feed(api.lifecycle, self.overview, api.get_stats, self._limits)
 
     def close(self) -> None:
         self.feed.close()
@@ -118,6 +119,10 @@ class Page:
         )
 
     # what it shows
+
+    def _limits(self, name: str) -> Row | None:
+        found: Row | None = self._api.get_bottleneck(name, {"seconds": OBSERVED})["bottleneck"]
+        return found
 
     def overview(self) -> Row:
         """VNFs, packages and the newest operations; made anew when something of it was written."""

@@ -11,7 +11,8 @@ HEAD = struct.Struct("!IcBHI")  # length of what follows it, kind, a, b, id
 FORWARD, DROP = 1, 2
 BLOCKED = 0  # number of the reason in READY
 UDP, IP4 = b"\x11", b"\x08\x00"
-PACKET_BYTES = 32  # time, mark, port, link and context, before the packet's own
+PACKET_BYTES = 32  # time, mark, port, link, whether it is watched, and context, before the packet's own
+WATCHED = slice(14, 16)
 
 READY = {
     "reasons": [{"name": "blocked", "why": "UDP to a port that the configuration blocks"}],
@@ -46,6 +47,8 @@ while head := coven.read(HEAD.size):
     if kind == b"P":
         seen += 1
         if is_blocked(body[PACKET_BYTES:]):
+            if any(body[WATCHED]):
+                say(b"S", number=number, body=b"the list of blocked ports in the configuration")
             say(b"V", DROP, BLOCKED, number)
         else:
             say(b"V", FORWARD, 0, number)

@@ -142,6 +142,7 @@ def _declared(element: Element) -> str:
         suffix = "ULL" if value > 0x7FFFFFFF else "LL" if value < -0x80000000 else ""
         lines.append(f"#define ${name} ({value}{suffix})")
     lines += [
+        f"static const char $where[] VNFC__UNUSED = {c_string(str(element))};",
         f"static struct {{ {state} }} $s VNFC__UNUSED;",
         "static inline void $out(unsigned port, struct vnfc_packet *p);",
         "static inline struct vnfc_packet *$in(unsigned port);",
@@ -151,7 +152,7 @@ def _declared(element: Element) -> str:
     if PULL in element.output_modes:
         lines.append("static inline struct vnfc_packet *$pull(unsigned port);")
     if element.reason is not None:
-        drop = f"click_drop(p, VNFC_DROP({element.reason[0]}));"
+        drop = f"click_drop_at(p, VNFC_DROP({element.reason[0]}), $where);"
         lines.append(f"static inline void $drop(struct vnfc_packet *p)\n{{\n\t{drop}\n}}")
     return own(element, "\n".join(lines))
 
@@ -194,7 +195,7 @@ def _out(graph: Graph, element: Element) -> str:
             lines.append('\t\t__asm__ volatile("");')
         lines += [f"\t\te{target[0].number}_push({target[1]}, p);", "\t\treturn;"]
     reason = element.reason[0] if element.reason else None
-    lost = f"click_drop(p, VNFC_DROP({reason}));" if reason else "click_drop(p, VNFC_NONE);"
+    lost = f"click_drop_at(p, VNFC_DROP({reason}), $where);" if reason else "click_drop(p, VNFC_NONE);"
     lines += ["\tdefault:", f"\t\t{lost}", "\t\treturn;", "\t}"]
     return _function("static inline void $out(unsigned port, struct vnfc_packet *p)", "\n".join(lines))
 

@@ -83,6 +83,7 @@ static void hand(struct exec *x, struct vnfc_packet *p)
 	memcpy(head + 20, &mark, 4);
 	head[24] = p->port;
 	head[25] = p->link;
+	head[27] = vnfc__watched(p);
 	memcpy(head + 28, p->context, 16);
 	if (!stream_put(&x->stream[0], head, sizeof(head)) || !stream_put(&x->stream[0], p->data, p->len))
 		exec_fail(x, "out of memory for a packet to the component");
@@ -162,6 +163,20 @@ static void on_verdict(struct exec *x, const struct message *m)
 	f->owing -= f->asked[p->frame] == ASKED;
 	f->asked[p->frame] = KEPT;
 	vnfc__progress(x->api);
+}
+
+/* What leads to the verdict that follows. */
+static void on_note(struct exec *x, const struct message *m)
+{
+	struct vnfc_packet *p = packet_of(x, m->id);
+	char text[FRAME_NOTE] = "";
+	if (!p) {
+		exec_nonsense(x, "a note on packet %08x, which the component does not have", m->id);
+		return;
+	}
+	memcpy(text, m->body, m->size < FRAME_NOTE - 1 ? m->size : FRAME_NOTE - 1);
+	if (vnfc__watched(p))
+		vnfc__note(x->api, p, text);
 }
 
 static void on_new(struct exec *x, const struct message *m)
@@ -262,6 +277,8 @@ static void on_message(struct exec *x, const struct message *m)
 	struct framed *f = x->state;
 	if (m->kind == 'V')
 		on_verdict(x, m);
+	else if (m->kind == 'S')
+		on_note(x, m);
 	else if (m->kind == 'N')
 		on_new(x, m);
 	else if (m->kind == 'M')

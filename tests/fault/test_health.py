@@ -73,23 +73,24 @@ def test_one_that_does_nothing_is_stuck(rig: KeeperRig) -> None:
 
 
 def test_one_that_gets_more_than_it_works_on_is_overloaded(rig: KeeperRig) -> None:
-    def overloaded() -> bool:
+    def overloaded() -> dict[str, Any] | None:
         send(rig, 8, 300)
-        found = health(rig, "one")
-        return found["state"] == "overloaded" and "more come than it works on" in found["why"]
+        status = rig.status()
+        found = status["vnfcs"]["one"]["health"]
+        return status if found["state"] == "overloaded" and "more come than it works on" in found["why"] else None
 
-    wait_for(overloaded)
-    whole = health(rig)
-    assert whole["state"] in ("overloaded", "stuck") and "one: " in whole["why"]
-    assert health(rig, "two")["state"] in ("ready", "progressing"), "the one behind it is not to blame"
+    status = wait_for(overloaded)
+    assert status["health"]["state"] in ("overloaded", "stuck") and "one: " in status["health"]["why"]
+    two = status["vnfcs"]["two"]["health"]
+    assert two["state"] in ("ready", "progressing"), "the one behind it is not to blame"
 
 
 def test_one_that_restarted_is_degraded_for_a_while(rig: KeeperRig) -> None:
     os.kill(rig.vnfc("two")["pid"], signal.SIGKILL)
-    wait_for(lambda: health(rig, "two")["state"] == "degraded")
-    found = health(rig, "two")
+    status = wait_for(lambda: (now := rig.status())["vnfcs"]["two"]["health"]["state"] == "degraded" and now)
+    found = status["vnfcs"]["two"]["health"]
     assert "restarted" in found["why"] and "SIGKILL" in found["why"]
-    assert health(rig)["why"].startswith("two: ")
+    assert status["health"]["why"].startswith("two: ")
 
 
 def test_what_a_vnfc_says_of_itself(rig: KeeperRig) -> None:
@@ -107,7 +108,7 @@ def test_what_a_vnfc_says_of_itself(rig: KeeperRig) -> None:
 
 def test_a_port_without_a_link_is_down(rig: KeeperRig) -> None:
     rig.lab.appliance.run("ip", "link", "set", IN, "down")
-    wait_for(lambda: health(rig, "in")["state"] == "down")
-    assert "is down" in health(rig, "in")["why"] and health(rig)["state"] == "down"
+    status = wait_for(lambda: (now := rig.status())["ports"]["in"]["health"]["state"] == "down" and now)
+    assert "is down" in status["ports"]["in"]["health"]["why"] and status["health"]["state"] == "down"
     rig.lab.appliance.run("ip", "link", "set", IN, "up")
     wait_for(lambda: health(rig, "in")["state"] in ("ready", "progressing"))

@@ -139,8 +139,8 @@ def test_the_back_off_grows_until_a_packet_comes_back(tmp_path: Path) -> None:
 
         for restarts in range(5):  # ports are closed: no packet comes
             kill(restarts)
-        wait_for(lambda: rig.vnfc("one")["state"] == "down")
-        assert rig.vnfc("one")["backoff_seconds"] == 1.6
+        down = wait_for(lambda: (now := rig.vnfc("one"))["state"] == "down" and now)
+        assert down["backoff_seconds"] == 1.6
         assert waits() == [f"starts again in {seconds} s" for seconds in ("0.1", "0.2", "0.4", "0.8", "1.6")]
         rig.call("start")
         rig.wait_ping()
@@ -152,12 +152,19 @@ def test_the_back_off_grows_until_a_packet_comes_back(tmp_path: Path) -> None:
 
 
 def test_state_survives_a_crash(flaky: KeeperRig) -> None:
-    before = flaky.call("request", vnfc="flaky", name="starts", args=[])["value"]
-    time.sleep(1.5)  # a change of state is kept soon, not at once
-    restarts = flaky.vnfc("flaky")["restarts"]
-    os.kill(flaky.vnfc("flaky")["pid"], signal.SIGKILL)
-    wait_for(lambda: (now := flaky.vnfc("flaky"))["state"] == "running" and now["restarts"] > restarts)
-    assert flaky.call("request", vnfc="flaky", name="starts", args=[])["value"] == before + 1
+    def starts() -> int:
+        found: int = flaky.call("request", vnfc="flaky", name="starts", args=[])["value"]
+        return found
+
+    before = starts()
+    for soon in 1.5, 5.0, 20.0:  # a change of state is kept soon, not at once; later where the machine is busy
+        time.sleep(soon)
+        restarts = flaky.vnfc("flaky")["restarts"]
+        os.kill(flaky.vnfc("flaky")["pid"], signal.SIGKILL)
+        wait_for(lambda: (now := flaky.vnfc("flaky"))["state"] == "running" and now["restarts"] > restarts)  # noqa: B023
+        if starts() > before:
+            break
+    assert starts() == before + 1
 
 
 def test_a_hang_in_a_request_is_a_timeout_and_then_a_restart(flaky: KeeperRig) -> None:
@@ -218,12 +225,12 @@ def test_nonsense_on_the_socket(flaky: KeeperRig) -> None:
         (b'{"id": [2], "op": ["status"]}\n', [2], "op", "['status']"),
         (b'{"id": "3", "op": "logs", "lines": -1}\n', "3", "lines", "-1"),
     ):
-        with connect(flaky.folder, 5) as connection:
+        with connect(flaky.folder, 60) as connection:
             connection.sendall(line)
             said = json.loads(connection.makefile("rb").readline())
             assert (said["id"], said["ok"]) == (number, False)
             assert [(e["field"], e["found"]) for e in said["errors"]] == [(field, found)]
-    with connect(flaky.folder, 5) as connection:
+    with connect(flaky.folder, 60) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
     assert flaky.ping(patience=30) == 1
 
@@ -255,7 +262,7 @@ def test_a_killed_keeper_takes_everything_along(tmp_path: Path) -> None:
         assert said.split() == ["True", "0"]
         left = rig.lab.appliance.run("sh", "-c", f"cat {ipv6.format(IN)} {ipv6.format(OUT)}").stdout.split()
         assert left == ["0", "0"]
-        assert "xdp" not in rig.lab.appliance.run("ip", "link").stdout
+        wait_for(lambda: "xdp" not in rig.lab.appliance.run("ip", "link").stdout)
         rig.start()
         assert rig.said == {"ok": True}
         rig.call("start")
@@ -298,4 +305,4 @@ def test_a_deployment_that_fails_leaves_nothing(tmp_path: Path) -> None:
         assert rig.said["ok"] is False and rig.said["errors"]
         assert rig.process.wait(timeout=60) == 1
         assert not (rig.folder / "journal").exists()
-        assert "xdp" not in rig.lab.appliance.run("ip", "link").stdout
+        wait_for(lambda: "xdp" not in rig.lab.appliance.run("ip", "link").stdout)

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from coven.agent.health import reasons
 from coven.keeper.client import Keeper
+from coven.keeper.forwarder.watch import HUNG_SECONDS
 from coven.lab.network import IN, OUT
 from coven.rest.api import ROUTES
 from coven.rest.openapi import document
@@ -68,7 +69,7 @@ def test_a_forwarder_that_hangs_is_told_and_replaced(tmp_path: Path, backend: st
         wait_for(lambda: forwarder(rig)["pid"] not in (None, pid))
         assert not Path(f"/proc/{pid}").exists()
         rig.wait_ping()
-        assert rig.ping(20) == 20
+        assert rig.ping(20, patience=30) == 20
         now = rig.status()
         assert now["forwarder"]["restarts"] == 1 and "it hung" in now["forwarder"]["why"]
         assert now["estimated"] and reasons(now) == []
@@ -79,8 +80,9 @@ def test_a_forwarder_at_rest_does_not_hang(tmp_path: Path) -> None:
         pid = forwarder(rig)["pid"]
         wait_for(lambda: rig.keeper.call("logs", lines=0)["ok"])
         threading.Event().wait(5)
-        assert forwarder(rig) == {"pid": pid, "state": "running", "restarts": 0, "why": None,
-                                  "silent_seconds": pytest.approx(0.5, abs=1.5)}  # fmt: skip
+        found = forwarder(rig)
+        assert 0 <= found.pop("silent_seconds") < HUNG_SECONDS
+        assert found == {"pid": pid, "state": "running", "restarts": 0, "why": None}
 
 
 def test_a_stop_that_meets_a_hanging_forwarder_is_carried_out(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_a_stop_that_meets_a_hanging_forwarder_is_carried_out(tmp_path: Path) ->
         assert rig.call("start")["ok"]
         assert rig.status()["state"] == "STARTED"
         rig.wait_ping()
-        assert rig.ping(20) == 20
+        assert rig.ping(20, patience=30) == 20
 
 
 def test_starts_and_stops_are_done_in_turn(tmp_path: Path) -> None:
@@ -117,9 +119,11 @@ def test_the_last_bursts_drops_are_in_the_figures_at_once(tmp_path: Path, backen
         rig.lab.client.run("ip", "link", "set", "eth0", "arp", "off")
         before = rig.status()["ports"]["in"]["received"]
         pid = freeze(rig)
+        os.kill(rig.process.pid, signal.SIGSTOP)  # nor does the keeper find that it hangs, however long they take
         words = (sys.executable, "-m", "tests.rigs.port_traffic", "frames", "eth0", "100", "10000")
         assert rig.lab.client.run(*words, cwd=ROOT).stdout.strip() == "10000"
         os.kill(pid, signal.SIGCONT)
+        os.kill(rig.process.pid, signal.SIGCONT)
         # what the ring held comes in by itself; what it did not hold nobody but the kernel knows, and no packet follows
         wait_for(lambda: forwarder(rig)["state"] == "running")
         wait_for(lambda: (now := rig.status())["in_flight"] == 0 and now["ports"]["in"]["received"] >= before + 10000)
@@ -176,7 +180,7 @@ def test_a_forwarder_that_cannot_start_is_named(tmp_path: Path, monkeypatch: pyt
         assert rig.ping() == 0, "the start that was refused is not carried out afterwards"
         rig.call("start")
         rig.wait_ping()
-        assert rig.ping(20) == 20 and reasons(rig.status()) == []
+        assert rig.ping(20, patience=30) == 20 and reasons(rig.status()) == []
 
 
 def replace_program(program: Path, text: str) -> None:
@@ -194,15 +198,26 @@ def test_asking_a_vnfc_that_is_down_is_worth_trying_again(tmp_path: Path) -> Non
             now = rig.vnfc("one")
             return now["pid"] if now["state"] == "running" and now["restarts"] == restarts else None
 
-        for restarts in range(4):  # its back-off grows
+        def down() -> dict[str, Any] | None:
+            now = rig.vnfc("one")
+            return now if now["state"] == "down" else None
+
+        def answer(op: str, **arguments: Any) -> Refused | None:
+            try:
+                rig.call(op, **arguments)
+            except Refused as refused:
+                return refused
+            return None
+
+        restarts, outlasted = 0, False
+        while not outlasted:  # its back-off grows
             os.kill(wait_for(partial(running_again, restarts)), signal.SIGKILL)
-        wait_for(lambda: rig.vnfc("one")["state"] == "down")
-        with pytest.raises(Refused) as refused:
-            rig.call("configure", configs={"one": {}})
-        assert refused.value.kind == Kind.UNAVAILABLE
-        with pytest.raises(Refused, match="the VNFC is down") as refused:
-            rig.call("request", vnfc="one", name="number", args=[])
-        assert refused.value.kind == Kind.UNAVAILABLE
+            since = wait_for(down)["restarts"]
+            told = answer("configure", configs={"one": {}}), answer("request", vnfc="one", name="number", args=[])
+            outlasted = restarts >= 3 and (now := down()) is not None and now["restarts"] == since
+            restarts += 1
+        assert [refused and refused.kind for refused in told] == [Kind.UNAVAILABLE] * 2
+        assert "the VNFC is down" in str(told[1])
         wait_for(lambda: rig.vnfc("one")["state"] == "running")
         rig.call("configure", configs={"one": {}})
         assert rig.call("request", vnfc="one", name="number", args=[])["value"] == 7

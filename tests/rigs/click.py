@@ -62,11 +62,13 @@ class Running:
             self.forwarder.end()
         self.forwarder.close()
 
-    def send(self, *packets: bytes, after: float = 0.001, port: int = 0, context: bytes = b"") -> list[Back]:
+    def send(
+        self, *packets: bytes, after: float = 0.001, port: int = 0, context: bytes = b"", watched: bool = False
+    ) -> list[Back]:
         """Send packets `after` seconds apart; what has come back when the host rests."""
         for packet in packets:
             self.now += round(after * SECOND)
-            self.forwarder.send(packet, time_ns=self.now, port=port, context=context)
+            self.forwarder.send(packet, time_ns=self.now, port=port, context=context, watched=watched)
         self.forwarder.settle()
         return self.forwarder.taken()
 

@@ -9,7 +9,7 @@ class Client:
     def __init__(self, address: str | tuple[str, int]):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family)
-        self.socket.settimeout(30)
+        self.socket.settimeout(60)
         self.socket.connect(address)
         self.stream = self.socket.makefile("rb")
         assert self.line() == "Click::ControlSocket/1.3"

@@ -27,6 +27,7 @@ def get(n):
 def say(kind, a=0, b=0, id=0, body=b""):
     io.sendall(struct.pack("!IcBHI", 8 + len(body), kind, a, b, id) + body)
 def verdict(id, a, b=0, body=b""): say(b"V", a, b, id, body)
+def note(id, text): say(b"S", id=id, body=text.encode())
 ready, on_configure, on_request = {{}}, lambda config: None, lambda name, args: None
 def handle(id, head, data): verdict(id, FORWARD)
 {text}

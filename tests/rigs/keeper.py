@@ -18,6 +18,7 @@ from tests.rigs.packages import capture, datagram
 
 ROOT = Path(__file__).resolve().parents[2]
 STREAM_PORT = 5001
+COMPLETE_SECONDS = 30  #: that pings have to come back once one has
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -27,6 +28,13 @@ def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
         assert time.monotonic() < end, f"still not so after {seconds} s"
         time.sleep(0.02)
     return found
+
+
+def ping_words(count: int, patience: int, to: str, *more: str) -> tuple[str, ...]:
+    """A ping of so many at once that waits `patience` seconds for any of them, and COMPLETE_SECONDS for the others:
+    once one has come, ping waits for two round trips more, but at least for its interval."""
+    often = ("-l", str(count), "-i", str(COMPLETE_SECONDS))
+    return ("ping", "-n", "-c", str(count), *often, "-W", str(patience), *more, to)
 
 
 class KeeperRig:
@@ -98,8 +106,8 @@ class KeeperRig:
         return found
 
     def ping(self, count: int = 1, patience: int = 1) -> int:
-        """How many of so many pings from client to server come back, the last within `patience` seconds."""
-        command = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", str(patience), ADDRESS["server"])
+        """How many of so many pings from client to server, sent at once, come back: see `ping_words`."""
+        command = ping_words(count, patience, ADDRESS["server"])
         said = self.lab.client.run(*command, check=False).stdout
         return int(said.split(" received")[0].split()[-1])
 

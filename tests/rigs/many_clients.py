@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,11 +69,11 @@ class Client:
         self._connection.close()
 
 
-def _client(appliance: Appliance, number: int, end: float, seen: Seen) -> None:
+def _client(appliance: Appliance, number: int, over: Callable[[], bool], seen: Seen) -> None:
     choose = random.Random(number)
     client = Client(appliance)
     try:
-        while time.monotonic() < end:
+        while not over():
             vnf = choose.choice(("fw", *CHANGED))
             if number < CHANGERS and choose.random() < 0.3:
                 vnf = choose.choice(CHANGED)
@@ -107,13 +107,18 @@ def _traffic(appliance: Appliance, ending: threading.Event) -> None:
             out.send(frame)
 
 
-def load(appliance: Appliance, seconds: float) -> Seen:
-    """All clients and the traffic, for so long."""
+def load(appliance: Appliance, seconds: float, reads: int = 0, changes: int = 0) -> Seen:
+    """All clients and the traffic, for so long, and until so many were answered, but at most a minute more."""
     seen, ending = Seen(), threading.Event()
     traffic = threading.Thread(target=_traffic, args=(appliance, ending))
     traffic.start()
     end = time.monotonic() + seconds
-    clients = [threading.Thread(target=_client, args=(appliance, number, end, seen)) for number in range(CLIENTS)]
+
+    def over() -> bool:
+        late = time.monotonic() - end
+        return late > 0 and (late > 60 or (seen.reads[200] >= reads and seen.changes[202] >= changes))
+
+    clients = [threading.Thread(target=_client, args=(appliance, number, over, seen)) for number in range(CLIENTS)]
     for each in clients:
         each.start()
     for each in clients:

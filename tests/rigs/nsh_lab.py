@@ -11,7 +11,7 @@ from typing import Any
 
 from coven.keeper.client import Keeper
 from coven.lab.network import Lab, Place
-from tests.rigs.keeper import ROOT, KeeperRig
+from tests.rigs.keeper import ROOT, KeeperRig, ping_words
 
 CLIENT, SERVER = "10.20.0.1", "10.20.0.2"
 TRAFFIC = str(ROOT / "tests" / "rigs" / "port_traffic.py")
@@ -66,8 +66,8 @@ class Net:
         self["server"].run("ip", "addr", "add", f"{SERVER}/24", "dev", "eth0")
 
     def ping(self, count: int = 1, size: int = 56, to: str = SERVER, patience: int = 1) -> int:
-        """How many of so many pings of the client come back, the last within `patience` seconds."""
-        words = ("ping", "-n", "-c", str(count), "-i", "0.05", "-W", str(patience), "-s", str(size), to)
+        """How many of so many pings of the client, sent at once, come back: see `ping_words`."""
+        words = ping_words(count, patience, to, "-s", str(size))
         said = self["client"].run(*words, check=False).stdout
         return int(said.split(" received")[0].split()[-1]) if " received" in said else 0
 

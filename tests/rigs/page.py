@@ -9,12 +9,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.rigs.appliance import Appliance
 from tests.rigs.packages import package
 
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+PATIENCE_MS = 60_000  #: it bounds what fails, and says nothing about speed
+expect.set_options(timeout=PATIENCE_MS)
 CHROMIUM = shutil.which("chromium")
 TTL, TAIL = 17, b"tail"  #: that packets leave with
 
@@ -161,7 +163,7 @@ class Looking:
 
     def context(self, **options: Any) -> BrowserContext:
         context = self.browser.new_context(**options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         return context
 
     def close(self) -> None:

@@ -7,6 +7,7 @@
     frames INTERFACE SIZE COUNT     send raw frames of that size, say how many
     bulk INTERFACE COUNT  count what arrives of them until a second goes by without
     across FROM TO SIZE COUNT       send raw frames on one interface, count what arrives on the other
+    echoes HOST COUNT PAUSE         send so many ICMP echo requests, as many ms between; say how many came back
     offloaded INTERFACE GSO_TYPE GSO_SIZE START OFFSET HEX   send one frame whose checksum is left to the device
     heard INTERFACE COUNT           say such frames as they arrive, in hex, with a blank between
 """
@@ -19,7 +20,9 @@ import random
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 SOL_PACKET, PACKET_VNET_HDR, ETH_P_ALL = 263, 15, 3
@@ -29,6 +32,7 @@ CHUNK = 1 << 20
 SOL_UDP, UDP_SEGMENT = 17, 103
 ETHERTYPE = 0x88B5  #: for local experiments
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+PATIENCE = 60  #: seconds: it bounds what fails, and says nothing about speed
 
 
 def family(host: str) -> socket.AddressFamily:
@@ -38,9 +42,9 @@ def family(host: str) -> socket.AddressFamily:
 def serve(port: int) -> None:
     with socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True) as server:
         print("ready", flush=True)
-        server.settimeout(30)
+        server.settimeout(PATIENCE)
         connection, _ = server.accept()
-        connection.settimeout(30)
+        connection.settimeout(PATIENCE)
         digest, size = hashlib.sha256(), 0
         while data := connection.recv(CHUNK):
             digest.update(data)
@@ -51,8 +55,7 @@ def serve(port: int) -> None:
 def send(host: str, port: int, megabytes: int) -> None:
     digest = hashlib.sha256()
     source = random.Random(megabytes)
-    with socket.create_connection((host, port), 10) as stream:
-        stream.settimeout(30)
+    with socket.create_connection((host, port), PATIENCE) as stream:
         for _ in range(megabytes):
             data = source.randbytes(CHUNK)
             digest.update(data)
@@ -63,7 +66,7 @@ def send(host: str, port: int, megabytes: int) -> None:
 def datagrams(port: int, count: int) -> None:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
         udp.bind(("::", port))
-        udp.settimeout(3)
+        udp.settimeout(PATIENCE)
         print("ready", flush=True)
         digest, got = hashlib.sha256(), 0
         try:
@@ -135,6 +138,31 @@ def across(sending: str, receiving: str, size: int, count: int) -> None:
     print(got, flush=True)
 
 
+def echoes(host: str, count: int, pause: int) -> None:
+    """Unlike ping it waits for those that are still on their way, however quick the others were."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as icmp:
+        came: set[bytes] = set()
+        mark = os.urandom(8)
+
+        def receive(until: float, enough: int) -> None:
+            while len(came) < enough and (left := until - time.monotonic()) > 0:
+                icmp.settimeout(left)
+                with suppress(TimeoutError):
+                    packet = icmp.recv(1 << 16)
+                    if packet[20] == 0 and packet[28:36] == mark:  # echo reply
+                        came.add(packet[24:28])
+
+        for number in range(count):
+            request = struct.pack("!BBHHH", 8, 0, 0, os.getpid() & 0xFFFF, number) + mark
+            words = sum(struct.unpack(f"!{len(request) // 2}H", request))
+            words = (words & 0xFFFF) + (words >> 16)
+            checksum = ~((words & 0xFFFF) + (words >> 16)) & 0xFFFF
+            icmp.sendto(request[:2] + checksum.to_bytes(2, "big") + request[4:], (host, 0))
+            receive(time.monotonic() + pause / 1000, count + 1)
+        receive(time.monotonic() + PATIENCE, count)
+    print(len(came), flush=True)
+
+
 def offloaded(interface: str, gso_type: int, gso_size: int, start: int, offset: int, frame: str) -> None:
     raw_frame = bytes.fromhex(frame)
     header = struct.pack("=BBHHHH", NEEDS_CSUM if start else 0, gso_type, start + 20, gso_size, start, offset)
@@ -148,7 +176,7 @@ def offloaded(interface: str, gso_type: int, gso_size: int, start: int, offset: 
 def heard(interface: str, count: int) -> None:
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
         raw.bind((interface, ETH_P_ALL))
-        raw.settimeout(30)
+        raw.settimeout(PATIENCE)
         print("ready", flush=True)
         found: list[str] = []
         while len(found) < count:
@@ -160,5 +188,7 @@ def heard(interface: str, count: int) -> None:
 
 if __name__ == "__main__":
     words: list[Any] = [int(word) if word.isdigit() and len(word) < 20 else word for word in sys.argv[2:]]
-    pieces: tuple[Callable[..., None], ...] = (serve, send, datagrams, segments, frames, bulk, across, offloaded, heard)
+    pieces: tuple[Callable[..., None], ...] = (
+        serve, send, datagrams, segments, frames, bulk, across, echoes, offloaded, heard,
+    )  # fmt: skip
     {piece.__name__: piece for piece in pieces}[sys.argv[1]](*words)

@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
-from agents.explain import Explainer, Fate
+from agents.explain import RATE, Explainer, Fate
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.loop import Timer
 from coven.keeper.watching.places import PLATFORM
@@ -24,14 +24,24 @@ from itf.segment import REASONS, C, Watch
 SNAP = 96  #: bytes of a packet
 ROOM = 1 << 19  #: bytes of a ring
 AT_ONCE = 4096  #: records that are read at once: reading must not keep the keeper from its other work
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.1
 TRACES = 4  #: at once, by different filters
 LISTENERS = 8
 PACKETS, SECONDS = 1000, 10.0  #: of one answer, at most
 LINGER_SECONDS = 2.0  #: so long after the last question another may come
 
 T = TypeVar("T")
-Answer = Callable[[list[dict[str, Any]], int], None]
+
+
+class Told(TypedDict):
+    """What an answer says."""
+
+    packets: list[dict[str, Any]]
+    lost: int  #: steps of packets that were not read in time
+    passed: int  #: packets that were not looked at, since enough others were followed
+
+
+Answer = Callable[[Told], None]
 
 
 def compiled(expression: str) -> Match:
@@ -47,13 +57,14 @@ def compiled(expression: str) -> Match:
 
 class TraceReader:
     """What becomes of each packet from now on. `say` gets a line when a packet has ended, and all before it; `width`,
-    `ended`, `fates`: as Explainer's. `match`: only of packets that are so when they are first seen; `every`: of those,
-    one in so many is looked at. Raises Refused when too many watch, or when the filter is too long."""
+    `ended`, `fates`: as Explainer's. `match`: only of packets that are so when they are first seen; `every`: one in so
+    many is looked at; `rate`: so many a second, and so many at once, are followed, 0 for all. Raises Refused when too
+    many watch, or when the filter is too long."""
 
     def __init__(
         self, vnf: Vnf, room: int, *, say: Callable[[str], None] = lambda line: None, width: int | None = None,
         ended: Callable[[int, str], None] = lambda number, end: None, fates: Callable[[Fate], None] | None = None,
-        match: Match | None = None, every: int = 1, lines: bool = True,
+        match: Match | None = None, every: int = 1, rate: int = 0, lines: bool = True,
     ):  # fmt: skip
         self.vnf = vnf
         self.say = say
@@ -63,7 +74,7 @@ class TraceReader:
         with ExitStack() as undo:
             self._watch = Watch.make(room, C.CLOCK_CAPTURE if vnf.capture else C.CLOCK_LIVE, SNAP)
             undo.callback(self._watch.close)
-            self._watch.head.follow = every
+            self._watch.head.follow, self._watch.head.most = every, rate
             self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             undo.callback(os.close, self._bell)
             if match is not None:
@@ -88,6 +99,11 @@ class TraceReader:
     def lost(self) -> int:
         """Records that found no room before others were read."""
         return self._watch.missed
+
+    @property
+    def passed(self) -> int:
+        """Packets that were not looked at, since enough others were followed."""
+        return int(self._watch.head.count[0].passed)
 
     def _rung(self) -> None:
         with suppress(BlockingIOError):
@@ -149,7 +165,8 @@ def _by_number(named: dict[int, T], gap: T) -> list[T]:
 class _Listener:
     count: int
     answer: Answer
-    lost: int  #: when it began to listen
+    lost: int  #: when it began to listen, as the next
+    passed: int
     timer: Timer | None = None
     packets: list[dict[str, Any]] = field(default_factory=list)
 
@@ -157,18 +174,19 @@ class _Listener:
 class _Trace:
     """One filter's, for all who listen to it; there a moment longer than the last question."""
 
-    def __init__(self, vnf: Vnf, match: Match | None, every: int, gone: Callable[[], None]):
+    def __init__(self, vnf: Vnf, match: Match | None, every: int, rate: int, gone: Callable[[], None]):
         self.vnf = vnf
         self.listeners: list[_Listener] = []
         self._gone = gone
         self._idle: Timer | None = None
-        self._reader = TraceReader(vnf, ROOM, fates=self._ended, match=match, every=every, lines=False)
+        self._reader = TraceReader(vnf, ROOM, fates=self._ended, match=match, every=every, rate=rate,
+                                   lines=False)  # fmt: skip
 
     def listen(self, count: int, seconds: float, answer: Answer) -> None:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        listener = _Listener(count, answer, self._reader.lost)
+        listener = _Listener(count, answer, self._reader.lost, self._reader.passed)
         listener.timer = self.vnf.loop.later(seconds, lambda: self._tell(listener))
         self.listeners.append(listener)
 
@@ -186,7 +204,9 @@ class _Trace:
             listener.timer.cancel()
         if not self.listeners:
             self._idle = self.vnf.loop.later(LINGER_SECONDS, self.end)
-        listener.answer(listener.packets, self._reader.lost - listener.lost)
+        reader = self._reader
+        listener.answer({"packets": listener.packets, "lost": reader.lost - listener.lost,
+                         "passed": reader.passed - listener.passed})  # fmt: skip
 
     def end(self) -> None:
         if self._idle is not None:
@@ -195,28 +215,33 @@ class _Trace:
         self._gone()
 
 
+_Key = tuple[str | None, int, int]  #: filter, one in so many, so many a second
+
+
 class Traces:
     """Fates of the packets of a running VNF, for whoever asks."""
 
     def __init__(self, vnf: Vnf):
         self.vnf = vnf
-        self._traces: dict[tuple[str | None, int], _Trace] = {}
+        self._traces: dict[_Key, _Trace] = {}
 
-    def ask(self, match: str | None, count: int, seconds: float, answer: Answer, every: int = 1) -> None:
+    def ask(
+        self, match: str | None, count: int, seconds: float, answer: Answer, every: int = 1, rate: int = RATE
+    ) -> None:
         """`answer` gets the next `count` packets that end and `match` (a pcap-filter expression) as they come, or those
-        of so many seconds; and how many steps of packets were lost meanwhile. Only one packet in `every` is looked at.
-        Raises Refused."""
+        of so many seconds; and what of them is missing. Only one packet in `every` is looked at, and `rate` of those
+        that match are followed a second. Raises Refused."""
         filtered = None if match is None else compiled(match)
         if sum(len(trace.listeners) for trace in self._traces.values()) >= LISTENERS:
             raise Refused(Mistake(found=f"{LISTENERS} others that trace", remedy="try again in a moment"),
                           title="too many trace", kind=Kind.UNAVAILABLE)  # fmt: skip
-        key = match, max(1, every)
+        key = match, max(1, every), max(1, rate)
         if key not in self._traces:
             self._make_room()
-            self._traces[key] = _Trace(self.vnf, filtered, key[1], lambda: self._forget(key))
+            self._traces[key] = _Trace(self.vnf, filtered, *key[1:], lambda: self._forget(key))
         self._traces[key].listen(min(count, PACKETS), min(seconds, SECONDS), answer)
 
-    def _forget(self, key: tuple[str | None, int]) -> None:
+    def _forget(self, key: _Key) -> None:
         self._traces.pop(key, None)
 
     def _make_room(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents.explain import Fate
+from agents.explain import RATE, Fate
 from coven.keeper.forwarder.running import RunningForwarder
 from coven.keeper.life.vnf import Vnf
 from coven.keeper.watching.tracing import ROOM, SECONDS, TraceReader, compiled
@@ -108,7 +108,9 @@ class Why:
         self._made: str | None = None
         port = self._port(request) if request.get("inject") is True else None
         expression = like.expression()
-        self._reader = TraceReader(vnf, ROOM, fates=self._ended, match=compiled(expression) if expression else None)
+        # of others that are like the one that is made there may be many
+        self._reader = TraceReader(vnf, ROOM, fates=self._ended, rate=0 if port is not None else RATE,
+                                   match=compiled(expression) if expression else None)  # fmt: skip
         wait = request.get("wait")
         seconds = min(float(wait), SECONDS) if isinstance(wait, (int, float)) else 1.0
         self._timer = vnf.loop.later(seconds, lambda: self._end(None))

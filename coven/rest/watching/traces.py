@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agents.explain import RATE
 from agents.why import nothing, paragraph
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.rights.callers import Scope
@@ -35,11 +36,14 @@ class TracesApi:
             Query("filter", "only those that match when they are first seen: a pcap-filter expression", TEXT),
             Query("every", "look at one packet in so many only",
                   {"type": "integer", "minimum": 1, "maximum": 1_000_000_000, "default": 1}),
+            Query("rate", "follow so many of those that match a second, and so many at once; the others are counted",
+                  {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": RATE}),
         ),
     )  # fmt: skip
     def get_trace(self, name: str, query: Row) -> Row:
         answer = self._asked(name, "trace", query)
-        return {"packets": answer["packets"], "lost": answer["lost"]}
+        passed = answer.get("passed", 0)  # a keeper that is older than this agent follows all
+        return {"packets": answer["packets"], "lost": answer["lost"], "passed": passed}
 
     def _asked(self, name: str, op: str, query: Row) -> Row:
         """What a keeper says after a while. Raises Refused when enough others wait for such answers."""

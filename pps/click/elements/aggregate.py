@@ -174,7 +174,7 @@ static struct vnfc_packet *$handle(struct vnfc_packet *p)
 	if (fate == IPFLOW_OTHER)
 		$out(1, p);
 	else if (fate == IPFLOW_CANNOT_WAIT)
-		click_drop(p, CLICK_HOLD_FULL);
+		click_drop_at(p, CLICK_HOLD_FULL, $where);
 	return fate == IPFLOW_EMIT ? p : NULL;
 }"""
     action = "\treturn $handle(p);"

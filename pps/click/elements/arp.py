@@ -213,7 +213,7 @@ static void $handle(struct vnfc_packet *p)
 		$s.warned |= !to;
 		if (to && !click_may_store(p)) {
 			$s.drops++;
-			click_drop(p, CLICK_HOLD_FULL);
+			click_drop_at(p, CLICK_HOLD_FULL, $where);
 			return;
 		}
 		int waits = to ? arp_wait($s.table, to, p) : -1;
@@ -231,7 +231,7 @@ static void $handle(struct vnfc_packet *p)
 	if (port == 0) {
 		if (!click_is_ip4(p->data, p->len)) { /* the type in front would be a lie */
 			$s.drops++;
-			click_drop(p, VNFC_DROP(not_ip));
+			click_drop_at(p, VNFC_DROP(not_ip), $where);
 			return;
 		}
 		if (!$s.ip || !vnfc_push(p, sizeof(struct eth_header))) {

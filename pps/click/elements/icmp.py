@@ -66,7 +66,7 @@ class ICMPError(Element):
 	}
 	if ($fix)
 		click_set_anno8(q, CLICK_FIX_IP_SRC, 1);
-	click_drop(p, VNFC_DROP(icmp_error));
+	click_drop_at(p, VNFC_DROP(icmp_error), $where);
 	return q;"""
     handlers = (
         read_write(

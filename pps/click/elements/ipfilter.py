@@ -72,7 +72,7 @@ class IPFilter(Patterns):
         decisions = []
         for i, text in enumerate(rules):
             words = pattern_words(text)
-            action = self._action(i, words[0] if words else "")
+            action = self._action(i, words[0] if words else "", text)
             test = self.parse(i, words[1:] or ["all"])
             if action is not None and test is not None:
                 decisions.append((test, action))
@@ -82,9 +82,10 @@ class IPFilter(Patterns):
             *pattern_handlers(rules),
         )
 
-    def _action(self, index: int, word: str) -> str | None:
+    def _action(self, index: int, word: str, rule: str) -> str | None:
         if word in ("drop", "deny"):
-            return "$drop(p);"
+            where = c_string(f"{self}, rule {index}: {rule}")
+            return f"click_drop_at(p, VNFC_DROP({self.reason[0]}), {where});"
         output = 0 if word == "allow" else int(word) if word.isdigit() else None
         if output is not None and output < self.outputs:
             return f"$out({output}, p);"

@@ -36,7 +36,7 @@ class SimpleQueue(Element):
 	}
 	if (!click_may_store(p)) {
 		$s.drops++;
-		click_drop(p, CLICK_HOLD_FULL);
+		click_drop_at(p, CLICK_HOLD_FULL, $where);
 		return;
 	}
 	uint32_t at = $s.first + $s.length++;

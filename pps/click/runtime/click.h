@@ -178,6 +178,14 @@ static inline void click_drop(struct vnfc_packet *p, vnfc_verdict reason)
 	click_give(p, reason);
 }
 
+/* For whoever watches the packet also where: the element, and its rule if it has some. */
+static inline void click_drop_at(struct vnfc_packet *p, vnfc_verdict reason, const char *where)
+{
+	if (vnfc__watched(p))
+		vnfc__note(vnfc__host, p, where);
+	click_drop(p, reason);
+}
+
 static inline void click_send(struct vnfc_packet *p, uint32_t output)
 {
 	if (CLICK_RESHAPES)

@@ -62,7 +62,7 @@ def observed(appliance: Appliance, rate: int) -> dict[str, Any]:
         finally:
             assert flood.stdin is not None
             flood.stdin.close()
-            flood.wait(20)
+            flood.wait(60)
     return found
 
 

@@ -85,6 +85,9 @@ def test_fates_of_packets(appliance: Appliance, tmp_path: Path) -> None:
     assert all(hop["ring_seconds"] + hop["vnfc_seconds"] <= hop["seconds"] + 1e-5
                for packet in packets for hop in packet["hops"])  # fmt: skip
     assert all(packet["came"] == "in" and packet["bytes"].startswith("020000000001") for packet in packets)
+    # of many that come at once one is followed, and after a second another; the others are counted
+    status, said = traced(appliance, [8, 8, 8], "--filter", "udp port 8", "--rate", "1", "--count", "2", "--brief")
+    assert status == 0 and said.count("-> out") == 2 and " packets were not looked at" in said, said
     # another version, other numbers: the names are right
     two = package(tmp_path / "two", "2", "in -> c -> b -> out")
     status, said = appliance.coven("upgrade", "fw", str(two))

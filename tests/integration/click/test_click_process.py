@@ -124,7 +124,7 @@ def test_a_process_that_ends_or_hangs(tmp_path: Path, way: signal.Signals) -> No
         click.forwarder.send(*packets(3))
         if way == signal.SIGSTOP:
             assert {click.fate(b) for b in click.forwarder.collect(3)} == {"unanswered"}
-        assert click.forwarder.process.wait(30) == 3
+        assert click.forwarder.process.wait(60) == 3
         log = click.forwarder.close()
     assert "Click has read nothing" in log if way == signal.SIGSTOP else "has ended" in log
 

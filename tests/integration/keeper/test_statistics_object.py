@@ -9,8 +9,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 from agents.metrics import is_up
 from agents.statistics import Distribution, Reader, Value
 from coven.keeper.client import STATISTICS
@@ -22,10 +20,17 @@ from tests.rigs.packages import package
 
 SLOW = """
 import time
-from vnfc import forward
+from vnfc import forward, request
+took = []
+
+@request("took", "how long it slept, least and most", "ns")
+def took_ns():
+    return [min(took), max(took)]
 
 def handle(packet):
+    began = time.monotonic_ns()
     time.sleep(0.02)
+    took.append(time.monotonic_ns() - began)
     return forward()
 """
 COUNTS = """
@@ -72,13 +77,13 @@ def test_it_says_what_the_status_says(tmp_path: Path) -> None:
     with KeeperRig(tmp_path / "fw", pkg) as rig:
         assert rig.call("start")["ok"]
         rig.wait_ping()
-        assert rig.ping(40) == 40
+        assert rig.ping(40, patience=30) == 40
         rig.lab.client.run("ping", "-n", "-c", "3", "-i", "0.05", "-W", "1", "-s", "1000", "10.20.0.2", check=False)
         with reader_of(rig) as reader:
 
             def quiet() -> bool:
-                before = rig.status()
-                time.sleep(1.5)  # the keeper's own part is written once a second
+                before, moment = rig.status(), time.monotonic_ns()
+                wait_for(lambda: reader.snapshot().keeper_ns > moment)  # its own part the keeper writes once a second
                 return bool(before["received"] == rig.status()["received"] and before["in_flight"] == 0)
 
             wait_for(quiet)
@@ -127,7 +132,7 @@ def test_a_delay_shows_as_it_is(tmp_path: Path) -> None:
         with reader_of(rig) as reader:
 
             def enough() -> bool:
-                assert rig.ping(8) > 0  # a request and its answer go through it, 20 a second
+                assert rig.ping(8, patience=30) > 0  # a request and its answer go through it
                 times = values(reader)["coven_vnfc_seconds", 'vnfc="slow"']
                 return isinstance(times, Distribution) and times.count >= 5
 
@@ -136,14 +141,21 @@ def test_a_delay_shows_as_it_is(tmp_path: Path) -> None:
             slow, quick = (found["coven_vnfc_seconds", f'vnfc="{name}"'] for name in ("slow", "quick"))
             chains = [found["coven_chain_seconds", f'port="{name}"'] for name in ("in", "out")]
             assert isinstance(slow, Distribution) and isinstance(quick, Distribution)
-            assert slow.quantile(0.5) == pytest.approx(20_000_000, rel=0.1)
+            least, most = rig.call("request", vnfc="slow", name="took", args=[])["value"]
+            assert 0.9 * least <= slow.quantile(0.5) <= 1.1 * most, "20 ms, and what a busy machine adds"
             assert quick.quantile(0.5) < 20_000_000 / 2
             for chain in chains:
                 assert isinstance(chain, Distribution)
                 assert chain.count == 0 or chain.quantile(0.5) >= 0.9 * 20_000_000
-            told = rig.lab.client.run("ping", "-n", "-c", "25", "-i", "0.1", ADDRESS["server"]).stdout
-            quickest = float(told.splitlines()[-1].split("=")[1].split("/")[0])
-            assert 2 * 20 <= quickest < 1.1 * 2 * 20, "in ms, when nobody else had the core"
+
+            def undisturbed() -> bool:
+                """Whether one of some pings took no longer than its way through the VNFC, twice."""
+                told = rig.lab.client.run("ping", "-n", "-c", "25", "-i", "0.1", ADDRESS["server"]).stdout
+                quickest = float(told.splitlines()[-1].split("=")[1].split("/")[0])
+                assert quickest >= 2 * 20, "in ms"
+                return quickest < 1.1 * 2 * 20
+
+            wait_for(undisturbed)
 
 
 def test_no_counter_goes_back(tmp_path: Path) -> None:
@@ -152,7 +164,7 @@ def test_no_counter_goes_back(tmp_path: Path) -> None:
     with KeeperRig(tmp_path / "fw", pkg) as rig:
         assert rig.call("start")["ok"]
         rig.wait_ping()
-        assert rig.ping(20) == 20
+        assert rig.ping(20, patience=30) == 20
         status = rig.status()
         with reader_of(rig) as reader:
             def counters() -> dict[tuple[str, str], float]:
@@ -185,7 +197,7 @@ def test_no_counter_goes_back(tmp_path: Path) -> None:
             os.kill(rig.process.pid, signal.SIGSTOP)
             try:
                 received = count(reader, "coven_vnf_received_packets_total")
-                assert rig.ping(4) == 4
+                assert rig.ping(4, patience=30) == 4
                 wait_for(lambda: count(reader, "coven_vnf_received_packets_total") >= received + 8)
                 wait_for(lambda: not is_up(reader, reader.snapshot()))
             finally:

@@ -63,7 +63,7 @@ class User:
     def lab(self, *words: str | Path) -> Done:
         command = [*self.prefix, sys.executable, "-P", "-m", "coven.cli", "lab", *map(str, words)]
         return subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=100, check=False
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=300, check=False
         )
 
     def started(self, *words: str) -> subprocess.Popen[str]:
@@ -179,9 +179,9 @@ def page_is_at_hand(user: User, name: str) -> None:
     url, token = re.findall(r"(http://127\.0\.0\.1:\d+/)\n  token: (\S+)", said)[0]
     assert user.well("open", "--lab", name) == said
     request = urllib.request.Request(f"{url}v1/vnfs", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert [vnf["name"] for vnf in json.load(answer)["vnfs"]] == [name]
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         assert b"<h1>Coven</h1>" in answer.read()
 
 

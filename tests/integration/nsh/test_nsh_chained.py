@@ -141,7 +141,7 @@ def test_si_counts_down_and_the_path_ends(chained: Chained) -> None:
         for line in watch.stdout:
             if "Capturing on" in line:
                 break
-        wait_for(lambda: chained.ping(4) == 4)
+        wait_for(lambda: chained.ping() and watch.poll() is not None)  # it begins a little after it says so
         rows = [line.strip().split("\t") for line in watch.stdout if "\t" in line]
     finally:
         watch.terminate()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.rigs.agent import Agent
+from tests.rigs.keeper import wait_for
 from tests.rigs.original import Ems, component, script, zipped
 
 PLAIN = zipped({"one.py": component(8010, 8020), "Scripts/install.yaml": script(("one.py", 8010, 8020))})
@@ -269,6 +270,7 @@ def test_changes_are_in_the_audit_log(agent: Agent, ems: Ems) -> None:
     ems.say("configure|fw")
     ems.say("list")
     ems.say("nonsense")
+    wait_for(lambda: len(audited(agent)) >= 3)  # a line may be written after its answer
     assert [(line["from"], line["what"], line["result"]) for line in audited(agent)] == [
         ("127.0.0.1", "POST /setup/fw/", "0"), ("127.0.0.1", "POST /stop/", "-1"),
         ("127.0.0.1", "TCP configure|fw", "200|0"),

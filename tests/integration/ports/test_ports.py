@@ -314,8 +314,10 @@ def test_what_the_other_end_does_not_take_holds_up_nothing(lab: Lab, rig: Starte
 def test_an_interface_that_is_down(lab: Lab, rig: Started, backend: str) -> None:
     quiet(lab)
     ports = rig(backend=backend)
+    before = ports("stats")["in.arriving"]["received"]
     lab.appliance.run("ip", "link", "set", OUT, "down")
     traffic(lab.client, "frames", "eth0", 100, 6000)
+    assert eventually(lambda: ports("stats")["in.arriving"]["received"] - before == 6000)
     lab.appliance.run("ip", "link", "set", OUT, "up")
     leaving = ports.end()["out.leaving"]
     assert leaving["dropped"].get("closed", 0) > 0

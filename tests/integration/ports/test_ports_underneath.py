@@ -47,8 +47,8 @@ def test_made_anew_while_it_ran(net: Net, backend: str, name: str) -> None:
     fresh = net.facts(f"{name}0")
     net.await_health("healthy")
     assert net.across() == COUNT
-    healed = net.heals()
-    assert [(each["state"], each["progress"]) for each in healed] == [
+    net.eventually(lambda: bool(net.heals()))  # the agent writes it down once the keeper has told it
+    assert [(each["state"], each["progress"]) for each in net.heals()] == [
         ("COMPLETED", f"port {name}: {name}0 was taken again")
     ]
     port = net.figures()["ports"][name]
@@ -56,7 +56,7 @@ def test_made_anew_while_it_ran(net: Net, backend: str, name: str) -> None:
     net.terminate()
     if backend == "af_xdp":  # an interface that is new has not all its flags at once
         assert net.facts(f"{name}0")["disable_ipv6"] == fresh["disable_ipv6"] == "0\n"
-    assert net.facts(f"{name}0")["xdp"] is None and net.facts(f"{name}0")["promiscuity"] == 0
+    net.eventually(lambda: (facts := net.facts(f"{name}0"))["xdp"] is None and facts["promiscuity"] == 0)
 
 
 @both
@@ -147,6 +147,7 @@ def test_the_keeper_dies_while_an_interface_is_gone(net: Net, backend: str) -> N
     net.make("out")
     net.await_health("healthy")
     assert net.across() == COUNT
+    net.eventually(lambda: len(net.heals()) > 1)
     assert [each["progress"] for each in net.heals()] == ["port out: out0 was taken again", ""]
     net.terminate()
 
@@ -200,7 +201,8 @@ def test_renamed(net: Net, backend: str) -> None:
     net.deploy(backend)
     net.ip("link set in0 name wan0")
     net.eventually(lambda: net.figures()["ports"]["in"]["interface"] == "wan0")
-    assert net.health()["status"] == "healthy" and net.across() == COUNT
+    net.await_health("healthy")
+    assert net.across() == COUNT
     assert net.appliance.coven("stop")[0] == 0
     assert net.appliance.coven("start")[0] == 0
     assert net.across() == COUNT and net.figures()["ports"]["in"]["interface"] == "wan0"

@@ -140,7 +140,7 @@ def test_from_within(level: str, package: Path, tmp_path: Path) -> None:
 def gone(pidfd: int) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(10_000))
+    return bool(poll.poll(60_000))
 
 
 @pytest.mark.parametrize("level", LEVELS)

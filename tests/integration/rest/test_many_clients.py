@@ -16,12 +16,13 @@ from tests.rigs.many_clients import CHANGED, load, served
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
 
 SECONDS, SECONDS_LONG = 4.0, 60.0
+READS, CHANGES = 100, 5  #: at least
 LISTED = 900  #: of the operations that an agent remembers; the oldest are forgotten
 
 
 def test_nothing_is_lost_or_doubled(tmp_path: Path, long_run: bool) -> None:
     with served(tmp_path / "state") as appliance:
-        seen = load(appliance, SECONDS_LONG if long_run else SECONDS)
+        seen = load(appliance, SECONDS_LONG if long_run else SECONDS, READS, CHANGES)
 
         def operations() -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = appliance.get("/v1/operations")["operations"]
@@ -31,7 +32,7 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path, long_run: bool) -> None:
         assert not seen.faults
         # refused: it is so already, or one is going on (409); too many ask that keeper at once (503)
         assert set(seen.changes) <= {202, 409, 503} and set(seen.reads) <= {200, 503}
-        assert seen.changes[202] >= 5 and seen.reads[200] >= 100
+        assert seen.changes[202] >= CHANGES and seen.reads[200] >= READS
         for name in CHANGED:
             done = [row for row in reversed(rows) if row["vnf"] == name and row["operation"] == "OPERATE"]
             assert {row["state"] for row in done} == {"COMPLETED"}

@@ -179,8 +179,13 @@ def test_a_dead_subscriber_delays_nobody_and_loses_nothing(
     subscriber.status = 500
     assert agent.operate("fw", "instantiate", {"ports": PORTS, "start": True})["state"] == "COMPLETED"
     wait_for(lambda: other.kinds() == [(SUPPORTED, None)])
-    wait_for(lambda: deliveries(agent)[dead["id"]]["failing_since"])
-    told = deliveries(agent)
+
+    def told_and_written_down() -> dict[str, Any] | None:
+        """A notification is written off after the subscriber's answer, which comes after it got it."""
+        now = deliveries(agent)
+        return now if now[dead["id"]]["failing_since"] and not now[alive["id"]]["waiting"] else None
+
+    told = wait_for(told_and_written_down)
     assert told[dead["id"]]["waiting"] == 1 and told[dead["id"]]["error"] == "it answers 500"
     assert (told[alive["id"]]["waiting"], told[alive["id"]]["error"], told[alive["id"]]["lost"]) == (0, None, 0)
     assert agent.operate("fw", "terminate")["state"] == "COMPLETED"

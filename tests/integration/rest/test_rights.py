@@ -248,7 +248,7 @@ def test_client_certificates_and_certificates_that_are_read_again(clients: Path,
         context = ssl.create_default_context(cafile=str(clients / "ca.pem"))
 
         def connected() -> tuple[ssl.SSLSocket, Any]:
-            plain = socket.create_connection(serving.address, timeout=30)
+            plain = socket.create_connection(serving.address, timeout=60)
             sock = context.wrap_socket(plain, server_hostname="127.0.0.1")
             certificate: Any = sock.getpeercert()
             return sock, certificate["subject"][0][0][1]

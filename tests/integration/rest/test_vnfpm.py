@@ -47,9 +47,10 @@ def test_a_job_and_its_reports(notifying: Agent, subscriber: Subscriber, vnf: di
     told = subscriber.got[0]
     assert (told["notificationType"], told["pmJobId"]) == (REPORTED, made["id"])
     assert (told["objectType"], told["objectInstanceId"]) == ("Vnf", vnf["id"])
+    got = list(subscriber.got)
     shown = agent.ask("GET", where)[1]
-    assert [each["href"] for each in shown["reports"]][: len(subscriber.got)] == [
-        each["_links"]["performanceReport"]["href"] for each in subscriber.got[: len(shown["reports"])]
+    assert [each["href"] for each in shown["reports"]][: len(got)] == [
+        each["_links"]["performanceReport"]["href"] for each in got
     ]
     report = agent.ask("GET", shown["reports"][0]["href"].removeprefix(agent.url))[1]
     [entry] = report["entries"]

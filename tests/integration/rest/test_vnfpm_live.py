@@ -93,10 +93,11 @@ def test_what_is_measured(measured: tuple[Appliance, Subscriber, dict[str, Any]]
     def crossings() -> list[dict[str, Any]]:
         return [told for told in subscriber.got if told["notificationType"] == "ThresholdCrossedNotification"]
 
+    sent = 0
     while not crossings():
         send(appliance, 200)
-    ports_now = appliance.get("/v1/vnfs/fw/stats")["ports"]
-    sent = ports_now["in"]["received"] - before["received"]
+        sent += 200
+    wait_for(lambda: appliance.get("/v1/vnfs/fw/stats")["ports"]["in"]["received"] - before["received"] == sent)
 
     # every packet and byte is in one of the collections
     def total(port: str, metric: str) -> float:

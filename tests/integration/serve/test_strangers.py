@@ -26,7 +26,7 @@ def port(agent: Agent) -> int:
 
 
 def connect(agent: Agent) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port(agent)), timeout=30)
+    return socket.create_connection(("127.0.0.1", port(agent)), timeout=60)
 
 
 def said(sock: socket.socket, request: bytes) -> bytes:
@@ -65,7 +65,7 @@ def test_one_that_says_nothing_is_closed_long_before_one_that_has_asked(agent: A
 
 
 def test_tls_on_the_plain_port_is_told_at_once(agent: Agent) -> None:
-    words = ["curl", "-sS", "-m", "20", f"https://127.0.0.1:{port(agent)}/"]
+    words = ["curl", "-sS", "-m", "60", f"https://127.0.0.1:{port(agent)}/"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 35 and "timed out" not in done.stderr.lower(), done.stderr
     with connect(agent) as sock:

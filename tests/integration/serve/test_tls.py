@@ -23,7 +23,7 @@ CLI = [sys.executable, "-m", "coven"]
 def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
     known = {key: value for key, value in os.environ.items() if not key.startswith("COVEN_")}
     known |= {"PYTHONPATH": str(ROOT), "COVEN_CONFIG": "/nowhere", **environment}
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, env=known, timeout=60)
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, env=known, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def serving(pki: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 def curl(*words: object) -> subprocess.CompletedProcess[str]:
-    return run("curl", "-sS", "-m", "30", "-w", "\n%{http_code}", *words)
+    return run("curl", "-sS", "-m", "60", "-w", "\n%{http_code}", *words)
 
 
 def test_curl(serving: Serving, pki: Path) -> None:
@@ -104,8 +104,15 @@ def test_the_page_s_session_and_stream(serving: Serving, pki: Path, tmp_path: Pa
     assert curl(*ca, serving.url + "/v1/vnfs").stdout == '{"vnfs": []}\n200'
     foreign = (*ca, "-H", "Origin: https://elsewhere.test", "-H", "Content-Type: application/json", "-d", "{}")
     assert curl(*foreign, serving.url + "/v1/vnfs").stdout.endswith("\n403")
-    stream = run("curl", "-sS", "-N", "-m", "3", *ca, serving.url + "/page/stream").stdout
-    assert stream.startswith("retry: 1000\n\nevent: agent\n") and stream.count(": still here") >= 1
+    words = ("curl", "-sS", "-N", *map(str, ca), serving.url + "/page/stream")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as streaming:
+        assert streaming.stdout is not None
+        stream = ""
+        while ": still here" not in stream:
+            stream += (line := streaming.stdout.readline())
+            assert line, stream
+        streaming.kill()
+    assert stream.startswith("retry: 1000\n\nevent: agent\n")
 
 
 def test_the_server_s_limits_hold(serving: Serving, pki: Path, tmp_path: Path) -> None:
@@ -139,7 +146,7 @@ def test_more_silent_clients_than_are_taken_hold_nobody_up(serving: Serving, pki
     silent: list[socket.socket] = []
     try:
         for _ in range(260):
-            sock = socket.create_connection(serving.address, timeout=30)
+            sock = socket.create_connection(serving.address, timeout=60)
             if how == "half a record":
                 sock.sendall(b"\x16\x03\x01")
             elif how != "says nothing":

@@ -184,7 +184,7 @@ def test_more_clients_than_there_are_threads_for(tmp_path: Path) -> None:
     listener = Listener(lambda op, **how: {}, unix_socket(tmp_path))
     clients = [Client(str(tmp_path / SOCKET)) for _ in range(CLIENTS)]
     with socket.socket(socket.AF_UNIX) as late:
-        late.settimeout(30)
+        late.settimeout(60)
         late.connect(str(tmp_path / SOCKET))
         assert late.recv(1) == b"", "one more is hung up on"
     assert clients[0].say("QUIT") == ["200 Goodbye!"]

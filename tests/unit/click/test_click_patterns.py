@@ -146,3 +146,29 @@ def test_classifier_bytes_masks_and_negation(tmp_path: Path) -> None:
     packets = [bytes(p) for p in (arp, tcp, ssh, udp, Ether(type=0x1234) / Raw(b"x"), other)]
     with Running(tmp_path, text) as click:
         assert click.fates(*packets) == ["discard", "to 0", "three", "two", "three", "four"]
+
+
+def test_whoever_watches_is_told_which_element_and_rule_dropped(tmp_path: Path) -> None:
+    text = """FromDevice(in) -> Strip(14) -> CheckIPHeader
+        -> fw :: IPFilter(allow udp, drop tcp dst port "23", 1 tcp dst port 80, deny tcp dst port 9)
+        -> Unstrip(14) -> ToDevice(next);
+    fw[1] -> CheckLength(50) -> q :: Queue(1) -> Discard;
+    """
+
+    def frame(layer: Packet) -> bytes:
+        return bytes(MAC / IP(src="10.0.0.1", dst="10.0.0.2") / layer)
+
+    packets = {
+        frame(UDP(dport=9)): ("to 0", ""),
+        frame(TCP(dport=23)): ("filtered", "fw :: IPFilter, rule 1: drop tcp dst port 23"),
+        frame(TCP(dport=9)): ("filtered", "fw :: IPFilter, rule 3: deny tcp dst port 9"),
+        frame(TCP(dport=5)): ("filtered", "fw :: IPFilter"),
+        frame(TCP(dport=80) / Raw(b"x" * 90)): ("too_long", "CheckLength@"),
+        bytes(MAC / ARP()): ("bad_ip_header", "CheckIPHeader@"),
+    }
+    with Running(tmp_path, text) as x:
+        for watched in False, True:
+            backs = [x.send(packet, watched=watched)[0] for packet in packets]
+            assert [x.fate(back) for back in backs] == [fate for fate, _ in packets.values()]
+            told = [back.note.partition("@")[0] + "@" * ("@" in back.note) for back in backs]
+            assert told == [note * watched for _, note in packets.values()]

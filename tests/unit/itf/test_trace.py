@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,11 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 class Reader:
     """The keeper's part in a trace."""
 
-    def __init__(self, rig: Rig, *, number: int = 0, room: int = 1 << 20, every: int = 1, match: str | None = None):
+    def __init__(
+        self, rig: Rig, *, number: int = 0, room: int = 1 << 20, every: int = 1, most: int = 0, match: str | None = None
+    ):
         self.trace = Watch.make(room, C.CLOCK_CAPTURE, 96)
-        self.trace.head.follow = every
+        self.trace.head.follow, self.trace.head.most = every, most
         if match is not None:
             compiled = compile_match(match)
             self.trace.filter(compiled.ethernet, compiled.ip)
@@ -142,7 +143,7 @@ def test_a_line_waits_for_the_packets_before(rig: Rig, tmp_path: Path) -> None:
         )
         held = next(n for n, r in enumerate(records) if r.packet == 1 and r.event == C.TRACE_DROPPED)
         assert explainer.feed(records[:held]) == []
-        late = [replace(r, time_ns=r.time_ns + 2 * 10**9 * (r.packet > 1)) for r in records[:held]]
+        late = [r._replace(time_ns=r.time_ns + 2 * 10**9 * (r.packet > 1)) for r in records[:held]]
         again = Explainer(["in", "out"], {"hop": ["next"]}, lambda place, n: ("x.shutdown", ""), {}, patient=patient)
         told = again.feed(late)
         assert bool(told) != patient
@@ -177,6 +178,36 @@ def test_one_in_so_many_and_only_what_matches(rig: Rig, tmp_path: Path) -> None:
         whole = [C.TRACE_ARRIVED, C.TRACE_HANDED, C.TRACE_VERDICT, C.TRACE_LEAVING]
         assert events == dict.fromkeys(numbers, whole), "and of those everything"
         read.close()
+
+
+@pytest.mark.parametrize(
+    ("count", "apart", "most", "every", "followed", "passed"),
+    [
+        (40, 0.001, 10, 1, [*range(1, 11)], 30),
+        (40, 0.001, 4, 8, [1, 9, 17, 25], 1),
+        (40, 0.001, 40, 1, [*range(1, 41)], 0),
+        # a burst takes 6.4 s of the capture, after which there is room for three again
+        (200, 0.1, 3, 1, [1, 2, 3, 65, 66, 67, 129, 130, 131, 193, 194, 195], 188),
+    ],
+)
+def test_so_many_a_second_and_the_others_are_counted(
+    rig: Rig, tmp_path: Path, count: int, apart: float, most: int, every: int, followed: list[int], passed: int
+) -> None:
+    packets = [WIRE / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=n, dport=9) for n in range(count)]
+    for n, packet in enumerate(packets):
+        packet.time = 1000 + n * apart
+    wrpcap(str(tmp_path / "in.pcap"), packets)
+    reader, whole = Reader(rig, most=most, every=every), Reader(rig, number=1)
+    rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+    serve(rig, lambda n: (C.VERDICT_FORWARD, 0))
+    records, every_record = reader.read(), whole.read()
+    told = reader.trace.head.count[0]
+    counts = told.seen, told.matched, told.missed, told.passed
+    reader.close()
+    whole.close()
+    assert sorted({record.packet for record in records}) == followed
+    assert records == [record for record in every_record if record.packet in followed], "of those everything"
+    assert counts == (len(followed), len(followed), 0, passed)
 
 
 def test_nonsense_is_no_trace(rig: Rig, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Asked:
 
     def answer(self, **request: Any) -> tuple[list[str], bool, str]:
         self.ask(**request)
-        assert self.loop.run_until(lambda: bool(self.told), 10)
+        assert self.loop.run_until(lambda: bool(self.told), 60)
         answer = self.told.pop()
         return [line["line"] for line in answer["lines"]], answer["missed"], answer["next"]
 
@@ -100,7 +100,7 @@ def test_an_answer_waits_for_the_next_line() -> None:
     assert not asked.loop.run_until(lambda: bool(asked.told), 3 * logs.GATHER_SECONDS)
     asked.logs.say("a", "first")
     asked.logs.say("a", "at once after it")
-    assert asked.loop.run_until(lambda: bool(asked.told), 10)
+    assert asked.loop.run_until(lambda: bool(asked.told), 60)
     assert [line["number"] for line in asked.told.pop()["lines"]] == [2, 3]
     assert asked.answer(after="7.99.3", wait=0.05) == ([], False, "7.99.3")
 
@@ -112,7 +112,7 @@ def test_only_so_many_wait() -> None:
     assert asked.told == []
     assert asked.answer(after="7.99.0", wait=logs.WAIT_MAX) == ([], False, "7.99.0")
     asked.logs.say("a", "x")
-    assert asked.loop.run_until(lambda: len(asked.told) == logs.WAITING, 10)
+    assert asked.loop.run_until(lambda: len(asked.told) == logs.WAITING, 60)
     assert asked.answers._waiting == []
 
 

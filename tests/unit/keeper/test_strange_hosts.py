@@ -86,7 +86,7 @@ class Watching:
         self.refused += mistakes
 
     def until(self, done: Callable[[], bool]) -> None:
-        assert self.loop.run_until(done, 20), self.logs.tail(None, 50)
+        assert self.loop.run_until(done, 60), self.logs.tail(None, 50)
 
     def close(self) -> None:
         self.host.stop()

@@ -74,6 +74,24 @@ def handle(id, head, data):
         assert f.metrics()["nonsense"].value == 2
 
 
+def test_notes_are_for_packets_that_are_watched(tmp_path: Path) -> None:
+    """Of one that nobody watches a note is forgotten; a long one is cut; also after the packet was changed."""
+    text = READY + """
+def handle(id, head, data):
+    watched = head[14:16] == b"\\0\\1"
+    note(id, "rule 7" if data[-1:] == b"1" else "x" * 300 if data[-1:] == b"2" else "")
+    verdict(id, DROP, 0, head + data + b"more" if watched else b"")
+"""
+    with framed(tmp_path, text) as f:
+        for watched in False, True:
+            f.send(*(PACKET + bytes([each]) for each in b"123"), watched=watched)
+            back = f.collect(3)
+            assert [each.note for each in back] == ["rule 7" * watched, "x" * (C.FRAME_NOTE - 1) * watched, ""]
+            assert all(each.data.endswith(b"more") == watched and each.arg == 65 for each in back), "it is told"
+        f.settle()
+        assert "nonsense" not in f.metrics() or f.metrics()["nonsense"].value == 0
+
+
 def test_questions_and_configurations(tmp_path: Path) -> None:
     text = READY + """
 def on_request(name, args): return args[0] * 2
@@ -157,7 +175,7 @@ def test_a_component_that_ends_takes_the_bridge_along(tmp_path: Path) -> None:
 def test_a_component_that_talks_nonsense(tmp_path: Path) -> None:
     text = """
 def handle(id, head, data):
-    say(b"Z"); say(b"V", 1, 0, 0xabcdef01); say(b"N"); say(b"M", 0, 9); say(b"A", 1, 0, 5, b"{")
+    say(b"Z"); say(b"V", 1, 0, 0xabcdef01); note(0xabcdef01, "no"); say(b"N"); say(b"M", 0, 9); say(b"A", 1, 0, 5, b"{")
     verdict(id, FORWARD, 0, b"short")
     if data[-1:] == b"x": io.sendall(b"\\xff" * 64)
 """
@@ -166,7 +184,7 @@ def handle(id, head, data):
         [back] = f.collect(1)
         assert back.verdict == C.VERDICT_NONE
         f.settle()
-        assert f.metrics()["nonsense"].value == 6
+        assert f.metrics()["nonsense"].value == 7
         f.send(PACKET + b"x")
         assert f.process.wait(60) == 3
         assert "does not speak the protocol" in f.close()

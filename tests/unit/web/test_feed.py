@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from coven.keeper.logs import Answers, Logs
 from coven.web.feed import STREAMS, VNFS, Feed
+from coven.web.limits import crowded
 from coven.web.samples import KEPT, History, figures, marks
+from coven.web.tails import KEPT as LINES
 from itf.mistakes import Refused
 
 STATUS: dict[str, Any] = {
@@ -47,20 +50,34 @@ class World:
 
     def __init__(self, tmp_path: Any) -> None:
         self.read = 0
+        self.status = STATUS
         vnf = {"name": "fw", "package": "fw:1", "instantiation_state": "INSTANTIATED", "config": {"a": {"limit": 1}}}
         descriptor = SimpleNamespace(vnfcs={}, config={})
         lifecycle: Any = SimpleNamespace(
-            vnf=lambda name: vnf, descriptor=lambda package: descriptor, places=SimpleNamespace(run=tmp_path)
-        )
-        self.feed = Feed(lifecycle, lambda: {"vnfs": ["fw"]}, self._stats, seconds=0.02)
+            vnf=lambda name: vnf, descriptor=lambda package: descriptor, places=SimpleNamespace(run=tmp_path),
+            ask=self._ask,
+        )  # fmt: skip
+        self.feed = Feed(lifecycle, lambda: {"vnfs": ["fw"]}, self._stats, self._limits, seconds=0.02)
+        self.logs = Logs()
+        self.answers = Answers(self.logs, None, "k1")  # type: ignore[arg-type]  # none waits
+        self.judged = 0
 
     def _stats(self, name: str) -> dict[str, Any]:
         self.read += 1
-        return STATUS
+        return self.status
+
+    def _ask(self, name: str, op: str, **query: Any) -> dict[str, Any]:
+        found: list[dict[str, Any]] = []
+        self.answers.ask(query, found.append)
+        return found[0]
+
+    def _limits(self, name: str) -> dict[str, Any]:
+        self.judged += 1
+        return {"place": "a", "why": "slow", "helps": []}
 
 
 def until(so: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not so():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -101,6 +118,51 @@ def test_nothing_is_read_while_nobody_looks(world: World) -> None:
     again = Window()
     world.feed.add(again, ("fw",))
     assert len(again.named("history")[0]["rows"]) >= 1, "what was read is kept for who comes back"
+
+
+def test_what_vnfcs_say_comes_once_to_each_with_the_readings(world: World) -> None:
+    def said(window: Window, event: str = "vnf") -> list[str]:
+        return [each["line"] for reading in window.named(event) for each in reading["said"]]
+
+    for number in range(LINES + 5):
+        world.logs.say("a", f"old {number}")
+    world.logs.say("keeper", "of no VNFC")
+    window = Window()
+    world.feed.add(window, ("fw",))
+    until(lambda: said(window))
+    for number in range(3):
+        world.logs.say("a", f"new {number}")
+        until(lambda: said(window)[-1] == f"new {number}")  # noqa: B023
+    assert said(window) == [f"old {number}" for number in range(5, LINES + 5)] + ["new 0", "new 1", "new 2"]
+    later = Window()
+    world.feed.add(later, ("fw",))
+    until(lambda: later.named("vnf"))
+    assert said(later, "history") == said(window)[-LINES:] and said(later) == [], "who comes later gets what was"
+    world.answers = Answers(another := Logs(), None, "k2")  # type: ignore[arg-type]
+    another.say("a", "of another keeper")
+    until(lambda: said(later) == ["of another keeper"])
+    assert said(window)[-1] == "of another keeper"
+
+
+def test_what_limits_a_chain_is_judged_once_for_all_who_look(world: World) -> None:
+    windows = [Window(), Window()]
+    for window in windows:
+        world.feed.add(window, ("fw",))
+    until(lambda: all(window.named("vnf") for window in windows))
+    assert world.judged == 0 and windows[0].named("vnf")[-1]["limit"] is None
+    world.status = {**STATUS, "dropped": {"a.x": 1, "a.full": 7}}
+    until(lambda: all(window.named("vnf")[-1]["limit"] for window in windows))
+    assert world.judged == 1
+
+
+@pytest.mark.parametrize("figure, sign", [
+    ("vnfc a occupancy", False), ("drop a.x", False), ("drop a.full", True), ("drop in.rx_ring_full", True),
+    ("drop a.fuller", False),
+])  # fmt: skip
+def test_packets_that_are_lost_for_lack_of_room_are_a_sign(figure: str, sign: bool) -> None:
+    assert crowded({figure: 0.1}, {figure: 0.2}) is sign
+    assert not crowded({figure: 0.2}, {figure: 0.2})
+    assert crowded({}, {"vnfc a occupancy": 0.31}) and not crowded({}, {figure: 0.2}), "what was before is no sign"
 
 
 def test_a_stream_shows_only_so_much(world: World) -> None:

@@ -33,6 +33,7 @@ function hear(event, value) {
     const own = series(value.name);
     own.add(value.at, value.figures);
     own.mark(value.marks);
+    own.hear(value.said);
     if (shown?.name === value.name) shown.hear(value);
   }
 }

@@ -1,22 +1,38 @@
 // The last quarter of an hour of a VNF: rows of figures, one a second.
 
 const KEPT = 900; // seconds
+const LINES = 200; // that a VNFC said
+const NOTHING = [];
 
 export class Series {
   constructor() {
     this.rows = []; // [seconds, Map of figures]
     this.marks = [];
+    this.said = new Map(); // VNFC -> its last lines
   }
 
   // What the agent kept; what this page has seen before that stays.
-  history({ columns, rows, marks }) {
+  history({ columns, rows, marks, said }) {
     const kept = rows.map(([at, ...values]) => [at, new Map(columns.flatMap((name, i) =>
       values[i] === null || values[i] === undefined ? [] : [[name, values[i]]]))]);
     const first = kept.length ? kept[0][0] : Infinity;
     const last = kept.length ? kept[kept.length - 1][0] : -Infinity;
     this.rows = [...this.rows.filter(([at]) => at < first), ...kept, ...this.rows.filter(([at]) => at > last)];
     this.mark(marks);
+    this.said.clear();
+    this.hear(said);
     this.forget();
+  }
+
+  // What VNFCs have said since.
+  hear(said) {
+    const by = new Map();
+    for (const each of said) by.set(each.vnfc, [...(by.get(each.vnfc) ?? []), each]);
+    for (const [vnfc, lines] of by) this.said.set(vnfc, [...this.lines(vnfc), ...lines].slice(-LINES));
+  }
+
+  lines(vnfc) {
+    return this.said.get(vnfc) ?? NOTHING;
   }
 
   add(at, figures) {

@@ -3,11 +3,14 @@
 
 import { bits, perSecond, say, set, svg, el } from "../dom.js";
 import { flows, wires } from "./flow.js";
-import { layout, route } from "./layout.js";
+import { PLACE, layout, routes } from "./layout.js";
 
 const NARROW = 620; // pixels of the screen below which it stands upright
 const LARGEST = 1.35; // of its natural size
-const SMALLEST = 0.55; // of its natural size; below, it is scrolled
+const SMALLEST = 0.72; // of its natural size; where it would be smaller it stands upright, or is scrolled
+const NAME = 18; // letters of a name that have room in a line
+const REASON = 22; // letters of a drop's reason that are drawn
+const LINE = 15; // pixels of a second one
 const STUBS = 2; // drops that are drawn at a place, the quickest
 const SIGNS = { running: "●", starting: "◔", down: "✖", failed: "■", stopped: "○", up: "●", gone: "✖" };
 
@@ -36,15 +39,23 @@ export class Chain {
   }
 
   fit() {
-    const upright = (this.root.clientWidth || innerWidth) < NARROW;
+    const width = this.root.clientWidth || innerWidth;
+    const [wide, tall] = [false, true].map((upright) => layout(this.chain, this.lines, upright, this.tall));
+    const upright = width < NARROW || (width / wide.width < SMALLEST && tall.width < wide.width);
     if (upright === this.drawn?.upright) return;
-    this.place(upright);
-  }
-
-  place(upright) {
-    this.drawn = layout(this.chain, this.all, upright);
+    this.drawn = upright ? tall : wide;
     this.draw();
     if (this.last) this.update(...this.last);
+  }
+
+  // Pixels that the longest name needs besides its first line.
+  get tall() {
+    return this.chain.vnfcs.some(({ name }) => name.length > NAME) ? LINE : 0;
+  }
+
+  // The wires as they are drawn.
+  get lines() {
+    return [...this.drawnWires].map(([key, [{ ingress, from, to }]]) => ({ key, ingress, from, to }));
   }
 
   get ports() {
@@ -64,15 +75,13 @@ export class Chain {
     }, svg("defs", {}, heads));
     picture.style.width = "100%";
     picture.style.minWidth = `${Math.round(width * SMALLEST)}px`;
-    picture.style.maxWidth = `${Math.round(width * LARGEST)}px`;
-    const outs = new Map();
-    for (const wires of this.drawnWires.values()) {
-      const lane = this.ports.indexOf(wires[0].ingress);
-      const nth = outs.get(`${wires[0].ingress} ${wires[0].from}`) ?? 0;
-      outs.set(`${wires[0].ingress} ${wires[0].from}`, nth + 1);
-      picture.append(this.edge(wires, lane, nth));
-    }
+    picture.style.maxWidth = `${Math.round(width * (this.drawn.upright ? 1 : LARGEST))}px`;
+    const ways = routes(this.drawn, this.lines, this.ports);
+    // words above all lines, so that none is struck through
+    const words = svg("g");
+    for (const [key, wires] of this.drawnWires) picture.append(this.edge(key, wires, ways.get(key), words));
     for (const place of this.drawn.places.values()) picture.append(this.node(place));
+    picture.append(words);
     const legend = el("p", { class: "legend" }, this.ports.map((name, i) =>
       el("span", { class: `lane-${i % 4}` }, i ? "╌▶ " : "─▶ ", `came in by ${name}`)),
       el("span", {}, "≈ not counted apart: an estimate"));
@@ -90,27 +99,28 @@ export class Chain {
     };
   }
 
-  edge(wires, lane, nth) {
+  edge(key, wires, { path, label, bent }, above) {
     const [wire] = wires;
-    const { path, label } = route(this.drawn, wire, lane, nth);
+    const lane = this.ports.indexOf(wire.ingress);
     const line = svg("path", { d: path, class: "wire", "marker-end": `url(#head-${lane})` });
     // beside the line: above and below it, or left and right
     const { upright } = this.drawn;
     const down = lane && !upright ? 1 : -1;
-    const x = label[0] + (upright ? (lane ? 9 : -9) : 0);
+    const right = upright && (lane > 0 || bent);
+    const x = label[0] + (upright ? (right ? 9 : -9) : 0);
     const y = label[1] + (upright ? 4 : down > 0 ? 16 : -8);
     const words = (dy, name) => svg("text", { "aria-hidden": "true", x, y: y + dy * down,
-      class: `${name}${upright ? (lane ? " right" : " left") : ""}` });
+      class: `${name}${upright ? (right ? " right" : " left") : ""}` });
     const speed = words(0, "speed");
     const volume = words(14, "volume");
     const names = wires.map((each) => each.output).filter(Boolean);
     const named = names.length > 1 ? names : names.filter((each) => each !== "next");
     const output = named.length ? words(28, "volume") : null;
     output?.append(named.join(", "));
-    const key = `${wire.ingress} ${wire.from} ${wire.to}`;
+    above.append(...[volume, output, speed].filter(Boolean));
     // what is chosen has shapes only: its name says what is written beside it, in words
     const chosen = svg("g", this.chooser("wire", key), svg("path", { d: path, class: "wide" }), line);
-    const group = svg("g", { class: `edge lane-${lane % 4}` }, chosen, volume, output, speed);
+    const group = svg("g", { class: `edge lane-${lane % 4}` }, chosen);
     this.edges.set(key, { key, wire, wires, group, chosen, line, speed, volume });
     return group;
   }
@@ -119,11 +129,15 @@ export class Chain {
     const { name, kind, x, y, w, h } = place;
     const [left, top] = [x - w / 2, y - h / 2];
     const about = this.chain.vnfcs.find((each) => each.name === name);
-    const state = svg("text", { "aria-hidden": "true", x, y: top + 40, class: "state" });
-    const figure = svg("text", { "aria-hidden": "true", x, y: top + 58, class: "figure" });
+    const lines = inLines(name);
+    const under = top + h - PLACE[kind][1]; // below a name of two lines
+    const state = svg("text", { "aria-hidden": "true", x, y: under + 40, class: "state" });
+    const figure = svg("text", { "aria-hidden": "true", x, y: under + 58, class: "figure" });
     const box = svg("rect", { x: left, y: top, width: w, height: h, rx: kind === "port" ? h / 2 : 8, class: "box" });
     const chosen = svg("g", this.chooser(kind, name), box);
-    const parts = [chosen, svg("text", { "aria-hidden": "true", x, y: top + 22, class: "name" }, name), state, figure];
+    const names = lines.map((text, i) => svg("text", { "aria-hidden": "true", x, y: under + 22 - LINE * (lines.length - 1 - i),
+      class: lines.length > 1 ? "name long" : "name" }, text));
+    const parts = [chosen, ...names, state, figure];
     let level = null;
     let fill = null;
     if (kind === "vnfc") {
@@ -146,23 +160,25 @@ export class Chain {
     return svg("g", {}, body, stubs.map((each) => each.stub));
   }
 
-  // A reading: its status document, and figures of the last quarter of an hour.
-  update(status, series, limits) {
-    this.last = [status, series, limits];
+  // A reading: its status document, figures of the last quarter of an hour, what limits the chain.
+  update(status, series, limit) {
+    this.last = [status, series, limit];
     const rate = (name) => series.rate(name);
     const backs = this.chain.vnfcs.filter(({ name }) => series.last(`output ${name} back`)).map(({ name }) => name);
     if (backs.some((name) => !this.backs.has(name))) {
       this.backs = new Set(backs);
       this.wire();
-      this.place(this.drawn.upright);
+      this.drawn = null;
+      this.fit();
       return;
     }
     for (const [name, node] of this.nodes) {
-      if (node.about) this.showVnfc(name, node, status?.vnfcs[name], series, limits);
-      else this.showPort(name, node, status?.ports[name], rate);
+      const why = limit?.place === name ? limit.why : null;
+      if (node.about) this.showVnfc(name, node, status?.vnfcs[name], series, why);
+      else this.showPort(name, node, status?.ports[name], rate, why);
       this.showDrops(name, node, status, rate);
     }
-    const passing = flows(this.chain, this.all, rate);
+    const passing = flows(this.chain, this.all, rate, Object.keys(status?.dropped ?? {}));
     for (const edge of this.edges.values()) {
       const parts = edge.wires.map((wire) => passing.get(wire.key));
       const whole = { rate: parts.reduce((all, part) => all + part.rate, 0), sure: parts.every((part) => part.sure) };
@@ -170,9 +186,8 @@ export class Chain {
     }
   }
 
-  showVnfc(name, node, vnfc, series, limits) {
+  showVnfc(name, node, vnfc, series, limit) {
     const state = vnfc?.state ?? "stopped";
-    const limit = limits?.get(name);
     set(node.body, "class", `place vnfc is-${state}${limit ? " limits" : ""}${this.way.has(name) ? " path" : ""}`);
     say(node.state, `${SIGNS[state] ?? "?"} ${state} · ${node.about.language}${node.about.nsh === "aware" ? " · NSH" : ""}`);
     const handled = series.rate(`vnfc ${name} received`);
@@ -185,16 +200,16 @@ export class Chain {
       `${vnfc?.restarts ? `, ${vnfc.restarts} restarts` : ""}${limit ? `, bottleneck: ${limit}` : ""}`);
   }
 
-  showPort(name, node, port, rate) {
+  showPort(name, node, port, rate, limit) {
     const state = port?.link ?? (port ? "up" : "stopped");
-    set(node.body, "class", `place port is-${state}${this.way.has(name) ? " path" : ""}`);
+    set(node.body, "class", `place port is-${state}${limit ? " limits" : ""}${this.way.has(name) ? " path" : ""}`);
     const { nsh } = this.chain.ports.find((each) => each.name === name);
     const end = nsh && nsh !== "none" ? ` · NSH` : "";
     say(node.state, port ? `${SIGNS[state] ?? "?"} ${port.interface ?? port.backend}${end}` : "○ not bound");
     const [came, went] = [rate(`port ${name} received`), rate(`port ${name} sent`)];
-    say(node.figure, `↓${perSecond(came)} ↑${perSecond(went)}`);
+    say(node.figure, `${limit ? "▲ " : ""}↓${perSecond(came)} ↑${perSecond(went)}`);
     set(node.chosen, "aria-label", `Port ${name}, ${port?.interface ?? "not bound"}, link ${state}${end && `, NSH over ${nsh}`}, ` +
-      `in ${perSecond(came)}, out ${perSecond(went)}`);
+      `in ${perSecond(came)}, out ${perSecond(went)}${limit ? `, bottleneck: ${limit}` : ""}`);
   }
 
   showDrops(name, node, status, rate) {
@@ -215,7 +230,7 @@ export class Chain {
       set(hit, "tabindex", 0);
       set(hit, "role", "button");
       const reason = drop[0].startsWith(`${name}.`) ? drop[0].slice(name.length + 1) : drop[0];
-      const said = `▼ ${reason} ${drop[2] ? perSecond(drop[2]) : `${drop[1]} so far`}`;
+      const said = `▼ ${reason.length > REASON ? `${reason.slice(0, REASON)}…` : reason} ${drop[2] ? perSecond(drop[2]) : `${drop[1]} so far`}`;
       say(text, said);
       set(hit, "aria-label", `Dropped: ${drop[0]}, ${perSecond(drop[2])}, ${drop[1]} in all`);
       set(stub, "class", drop[2] ? "stub now" : "stub");
@@ -255,4 +270,13 @@ export class Chain {
     this.path = new Set((names ?? []).slice(1).map((name, i) => `${ingress} ${names[i]} ${name}`));
     if (this.last) this.update(...this.last);
   }
+}
+
+// A name as it is written into its place.
+function inLines(name) {
+  if (name.length <= NAME) return [name];
+  const middle = Math.ceil(name.length / 2);
+  const breaks = [...name.matchAll(/[-_]/g)].map((found) => found.index + 1).filter((at) => at <= NAME && name.length - at <= NAME);
+  const at = breaks.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle))[0] ?? middle;
+  return [name.slice(0, at), name.slice(at)];
 }

@@ -1,10 +1,11 @@
 // Charts of the last quarter of an hour, by uPlot, with a mark for each thing that happened.
 
-import { button, el, say, short, timeOf } from "../dom.js";
+import { button, clock, el, say, short, timeOf } from "../dom.js";
 
 const COLOURS = ["--lane-0", "--lane-1", "--lane-2", "--lane-3", "--red", "--green", "--soft"];
 const DASHES = [[], [8, 4], [2, 3], [12, 3, 2, 3]];
 const HEIGHT = 190;
+const SHORTEST = 60; // seconds that are shown at least
 
 const charts = import("/page/charts/uPlot.esm.js").then((found) => found.default).catch(() => null);
 
@@ -30,6 +31,7 @@ export class Charts {
       el("div", { class: "head" }, el("h2", {}, "The last 15 minutes"), el("div", { class: "tools" }, this.pause)),
       this.grid, el("details", {}, el("summary", {}, "What happened"), this.marks));
     this.shown = new Map();
+    this.looks = new Map(); // figure -> number of its colour and dashes, the same for good
     this.begin();
   }
 
@@ -76,7 +78,7 @@ export class Charts {
 
   draw(anew) {
     const happened = this.happened();
-    const words = happened.map((each) => `${new Date(each.at * 1000).toLocaleTimeString("en-GB")} ${each.what}`);
+    const words = happened.map((each) => `${clock(each.at)} ${each.what}`);
     if (this.marks.textContent !== words.join("")) this.marks.replaceChildren(...words.map((text) => el("li", {}, text)));
     if (!this.uPlot) return;
     this.at = happened;
@@ -88,6 +90,7 @@ export class Charts {
     const names = kind.of(this.series).slice(0, 14);
     let chart = this.shown.get(kind.title);
     if (!names.length) {
+      chart?.plot.destroy();
       chart?.figure.remove();
       this.shown.delete(kind.title);
       return;
@@ -97,13 +100,29 @@ export class Charts {
     const data = [this.series.times, ...values];
     if (chart && !anew && chart.names === names.join()) {
       chart.plot.setData(data);
+      this.latest(chart.plot);
       return;
     }
+    chart?.plot.destroy();
     chart?.figure.remove();
     const figure = el("figure", {}, el("figcaption", {}, kind.title));
-    this.grid.append(figure);
+    const behind = KINDS.slice(KINDS.indexOf(kind) + 1).map(({ title }) => this.shown.get(title)?.figure).find(Boolean);
+    this.grid.insertBefore(figure, behind ?? null);
     const plot = new this.uPlot(this.options(kind, names, figure.clientWidth || 320), data, figure);
     this.shown.set(kind.title, { figure, plot, names: names.join() });
+    this.latest(plot);
+  }
+
+  // What is now stands in the legend, unless somebody points at a moment.
+  latest(plot) {
+    if (plot.cursor.left < 0 || plot.cursor.idx === null) plot.setLegend({ idx: plot.data[0].length - 1 });
+  }
+
+  look(kind, name) {
+    const own = `${kind.title} `;
+    const key = own + name;
+    if (!this.looks.has(key)) this.looks.set(key, [...this.looks.keys()].filter((each) => each.startsWith(own)).length);
+    return this.looks.get(key);
   }
 
   options(kind, names, width) {
@@ -112,15 +131,15 @@ export class Charts {
     const axis = { stroke: colour("--ink"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { stroke: colour("--rule") } };
     return {
       width, height: HEIGHT, cursor: { drag: { x: false, y: false } },
-      scales: { y: { range: (plot, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [{ ...axis, space: 70 }, { ...axis, size: 58, values: (plot, ticks) => ticks.map((value) => short(value)) }],
-      series: [{ value: (plot, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString("en-GB")) },
-        ...names.map((name, i) => ({
+      scales: { x: { range: (plot, low, high) => [Math.min(low, high - SHORTEST), high] }, y: { range: (plot, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      axes: [{ ...axis, space: 80, values: (plot, ticks) => ticks.map((at) => clock(at)) }, { ...axis, size: 58, values: (plot, ticks) => ticks.map((value) => short(value)) }],
+      hooks: { draw: [(plot) => this.mark(plot, colour("--amber"))], setCursor: [(plot) => this.latest(plot)] },
+      series: [{ value: (plot, at) => (at === null ? "–" : clock(at)) },
+        ...names.map((name) => [name, this.look(kind, name)]).map(([name, i]) => ({
           label: kind.label(name), stroke: colour(COLOURS[i % COLOURS.length]), width: 2, points: { show: false },
           dash: DASHES[Math.floor(i / COLOURS.length + i) % DASHES.length],
           value: (plot, value) => (value === null ? "–" : short(Math.round(value * 100) / 100) + kind.unit),
         }))],
-      hooks: { draw: [(plot) => this.mark(plot, colour("--amber"))] },
     };
   }
 

@@ -1,43 +1,25 @@
-// The tail of what a VNFC says.
+// The tail of what a VNFC says: it comes with the readings.
 
-import { ask, vnfPath } from "../api.js";
 import { clock, el } from "../dom.js";
 
-const EACH = 1500; // milliseconds
-const KEPT = 200; // lines
-
 export class Log {
-  constructor(vnf, vnfc) {
-    this.path = vnfPath(vnf, `/logs?vnfc=${encodeURIComponent(vnfc)}`);
-    this.text = el("pre", { tabindex: 0, role: "log", "aria-label": `What ${vnfc} says` }, "nothing yet");
-    this.root = el("section", {}, el("h3", {}, "Log"), this.text);
+  // `said(vnfc)`: its last lines, each {time, line}; another array when there are more.
+  constructor(vnfc, said) {
+    this.vnfc = vnfc;
+    this.said = said;
     this.lines = [];
-    this.next = null;
-    this.timer = null;
-    this.closed = false;
-    this.read();
+    // who uses a screen reader reads it when he wants to: some VNFCs never stop talking
+    this.text = el("pre", { tabindex: 0, role: "log", "aria-live": "off", "aria-label": `What ${vnfc} says` }, "nothing yet");
+    this.root = el("section", {}, el("h3", {}, "Log"), this.text);
+    this.update();
   }
 
-  async read() {
-    if (document.visibilityState === "visible") {
-      try {
-        const answer = await ask("GET", this.path + (this.next ? `&after=${this.next}&lines=${KEPT}` : "&lines=40"));
-        this.next = answer.next;
-        if (answer.lines.length) this.show(answer.lines);
-      } catch { /* the line at the top says so; the next one comes */ }
-    }
-    if (!this.closed) this.timer = setTimeout(() => this.read(), EACH);
-  }
-
-  show(lines) {
-    this.lines = [...this.lines, ...lines.map((each) => `${clock(each.time)} ${each.line}`)].slice(-KEPT);
+  update() {
+    const lines = this.said(this.vnfc);
+    if (lines === this.lines || !lines.length) return;
+    this.lines = lines;
     const below = this.text.scrollTop + this.text.clientHeight >= this.text.scrollHeight - 8;
-    this.text.textContent = this.lines.join("\n");
+    this.text.textContent = lines.map((each) => `${clock(each.time)} ${each.line}`).join("\n");
     if (below) this.text.scrollTop = this.text.scrollHeight;
-  }
-
-  close() {
-    this.closed = true;
-    clearTimeout(this.timer);
   }
 }

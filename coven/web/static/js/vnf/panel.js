@@ -39,7 +39,6 @@ export class Panel {
   }
 
   close() {
-    this.shown?.close?.();
     this.shown = null;
   }
 }
@@ -71,7 +70,7 @@ class OfVnfc {
     this.facts = new Facts();
     this.metrics = new Facts();
     const about = view.drawn.chain.vnfcs.find((each) => each.name === name);
-    this.log = new Log(view.name, name);
+    this.log = new Log(name, (vnfc) => view.series.lines(vnfc));
     this.requests = new Requests(view.name, name);
     this.configuration = new Configuration(view.name, about);
     this.times = el("section", { hidden: true });
@@ -108,14 +107,12 @@ class OfVnfc {
     }
     if (reading?.marks?.some(({ what }) => what.startsWith(`${this.name}: `))) this.configuration.renew();
     if (vnfc?.state === "running") this.requests.again();
+    this.log.update();
     const metrics = Object.entries(vnfc?.metrics ?? {});
     this.own.hidden = !metrics.length;
     this.metrics.show(metrics.map(([name, value]) => [name, typeof value === "number" ? count(value) : JSON.stringify(value)]));
   }
 
-  close() {
-    this.log.close();
-  }
 }
 
 class OfPort {

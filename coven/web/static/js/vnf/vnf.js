@@ -8,8 +8,6 @@ import { Packets } from "../packets/packets.js";
 import { Panel } from "./panel.js";
 import { totals } from "./totals.js";
 
-const CROWDED = 0.3; // of a ring
-const JUDGED_EACH = 5000; // milliseconds
 const ACTS = ["start", "stop", "terminate"];
 
 export class VnfView {
@@ -74,8 +72,7 @@ export class VnfView {
   // A reading has come.
   hear(reading) {
     this.reading = reading;
-    this.drawn?.update(reading.status, this.series, this.limits);
-    this.judge();
+    this.drawn?.update(reading.status, this.series, reading.limit);
     if (this.root.querySelector(".figures").open || !this.numbers.firstChild)
       this.numbers.replaceChildren(...(reading.status ? totals(reading.status) : []));
     this.panel.update();
@@ -83,30 +80,9 @@ export class VnfView {
     this.tell();
   }
 
-  // What limits the chain is asked for only where packets wait, or are lost for lack of room.
-  async judge() {
-    const crowded = (name) => this.series.last(`vnfc ${name} occupancy`) > CROWDED;
-    const lost = this.series.names("drop ").some((name) => /\.(full|rx_ring_full|rx_dropped|tx_full|no_frame)$/.test(name) && this.series.rate(name));
-    const now = Date.now();
-    if (this.judging || now - (this.judged ?? 0) < JUDGED_EACH || !this.drawn) return;
-    if (!lost && !this.drawn.chain.vnfcs.some(({ name }) => crowded(name))) {
-      this.limits = null;
-      this.limit = null;
-      return;
-    }
-    this.judging = true;
-    try {
-      const { bottleneck } = await ask("GET", vnfPath(this.name, "/bottleneck?seconds=1"));
-      this.limit = bottleneck;
-      this.limits = bottleneck && new Map([[bottleneck.where, bottleneck.why]]);
-      this.tell();
-    } catch { /* others ask, or it has just gone: the next time */ }
-    this.judged = Date.now();
-    this.judging = false;
-  }
-
   tell() {
-    const limit = this.limit && `bottleneck: ${this.limit.why}. What would help: ${this.limit.helps.join("; ")}`;
+    const found = this.reading?.limit;
+    const limit = found && `bottleneck: ${found.why}. What would help: ${found.helps.join("; ")}`;
     const said = [...(limit ? [limit] : []), ...(this.reading?.why ?? []), ...(this.reading?.errors ?? []).map(sentence),
       ...(this.vnf?.errors ?? []).map(sentence)];
     if (said.join("\n") === this.said) return;
