@@ -78,7 +78,7 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         mean = value["sum"] / value["count"] if value["count"] and value["sum"] is not None else 0
         return f"{value['count']} values, mean {mean:.6g}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return "no number" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def port_troubles(status: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -35,6 +36,7 @@ def capture(given: argparse.Namespace) -> int:
     )  # fmt: skip
     blocks = Blocks()
     with ExitStack() as opened:
+        pieces = chain([next(pieces, b"")], pieces)  # what is refused empties no file
         write: Callable[[bytes], object] | None = None
         if given.write == "-":
             write = sys.stdout.buffer.write
