@@ -1,4 +1,4 @@
-"""`coven run --capture`: exactly what passes each place, with its time in the capture that is read, and why it is dropped."""
+"""`coven run --capture`: exactly what passes each place, when the capture that is read says, and why it is dropped."""
 
 from __future__ import annotations
 
