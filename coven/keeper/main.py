@@ -263,6 +263,7 @@ class Keeper:
         """The figures as they are now, with what the kernel counted; after a moment, as the forwarder left them."""
 
         def complete() -> None:
+            self.vnf.figures.asked()
             try:
                 answer = {"ok": True, **self.vnf.status()}
             except TimeoutError as problem:

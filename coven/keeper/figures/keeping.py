@@ -5,8 +5,10 @@ Of each figure there is a cell, in the order of the directory, which is written 
 
 from __future__ import annotations
 
+import math
 import os
 import struct
+import time
 from array import array
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -28,6 +30,7 @@ from itf.statistics import Row, Statistics
 
 SECONDS = 1.0  #: between two looks
 PROCESS_TICKS = 5  #: looks, of which one is at processes, too: that takes longest
+ASKED_SECONDS = 0.5  #: so old they may be when somebody asks how the VNF is
 
 PACKED = {
     C.FIGURE_COUNTER: struct.Struct("=Q"), C.FIGURE_GAUGE: struct.Struct("=q"),
@@ -59,6 +62,7 @@ class Figures:
         self._complained = False
         self._over = False
         self._ticks = 0
+        self._looked = -math.inf  #: at processes, by the monotonic clock
 
     def start(self) -> None:
         """From now on."""
@@ -68,19 +72,29 @@ class Figures:
         """It ends: what stands there stays."""
         self._over = True
 
+    def asked(self) -> None:
+        """Who asks how the VNF is finds its processes in the object as they are now: a rate made of two such looks is
+        what they used between them."""
+        if not self._over and time.monotonic() - self._looked >= ASKED_SECONDS:
+            self._renew(True)
+
     def _tick(self) -> None:
         if self._over:
             return
         self.vnf.loop.later(SECONDS, self._tick)
+        self._renew(self._ticks % PROCESS_TICKS == 0 and time.monotonic() - self._looked >= ASKED_SECONDS)
+        self._ticks += 1
+
+    def _renew(self, processes: bool) -> None:
         try:
-            if self._ticks % PROCESS_TICKS == 0:
+            if processes:
                 self._look_at_processes()
-            self._ticks += 1
             self.refresh()
         except Exception as problem:  # what VNFCs write is theirs: no figure is worth a VNF
             self.vnf.logs.say(PLATFORM, f"the figures could not be written: {problem!r}")
 
     def _look_at_processes(self) -> None:
+        self._looked = time.monotonic()
         self.processes.look("keeper", "", os.getpid())
         self.processes.look("forwarder", "", self.vnf.forwarder.process.pid)
         for name, host in self.vnf.hosts.items():
