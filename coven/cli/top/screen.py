@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coven.agent.health import reasons
+from itf.printable import printable
 
 SIGNS = {"running": "*", "starting": "~", "down": "X", "failed": "!", "stopped": "-"}
 SCALE = ("", "k", "M", "G", "T")
@@ -275,11 +276,6 @@ def _shortened(name: str, width: int) -> str:
         return name
     behind = (width - 1) // 2
     return f"{name[: width - 1 - behind]}~{name[len(name) - behind :]}"
-
-
-def printable(text: str) -> str:
-    """What others wrote must not steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _keys(view: View, scrolled: str = "") -> Line:
