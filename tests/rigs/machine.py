@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -60,6 +61,9 @@ def fat(file: Path, label: str, contents: dict[str, bytes], size: int = 16 << 20
     with file.open("wb") as stream:
         stream.truncate(size)
     subprocess.run(["/usr/sbin/mkfs.vfat", "-n", label, file], check=True, capture_output=True)
+    folders = {str(folder) for name in contents for folder in Path(name).parents} - {"."}
+    for made in sorted(folders):
+        subprocess.run(["mmd", "-i", file, f"::{made}"], check=True)
     for name, content in contents.items():
         subprocess.run(["mcopy", "-i", file, "-", f"::{name}"], input=content, check=True)
     return file
@@ -109,6 +113,18 @@ class Machine:
         text = user_data.replace("SSH_KEY", key).replace("TOKEN", self.token)
         contents = {"user-data": text.encode(), "meta-data": f"instance-id: {instance}\nlocal-hostname: vnf\n".encode()}
         self._seed = fat(self.folder / "seed.img", "CIDATA", {**contents, **more})
+
+    def config_drive(self, user_data: str, networks: dict[str, Any]) -> None:
+        """The same as OpenStack gives it on a disk (Nova's documentation, "Config drives"). `networks`: what
+        network_data.json says."""
+        key = self.key.with_suffix(".pub").read_text().strip()
+        about = {"uuid": "5e1a7c52-0001-4000-8000-000000000001", "hostname": "vnf", "name": "vnf",
+                 "public_keys": {"mine": key}}  # fmt: skip
+        folder = "openstack/latest"
+        contents = {"meta_data.json": json.dumps(about), "user_data": user_data.replace("TOKEN", self.token),
+                    "network_data.json": json.dumps(networks)}  # fmt: skip
+        files = {f"{folder}/{name}": text.encode() for name, text in contents.items()}
+        self._seed = fat(self.folder / "seed.img", "config-2", files)
 
     def power_on(self) -> None:
         self.ports = {"api": free_port(), "ssh": free_port()}
