@@ -21,7 +21,7 @@ from agents.pcapng import Blocks
 from tests.rigs.csar_rig import zipped
 from tests.rigs.keeper import wait_for
 from tests.rigs.packages import FORWARD_C
-from tests.rigs.page import CHROMIUM, MARKUP, TAIL, TTL, Chain, Looking, log_in
+from tests.rigs.page import AXE, CHROMIUM, MARKUP, TAIL, TTL, Chain, Looking, log_in, serious
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
@@ -239,6 +239,7 @@ def test_what_limits_the_chain_is_marked_with_its_reason(chain: Chain, seen: See
         limited = page.get_by_role("button", name=re.compile("VNFC gate, .*bottleneck: "))
         expect(limited).to_be_visible()
         expect(page.get_by_label("Alarms")).to_contain_text("What would help")
+        assert not AXE.is_file() or serious(page) == []
     finally:
         assert chain.appliance.ask("PATCH", "/v1/vnfs/fw/config", {"gate": {"slow_ms": 0}})["gate"]["slow_ms"] == 0
     expect(limited).to_have_count(0)

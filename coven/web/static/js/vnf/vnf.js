@@ -18,7 +18,7 @@ export class VnfView {
     this.reading = null;
     this.title = el("h1", {}, name);
     this.state = el("p", { class: "state" });
-    this.alarms = el("ul", { class: "alarms", "aria-label": "Alarms", role: "status" });
+    this.alarms = el("ul", { class: "alarms" });
     this.refused = el("p", { class: "wrong", role: "alert" }); // what was asked for last
     this.acts = el("div", { class: "acts" }, ACTS.map((act) =>
       button(act[0].toUpperCase() + act.slice(1), () => this.act(act), { "data-act": act })));
@@ -29,7 +29,7 @@ export class VnfView {
     this.packets = new Packets(this);
     this.root = el("div", { class: "vnf" },
       el("div", { class: "head" }, this.title, this.state, this.acts), this.refused,
-      this.alarms,
+      el("div", { role: "status", "aria-label": "Alarms" }, this.alarms),
       el("div", { class: "work" },
         el("div", { class: "column" }, el("section", { "aria-label": "Chain", class: "first" }, this.place),
           this.charts.root, this.packets.root,
