@@ -63,7 +63,7 @@ class CapturesApi:
         return Stream(connection, web.pending(), Judged(self._owner(), self._ended).is_over, self._capturers.give_back)
 
     def _owner(self) -> Callable[[], Caller | None]:
-        return self.gate.lasting(bottle.request.get_header, web.origin())
+        return self.gate.lasting(web.header, web.origin())
 
     def _ended(self) -> bool:
         return self.lifecycle.store.released
