@@ -209,8 +209,9 @@ def _told_as(place: str, uri: str) -> Any:
         yield
     except Undelivered as error:
         remedy = "notification_targets in coven.yaml, or coven serve --notify NETWORK, says where notifications may go"
+        shown = _PASSWORD.sub("//***@", uri)[:100]
         raise Refused(
-            Mistake(field=place, found=f"{_PASSWORD.sub('//***@', uri)[:100]}: {error}", expected="a URI that answers", remedy=remedy),
+            Mistake(field=place, found=f"{shown}: {error}", expected="a URI that answers", remedy=remedy),
             title="not to be notified",
         ) from None
 

@@ -43,8 +43,8 @@ class Audit:
         self._left_out = 0
 
     def note(self, who: str, origin: str, what: str, result: Any, **more: Any) -> None:
-        """`what`: the change that was asked for, in the words of its interface, without contents. Of many lines about who
-        is not known the next one says how many were left out."""
+        """`what`: the change that was asked for, in the words of its interface, without contents. Of many lines about
+        who is not known the next one says how many were left out."""
         if who == NOBODY.name:
             with self._lock:
                 at = time.monotonic()

@@ -6,8 +6,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
-import bottle
-
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.rights.callers import Caller, Scope
 from coven.agent.store import Row
