@@ -159,7 +159,7 @@ class _Bounded(HTTPAdapter):
 def _pools(kind: Any, deadline: _Deadline) -> Any:
     """A kind of pools whose connections a deadline watches."""
 
-    class Watched(kind.ConnectionCls):  # type: ignore[misc]
+    class Watched(kind.ConnectionCls):
         def _new_conn(self) -> socket.socket:
             made: socket.socket = super()._new_conn()
             deadline.watch(made)
