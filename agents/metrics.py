@@ -64,7 +64,9 @@ class Exposition:
         why["coven_vnf_up"] = BY_NAME["coven_vnf_up"].why
         order = [entry.name for entry in CATALOGUE if entry.name in found]
         order += sorted(set(found) - set(order))
-        return "".join(_family(name, kinds, why[name]) for name in order if (kinds := found[name]))
+        called = calls((name, kind) for name, kinds in found.items() for kind in kinds)
+        return "".join(_family(name, called[name, kind], kind, "".join(chunks), why[name])
+                       for name in order for kind, chunks in found[name].items())  # fmt: skip
 
     def _families(self, vnf: str, figures: tuple[Figure, ...]) -> list[Family]:
         known = self._known.get(vnf)
@@ -83,16 +85,30 @@ def is_up(reader: Reader, snapshot: Snapshot) -> bool:
     return not reader.owner.gone and snapshot.silence < SILENT_SECONDS
 
 
-def _family(name: str, kinds: dict[str, list[str]], why: str) -> str:
-    text = ""
-    for kind, chunks in kinds.items():
-        told, lines = name, "".join(chunks)
-        if text:  # two authors' metrics of one name are not of one kind
-            told = f"{name}_{kind}"
-            lines = "".join(told + line.removeprefix(name) for line in lines.splitlines(keepends=True))
-        escaped = why.replace("\\", "\\\\").replace("\n", "\\n")
-        text += f"# HELP {told} {escaped}\n# TYPE {told} {kind}\n{lines}"
-    return text
+def calls(metrics: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What each is called, by name and kind. Authors may give two of different kinds one name, or call one as the
+    samples of another's histogram are called: counters keep theirs, then gauges, and the others' kind comes behind."""
+    taken: set[str] = set()
+    called: dict[tuple[str, str], str] = {}
+    for kind, name in sorted((kind, name) for name, kind in metrics):
+        told = name
+        while not taken.isdisjoint(_samples(told, kind)):
+            told = f"{told}_{kind}"
+        taken.update(_samples(told, kind))
+        called[name, kind] = told
+    return called
+
+
+def _samples(name: str, kind: str) -> list[str]:
+    parts = ("", "_bucket", "_count", "_sum") if kind == "histogram" else ("",)
+    return [f"{name}{part}" for part in parts]
+
+
+def _family(name: str, told: str, kind: str, lines: str, why: str) -> str:
+    if told != name:
+        lines = "".join(told + line.removeprefix(name) for line in lines.splitlines(keepends=True))
+    escaped = (why or f"{name}, of which its author says no more").replace("\\", "\\\\").replace("\n", "\\n")
+    return f"# HELP {told} {escaped}\n# TYPE {told} {kind}\n{lines}"
 
 
 def _prefix(name: str, vnf: str, figure: Figure, **more: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from struct import Struct, error, unpack_from
 
+from itf.printable import one_line
 from itf.segment import C
 
 SECTION, INTERFACE, STATISTICS, PACKET = 0x0A0D0D0A, 1, 5, 6
@@ -102,4 +103,4 @@ class Blocks:
 
 
 def _text(values: list[bytes]) -> str:
-    return values[0].decode("utf-8", "replace") if values else ""
+    return one_line(values[0].decode("utf-8", "replace")) if values else ""

@@ -9,6 +9,7 @@ One appliance, watched and left alone in turns. Needs root and two cores; only a
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import subprocess
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from select import select
 
 from agents.metrics import Exposition
 from agents.statistics import Reader
@@ -29,19 +31,18 @@ RATE, SECONDS = 100, 1.0  #: reads a second, seconds of a turn
 
 
 def watch(name: str) -> None:
-    """Read until told to end; then say on stdout how much of a processor that took."""
+    """Read until stdin ends; then say on stdout how much of a processor that took."""
     exposition = Exposition()
     with Reader.open(name) as reader:
         exposition.text({reader.vnf: reader})
         begun, spent = time.monotonic(), time.process_time()
-        try:
-            for turn in range(1_000_000):
-                reader.snapshot()
-                if turn % RATE == 0:
-                    exposition.text({reader.vnf: reader})
-                time.sleep(max(0.0, begun + (turn + 1) / RATE - time.monotonic()))
-        except KeyboardInterrupt:
-            print((time.process_time() - spent) / (time.monotonic() - begun))
+        for turn in itertools.count(1):
+            reader.snapshot()
+            if turn % RATE == 0:
+                exposition.text({reader.vnf: reader})
+            if select([sys.stdin], [], [], max(0.0, begun + turn / RATE - time.monotonic()))[0]:
+                break
+        print((time.process_time() - spent) / (time.monotonic() - begun))
 
 
 def object_of(dut: Dut) -> str:
@@ -57,12 +58,11 @@ def object_of(dut: Dut) -> str:
 @contextmanager
 def watched(name: str, shares: list[float]) -> Iterator[None]:
     words = [sys.executable, "-m", "bench.observed", "--watch", name]
-    reader = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    reader = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     time.sleep(0.7)  # until it has started
     try:
         yield
     finally:
-        reader.send_signal(2)
         shares.append(float(reader.communicate()[0]))
 
 

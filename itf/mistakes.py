@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from itf import limits
+from itf.printable import printable
 
 MOST = 500  #: mistakes that are told at once
 FIELDS = ("file", "line", "column", "field", "found", "expected", "remedy")
@@ -84,7 +85,7 @@ class Mistake:
         line = ": ".join(part for part in (place, self.field or "", ", ".join(says)) if part)
         text = f"{line}\n    {self.remedy}" if self.remedy else line
         # much of it is what others wrote, which must not steer a terminal
-        return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+        return printable(text, "\n\t")
 
 
 class Refused(Exception):

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import cffi
 
+from itf.printable import one_line
+
 HERE = Path(__file__).resolve().parent
 
 ffi = cffi.FFI()
@@ -288,7 +290,8 @@ class Watch(SegmentObject):
                 note = snap + snap_len
                 sights.append(Sight(
                     time_ns, packet, event, place, verdict, arg, link, length, mark, taken, given, context,
-                    bytes(ring[snap:note]), str(ring[note : note + note_len], "utf-8", "replace") if note_len else "",
+                    bytes(ring[snap:note]),
+                    one_line(str(ring[note : note + note_len], "utf-8", "replace")) if note_len else "",
                 ))  # fmt: skip
             at += size & ~end
         head.read = at

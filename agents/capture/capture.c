@@ -100,16 +100,13 @@ static void tell_statistics(struct capture *c)
 	}
 }
 
-/* What the VNFC said of its verdict; anything but text of an author's is left out. */
+/* What the VNFC said of its verdict. */
 static void add_note(char *said, size_t room, const char *note, size_t len)
 {
-	size_t at = strlen(said);
-	if (len == 0 || at + len + 3 > room)
+	if (len == 0)
 		return;
-	at += (size_t)snprintf(said + at, room - at, ": ");
-	for (size_t i = 0; i < len; i++)
-		said[at++] = (unsigned char)note[i] < ' ' ? ' ' : note[i];
-	said[at] = 0;
+	words_append(said, room, ": ", 2);
+	words_append(said, room, note, len);
 }
 
 static void packet(struct capture *c, const struct watch_record *r, uint32_t snap_len)

@@ -45,6 +45,52 @@ void words_read(struct words *w, const struct watch_header *h)
 		take(w, line);
 }
 
+/* The character at `text`, and in how many bytes; 0: none that is UTF-8. */
+static uint32_t character(const uint8_t *text, size_t left, size_t *bytes)
+{
+	uint8_t first = text[0];
+	unsigned more = first < 0x80 ? 0 : first >= 0xf0 && first < 0xf8 ? 3 : first >= 0xe0 ? 2 : 1;
+	uint32_t found = more == 0 ? first : first & (0x3fu >> more);
+	*bytes = 1;
+	if ((first >= 0x80 && first < 0xc2) || first >= 0xf8 || more >= left)
+		return 0;
+	for (unsigned i = 1; i <= more; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		found = found << 6 | (text[i] & 0x3f);
+	}
+	bool longer = (more == 2 && found < 0x800) || (more == 3 && found < 0x10000);
+	if (longer || found > 0x10ffff || (found >= 0xd800 && found < 0xe000))
+		return 0;
+	*bytes = 1 + more;
+	return found;
+}
+
+static bool is_shown(uint32_t c)
+{
+	return c >= ' ' && (c < 0x7f || c > 0xa0) && c != 0xad && !(c >= 0x200b && c <= 0x200f) &&
+	       !(c >= 0x2028 && c <= 0x202e) && !(c >= 0x2060 && c <= 0x206f) && c != 0xfeff &&
+	       !(c >= 0xfff9 && c <= 0xfffb);
+}
+
+void words_append(char *to, size_t room, const char *text, size_t len)
+{
+	size_t at = strlen(to), bytes;
+	for (size_t i = 0; i < len; i += bytes) {
+		uint32_t c = character((const uint8_t *)text + i, len - i, &bytes);
+		bool space = c == '\t' || c == '\n' || c == '\r', shown = is_shown(c);
+		size_t need = shown ? bytes : 1;
+		if (at + need >= room)
+			break;
+		if (shown)
+			memcpy(to + at, text + i, bytes);
+		else
+			to[at] = space ? ' ' : '?';
+		at += need;
+	}
+	to[at] = 0;
+}
+
 static const char *known(const char *word)
 {
 	return word != NULL ? word : "?";

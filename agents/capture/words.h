@@ -19,4 +19,8 @@ struct words {
 void words_read(struct words *w, const struct watch_header *h);
 /* What was said of a packet, as a trace says it; empty for what says nothing. */
 void words_of(const struct words *w, const struct watch_record *r, char *to, size_t room);
+
+/* Append text that an author wrote, as one line that steers no terminal: control characters, those that turn the direction
+ * of writing, and what is no UTF-8 become '?'. What has no room is left out. */
+void words_append(char *to, size_t room, const char *text, size_t len);
 #endif

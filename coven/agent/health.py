@@ -21,7 +21,7 @@ _FORWARDER = {
 def health(agent: KeeperTalk, name: str) -> Row:
     """The health document. Raises Refused with 404."""
     vnf = agent.vnf(name)
-    found: Row = {"status": "not instantiated", "vnfcs": {}, "unaccounted": 0, "why": []}
+    found: Row = {"status": "not instantiated", "vnfcs": {}, "unaccounted": 0, "why": [], "parts": {}}
     if vnf["instantiation_state"] != "INSTANTIATED":
         found["why"] = [str(Mistake.from_dict(error)) for error in vnf["errors"]]
         return found
@@ -35,8 +35,16 @@ def health(agent: KeeperTalk, name: str) -> Row:
     found["vnfcs"] = {vnfc: str(each.get("state")) for vnfc, each in status.get("vnfcs", {}).items()}
     found["unaccounted"] = status.get("unaccounted", 0)
     found["why"] = reasons(status)
+    found["parts"] = _parts(status)
     healthy = "stopped" if state == "STOPPED" else "healthy"
     return {**found, "status": "degraded" if found["why"] else healthy}
+
+
+def _parts(status: Mapping[str, Any]) -> Row:
+    """The health of the VNF, called nothing, and of each of its VNFCs and ports."""
+    named = {"": status, **status.get("vnfcs", {}), **status.get("ports", {})}
+    return {name: {key: part["health"][key] for key in ("state", "since", "why")}
+            for name, part in named.items() if "health" in part}  # fmt: skip
 
 
 def reasons(status: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from coven.base.terminal import Colour, paint, width
+from itf.printable import printable
 
 GAP = "  "
 
@@ -49,4 +50,4 @@ def _text(cell: object) -> str:
         return "-"
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}".replace(",", " ")
-    return "".join(c if c.isprintable() else "?" for c in str(cell))
+    return printable(str(cell))

@@ -19,10 +19,11 @@ from coven.base.compat_ports import OPTION, Ports, read_ports
 from coven.base.problem import Misuse
 from coven.base.report import port_troubles, report
 from coven.base.yaml12 import read, show
-from coven.cli import author, bottlenecks, capturing, deploying, logs, packing, tracing
+from coven.cli import author, bottlenecks, capturing, deploying, health, logs, packing, tracing
 from coven.cli.client import agent_of
 from coven.cli.top.command import top
 from itf.mistakes import Mistake, Refused, suggest
+from itf.printable import printable
 
 Arguments = argparse.Namespace
 UNACCOUNTED = 3
@@ -376,7 +377,7 @@ def ask(given: Arguments) -> int:
         value = answer["value"]
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         unit = request.get("unit") or ""
-        print(f"{text} {unit}".rstrip())
+        print(printable(f"{text} {unit}".rstrip(), "\n\t"))
     return 0
 
 
@@ -462,6 +463,7 @@ COMMANDS: dict[str, Callable[[Arguments], int]] = {
     "list": listing,
     "status": status,
     "stats": stats,
+    "health": health.health,
     "top": top,
     "config": config,
     "logs": logs.logs,

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from coven.cli.client import WAIT, Client, again, agent_of
 from itf.mistakes import Kind, Refused
+from itf.printable import printable
 
 PAUSE = 1.0  #: seconds between two questions that had no news in them
 MOST = 10_000  #: lines of one answer
@@ -63,5 +64,5 @@ def _show(answer: dict[str, Any], as_json: bool) -> None:
             continue
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line["time"]))
         # what a VNFC writes must not steer the terminal
-        print("".join(c if c.isprintable() or c == "\t" else "?" for c in f"{at} {line['vnfc']}: {line['line']}"))
+        print(printable(f"{at} {line['vnfc']}: {line['line']}", "\t"))
     sys.stdout.flush()

@@ -287,6 +287,7 @@ def _vnf_commands(p: Parser) -> None:
     )
     delete.add_argument("--package", metavar="NAME[:VERSION]", help="delete this package")
     p.on_vnf("status", "what a VNF does, hop by hop", "coven status fw", json=True)
+    p.on_vnf("health", "how well a VNF and each part of it is, since when and why", "coven health fw", json=True)
     stats = p.on_vnf("stats", "every figure and drop of a VNF, explained", "coven stats fw --watch", json=True)
     stats.add_argument(
         "--watch", nargs="?", type=seconds, const=1.0, metavar="SECONDS", help="again and again (default: each second)"

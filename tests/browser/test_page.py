@@ -133,6 +133,25 @@ def test_wires_have_what_counted_figures_say_of_each_direction(chain: Chain, see
     assert found["out b next in"] == [50, False]
 
 
+_STEADY = """async (readings) => {
+  const { steady } = await import("/page/js/chain/chain.js");
+  let drawn = [];
+  return readings.map((own) => (drawn = steady(drawn, new Map(Object.entries(own)))));
+}"""
+
+
+def test_drops_that_are_drawn_stay_where_they_are(seen: Seen) -> None:
+    """What somebody is about to choose is no other one in the next second."""
+
+    def reading(**rates: float) -> dict[str, Any]:
+        return {name: {"now": rate, "total": 9} for name, rate in rates.items()}
+
+    found = seen.page.evaluate(_STEADY, [
+        reading(a=85, b=87, c=86), reading(a=89, b=84, c=88), reading(a=89, b=30, c=88), reading(c=88, d=1),
+    ])  # fmt: skip
+    assert found == [["b", "c"], ["b", "c"], ["a", "c"], ["c", "d"]]
+
+
 def test_a_vnfc_that_is_killed_shows(chain: Chain, seen: Seen) -> None:
     page = seen.page
     restarts = chain.stats()["vnfcs"]["look"]["restarts"]
@@ -167,8 +186,10 @@ def test_nothing_that_is_hostile_becomes_markup(chain: Chain, seen: Seen) -> Non
     page = seen.page
     page.get_by_role("button", name="VNFC gate").click()
     expect(page.get_by_role("log")).to_contain_text(MARKUP)
-    page.get_by_role("button", name="Dropped: gate.telnet").click()
     panel = page.get_by_role("complementary", name="What was chosen")
+    panel.get_by_role("button", name="gate.telnet").click()
+    expect(panel.get_by_role("heading", name="Drop gate.telnet")).to_be_focused()
+    page.get_by_role("button", name="Dropped: gate.telnet").click()
     expect(panel).to_contain_text(f"telnet is not allowed here {MARKUP}")
     panel.get_by_role("button", name="Show me one").click()
     expect(panel.get_by_label("Its first bytes, as it came in")).to_contain_text("<script>al")

@@ -15,9 +15,14 @@ from urllib.parse import quote
 from coven.base.problem import Misuse
 from coven.cli.client import Client, agent_of
 from coven.cli.top.screen import SORTS, Line, Reading, Row, View, screen
+from coven.web.limits import EACH, crowded
 from itf.mistakes import Mistake, Refused
 
 LOOK_MILLISECONDS = 100  #: for a key
+OBSERVED = 0.5  #: seconds, for what limits a VNF
+PAGES = (curses.KEY_PPAGE, curses.KEY_NPAGE)
+#: by lines, or halves of the screen
+SCROLLS = {curses.KEY_UP: -1, curses.KEY_DOWN: 1, ord("k"): -1, ord("j"): 1, PAGES[0]: -1, PAGES[1]: 1}
 
 _CPU, _MEMORY = "coven_process_cpu_seconds_total", "coven_process_resident_memory_bytes"
 _RING = "coven_ring_occupancy_ratio"
@@ -46,6 +51,8 @@ class Reader:
         self.before: Reading | None = None
         self.now: Reading | None = None
         self.said = ""
+        self._limit: Row | None = None
+        self._judged = self._crowded = -EACH
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -74,7 +81,28 @@ class Reader:
             for metric in self._client.get(f"{self._path}/metrics")["metrics"]:
                 if metric["name"] in found and (vnfc := metric["labels"].get("vnfc")):
                     found[metric["name"]][vnfc] = metric["value"] or 0.0
-        return Reading(at, status, found[_CPU], found[_MEMORY], found[_RING])
+        now = Reading(at, status, found[_CPU], found[_MEMORY], found[_RING])
+        now.limit = self._limiting(now)
+        return now
+
+    def _limiting(self, now: Reading) -> Row | None:
+        """What limits the chain: asked for now and then while packets wait, or are lost for lack of room."""
+        if crowded(_signs(self.now), _signs(now)):
+            self._crowded = now.at
+            if now.at - self._judged >= EACH:
+                self._judged = now.at
+                with contextlib.suppress(Refused):  # others ask
+                    self._limit = self._client.get(f"{self._path}/bottleneck", seconds=OBSERVED)["bottleneck"]
+        elif now.at - self._crowded > EACH:
+            self._limit = None
+        return self._limit
+
+
+def _signs(reading: Reading | None) -> dict[str, float]:
+    if reading is None:
+        return {}
+    found = {f"vnfc {name} occupancy": value for name, value in reading.occupancy.items()}
+    return {**found, **{f"drop {name}": count for name, count in reading.status["dropped"].items()}}
 
 
 def _show(window: Any, reader: Reader) -> None:
@@ -107,5 +135,8 @@ def _show(window: Any, reader: Reader) -> None:
             view.paused = not view.paused
         elif key == ord("d"):
             view.drops = not view.drops
+            view.offset = 0
         elif key == ord("s"):
             view.sort = SORTS[(SORTS.index(view.sort) + 1) % len(SORTS)]
+        elif key in SCROLLS:
+            view.offset = max(0, view.offset + SCROLLS[key] * (height // 2 if key in PAGES else 1))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from coven.agent.health import reasons
+from itf.printable import printable
+
 SIGNS = {"running": "*", "starting": "~", "down": "X", "failed": "!", "stopped": "-"}
 SCALE = ("", "k", "M", "G", "T")
 SORTS = ("chain", "rate", "drops", "name")
+NAME_LEAST = 10  #: columns that a name keeps where room is scarce
+DROP_MOST = 36  #: and that the name of a drop has at most, or half of what there is
+TROUBLES = 3  #: that are told
 
 Row = dict[str, Any]
 
@@ -22,15 +29,17 @@ class Reading:
     cpu: Mapping[str, float] = field(default_factory=dict)
     memory: Mapping[str, float] = field(default_factory=dict)
     occupancy: Mapping[str, float] = field(default_factory=dict)
+    limit: Row | None = None  #: what limits the chain, as the API's bottleneck says it
 
 
 @dataclass
 class View:
-    """What whoever looks has chosen."""
+    """What whoever looks has chosen. `offset`: lines of what has no room that are above; kept to those there are."""
 
     sort: str = SORTS[0]
     drops: bool = False  #: all drops with their explanations, in place of the VNFCs
     paused: bool = False
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,28 +57,57 @@ def screen(
                     width, height)  # fmt: skip
     rates = _Rates(before, now)
     status = now.status
-    lines = [
-        Line(f"{status['name']} ({chain['package']})  {status['state']}{'  PAUSED' if view.paused else ''}", True),
-        Line(f"received {status['received']}  forwarded {status['forwarded']}  consumed {status['consumed']}  dropped "
-             f"{sum(status['dropped'].values())}  in flight {status['in_flight']}  unaccounted {status['unaccounted']}",
-             bool(status["unaccounted"])),
-    ]  # fmt: skip
+    sums = [f"{name} {value}" for name, value in (
+        ("received", status["received"]), ("forwarded", status["forwarded"]), ("consumed", status["consumed"]),
+        ("dropped", sum(status["dropped"].values())), ("in flight", status["in_flight"]),
+        ("unaccounted", status["unaccounted"]),
+    )]  # fmt: skip
+    head = [Line(f"{status['name']} ({chain['package']})  {status['state']}{'  PAUSED' if view.paused else ''}", True)]
+    head += [Line(text, bool(status["unaccounted"])) for text in _folded(sums, "  ", width)]
     if said:
-        lines.append(Line(said, True))
-    lines += [Line(text) for text in drawn(chain)]
-    lines.append(Line(""))
-    lines += _ports(status, rates)
-    lines.append(Line(""))
-    room = height - len(lines) - 2
-    if view.drops:
-        lines += _drops(status, rates, width, max(2, room))
-    else:
-        vnfcs = _vnfcs(chain, status, now, rates, view.sort)
-        lines += vnfcs
-        if (left := room - len(vnfcs) - 1) >= 2:
-            lines += [Line(""), *_drops(status, rates, width, left)]
-    lines += [Line("")] * (height - 1 - len(lines))
-    return [*_cut(lines, width, height - 1), *_cut([_keys(view)], width, 1)]
+        head.append(Line(said, True))
+    troubles = reasons(status)
+    if now.limit:
+        troubles.insert(0, f"bottleneck: {now.limit['why']}")
+    head += [Line(f"! {text}", True) for text in troubles[:TROUBLES]]
+    room = height - len(head) - 1
+    body = _body(chain, status, now, rates, view, width, room)
+    view.offset = max(0, min(view.offset, len(body) - room))
+    scrolled = ""
+    if len(body) > room:
+        scrolled = f"  arrows ({view.offset + 1}-{min(len(body), view.offset + room)} of {len(body)} lines)"
+    shown = body[view.offset : view.offset + max(0, room)]
+    shown += [Line("")] * (room - len(shown))
+    return [*_cut([*head, *shown], width, height - 1), *_cut([_keys(view, scrolled)], width, 1)]
+
+
+def _body(
+    chain: Row, status: Row, now: Reading, rates: _Rates, view: View, width: int, room: int
+) -> list[Line]:
+    """Where not all has room, the tables come first."""
+    drawing = [Line(text) for text in drawn(chain, width)]
+    ports = _ports(chain, status, rates, width)
+    table = _drops(status, rates, width, None) if view.drops else _vnfcs(chain, status, now, rates, view.sort, width)
+    whole = [*drawing, Line(""), *ports, Line(""), *table]
+    if len(whole) > room:
+        whole = [*table, Line(""), *ports, Line(""), *drawing]
+    if not view.drops and (left := room - len(whole) - 1) >= 2:
+        whole += [Line(""), *_drops(status, rates, width, left)]
+    elif not view.drops:
+        whole += [Line(""), *_drops(status, rates, width, max(2, len(status["dropped"]) + 1))]
+    return whole
+
+
+def _folded(parts: Sequence[str], between: str, width: int, after: str = "") -> list[str]:
+    """Parts in as few lines as they fit into; `after`: what a line that goes on begins with."""
+    lines = [""]
+    for number, part in enumerate(parts):
+        more = f"{between}{part}" if number else part
+        if lines[-1].strip() and len(lines[-1]) + len(more) > width:
+            lines.append(after + more.strip())
+        else:
+            lines[-1] += more
+    return lines
 
 
 class _Rates:
@@ -100,13 +138,17 @@ def _at(status: Row, path: Sequence[str]) -> float:
     return float(value)
 
 
-def drawn(chain: Row) -> list[str]:
-    """Each direction as a line; a branch behind it."""
+def drawn(chain: Row, width: int) -> list[str]:
+    """The classifier's rules, then each direction as a line; a branch behind it."""
     lines = []
+    for rule in chain.get("classifier", ()):
+        wants = [rule["match"], rule["port"] and f"by {rule['port']}", rule["vlan"] and f"vlan {rule['vlan']}"]
+        lines.append(f"{', '.join(filter(None, wants)) or 'all else'}: {rule['then']}")
     for one in chain["chains"]:
         for way in one["ways"]:
             name = f"{one['name']}: " if len(chain["chains"]) > 1 else ""
-            lines += [name + text for text in _routes(way)]
+            for text in _routes(way):
+                lines += _folded((name + text).split(" -> "), " -> ", width, "    ")
     return lines
 
 
@@ -134,18 +176,20 @@ def _routes(way: Row) -> list[str]:
     return routes
 
 
-def _ports(status: Row, rates: _Rates) -> list[Line]:
+def _ports(chain: Row, status: Row, rates: _Rates, width: int) -> list[Line]:
     head = ("PORT", "INTERFACE", "LINK", "IN/s", "IN bit/s", "OUT/s", "OUT bit/s", "DROP/s")
+    nsh = {port["name"] for port in chain.get("ports", ()) if port["nsh"] not in (None, "none")}
     rows = [
-        (name, port["interface"] or "-", port["link"] or "-", short(rates("ports", name, "received")),
-         short(rates("ports", name, "bytes_in"), 8), short(rates("ports", name, "sent")),
-         short(rates("ports", name, "bytes_out"), 8), short(rates("ports", name, "dropped")))
+        (name, f"{port['interface'] or '-'}{' NSH' if name in nsh else ''}", port["link"] or "-",
+         short(rates("ports", name, "received")), short(rates("ports", name, "bytes_in"), 8),
+         short(rates("ports", name, "sent")), short(rates("ports", name, "bytes_out"), 8),
+         short(rates("ports", name, "dropped")))
         for name, port in status["ports"].items()
     ]  # fmt: skip
-    return _table(head, rows, left=3)
+    return _table(head, rows, 3, width)
 
 
-def _vnfcs(chain: Row, status: Row, now: Reading, rates: _Rates, sort: str) -> list[Line]:
+def _vnfcs(chain: Row, status: Row, now: Reading, rates: _Rates, sort: str, width: int) -> list[Line]:
     head = ("VNFC", "STATE", "LANG", "IN/s", "OUT/s", "DROP/s", "RING", "CPU%", "MEM", "RESTARTS")
     order = {each["name"]: number for number, each in enumerate(chain["vnfcs"])}
     keys = {
@@ -167,19 +211,29 @@ def _vnfcs(chain: Row, status: Row, now: Reading, rates: _Rates, sort: str) -> l
             "-" if cpu is None else f"{100 * cpu:.1f}", "-" if memory is None else f"{short(memory)}B",
             str(vnfc["restarts"]),
         ))  # fmt: skip
-    return _table(head, rows, left=3)
+    return _table(head, rows, 3, width)
 
 
-def _drops(status: Row, rates: _Rates, width: int, most: int) -> list[Line]:
+def _drops(status: Row, rates: _Rates, width: int, most: int | None) -> list[Line]:
+    """`most`: lines; None: all, and what explains them in full."""
     found = sorted(status["dropped"], key=lambda name: (-(_drop_rate(rates, name) or 0), -status["dropped"][name]))
-    rows = [
-        (name, short(_drop_rate(rates, name)), str(status["dropped"][name]), status["explanations"].get(name, ""))
-        for name in found
-    ]
-    if not rows:
+    if not found:
         return [Line("no packet was dropped")]
-    lines = _table(("DROP", "/s", "PACKETS", "WHY"), rows, left=1, last_left=True)
-    return lines if len(lines) <= most else [*lines[: most - 1], Line(f"... {len(lines) - most + 1} more: d")]
+    named = min(max(len(name) for name in found), max(DROP_MOST, width // 2))
+    counts = [(_shortened(name, named), short(_drop_rate(rates, name)), str(status["dropped"][name])) for name in found]
+    lines = _table(("DROP", "/s", "PACKETS"), counts, 1, width)
+    used = max(len(line.text) for line in lines)
+    why = ["WHY", *(printable(status["explanations"].get(name, "")) for name in found)]
+    told = []
+    for line, text in zip(lines, why, strict=True):
+        parts = textwrap.wrap(text, max(NAME_LEAST, width - used - 2)) or [""]
+        if most is not None:
+            parts = [text]
+        told.append(Line(f"{line.text.ljust(used)}  {parts[0]}".rstrip(), line.bold))
+        told += [Line(f"{'':{used}}  {part}") for part in parts[1:]]
+    if most is None or len(told) <= most:
+        return told
+    return [*told[: most - 1], Line(f"... {len(told) - most + 1} more: d")]
 
 
 def _drop_rate(rates: _Rates, name: str) -> float | None:
@@ -200,30 +254,33 @@ def short(value: float | None, factor: int = 1) -> str:
     return f"{value:.{digits}f}{SCALE[step]}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int, last_left: bool = False) -> list[Line]:
-    """The first `left` columns begin at the left."""
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int, width: int) -> list[Line]:
+    """The first `left` columns begin at the left; the first one is shortened where there is no room."""
     cells = [tuple(head), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(head))]
+    over = sum(widths) + len(widths) - 1 - width
+    widths[0] = max(min(NAME_LEAST, widths[0]), widths[0] - max(0, over))
 
     def line(row: Sequence[str]) -> str:
-        last = len(row) - 1
-        parts = [
-            cell.ljust(w) if n < left or (last_left and n == last) else cell.rjust(w)
-            for n, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
+        named = (_shortened(row[0], widths[0]), *row[1:])
+        pairs = enumerate(zip(named, widths, strict=True))
+        parts = [cell.ljust(w) if n < left else cell.rjust(w) for n, (cell, w) in pairs]
         return " ".join(parts).rstrip()
 
     return [Line(line(cells[0]), True), *(Line(line(row)) for row in cells[1:])]
 
 
-def printable(text: str) -> str:
-    """What others wrote must not steer a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+def _shortened(name: str, width: int) -> str:
+    """What tells names apart is often at their ends."""
+    if len(name) <= width:
+        return name
+    behind = (width - 1) // 2
+    return f"{name[: width - 1 - behind]}~{name[len(name) - behind :]}"
 
 
-def _keys(view: View) -> Line:
+def _keys(view: View, scrolled: str = "") -> Line:
     return Line(f"q quit  p {'go on' if view.paused else 'pause'}  d {'VNFCs' if view.drops else 'all drops'}  "
-                f"s sort ({view.sort})", True)  # fmt: skip
+                f"s sort ({view.sort}){scrolled}", True)  # fmt: skip
 
 
 def _cut(lines: Sequence[Line], width: int, height: int) -> list[Line]:

@@ -11,6 +11,7 @@ from coven.keeper.health.state import Health, Judgement, Standing
 from coven.keeper.hosts.asked import REQUEST_SECONDS, request
 from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.state import State
+from itf.printable import one_line
 from itf.segment import C
 
 STUCK_SECONDS = 0.5  #: with packets waiting and none taken; a VNFC that stays so is ended after 1 s
@@ -99,7 +100,7 @@ class VnfcHealth:
             elif answer.get("ok") is True:
                 self.says = _sentence(answer.get("value"))
             else:
-                self.says = f"its health request failed: {str(answer.get('error'))[:SENTENCE]}"
+                self.says = f"its health request failed: {one_line(str(answer.get('error'))[:SENTENCE])}"
 
         request(host, "health", [], answered)
 
@@ -108,4 +109,4 @@ def _sentence(value: Any) -> str | None:
     """None, true, an empty text and "ok" mean that all is well."""
     if value is None or value is True or value in ("", "ok"):
         return None
-    return "it is not well" if value is False else str(value)[:SENTENCE]
+    return "it is not well" if value is False else one_line(str(value)[:SENTENCE])

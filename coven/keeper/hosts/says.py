@@ -13,6 +13,7 @@ from typing import Any
 from coven.base.plain import NotPlain, parse
 from coven.package.model import Vnfc
 from itf.mistakes import Mistake
+from itf.printable import one_line
 from itf.segment import C, Hop, ffi, text
 
 NAME_LENGTH = 64  #: of requests and their arguments
@@ -92,7 +93,7 @@ def _optional(value: Any, where: str) -> str:
         return ""
     if not isinstance(value, str):
         raise Nonsense(f"{where}: expected a text")
-    return value[:TEXT_LENGTH]
+    return one_line(value[:TEXT_LENGTH])
 
 
 def describe_status(status: int | None) -> str:
@@ -144,7 +145,7 @@ def declared_reasons(head: Any) -> dict[int, tuple[str, str]]:
     return {
         C.REASON_DECLARED + i: (
             clean_name(text(head.reason[i].name), f"reason_{i}"),
-            text(head.reason[i].why),
+            one_line(text(head.reason[i].why)),
         )
         for i in range(count)
     }
@@ -205,7 +206,7 @@ def metrics(hop: Hop) -> Iterator[Metric]:
             value = Values(int(cell.count), _double(cell, "sum_bits") or 0.0, tuple(map(int, cell.buckets)))
         else:
             continue
-        yield Metric(kind, name, clean_name(text(cell.unit), ""), clean_name(text(cell.why), ""), value)
+        yield Metric(kind, name, one_line(text(cell.unit)), one_line(text(cell.why)), value)
 
 
 def _double(cell: Any, field: str) -> float | None:

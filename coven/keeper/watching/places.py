@@ -12,6 +12,7 @@ from itertools import chain
 
 from coven.package.descriptor import Descriptor
 from itf.mistakes import Mistake, Refused, suggest
+from itf.printable import one_line
 from itf.segment import REASONS, C
 
 PLATFORM = {C.PLACE_CLASSIFIER: "classifier", C.PLACE_NSH: "nsh", C.PLACE_FLOW: "flow"}
@@ -131,12 +132,8 @@ class Places:
         for place, name in self.names():
             told = {number: (reason.name, reason.why) for number, reason in REASONS.items()}
             told |= self.declared.get(name, {})
-            lines += [f"R\t{place}\t{number}\t{reason}\t{_line(why)}" for number, (reason, why) in told.items()]
+            lines += [f"R\t{place}\t{number}\t{reason}\t{one_line(why)}" for number, (reason, why) in told.items()]
         return "\n".join(lines) + "\n"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _refused(found: str, expected: str, remedy: str | None = None) -> Refused:

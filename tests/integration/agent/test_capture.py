@@ -23,7 +23,7 @@ FILTER = """from vnfc import consume, drop, forward, reason
 nine = reason("nine", "port 9 is not allowed")
 def handle(packet):
     if packet.udp and packet.udp.dport == 9:
-        return drop(nine, note=lambda: f"rule 7 for {packet.udp.sport}")
+        return drop(nine, note=lambda: f"rule 7 for\\x1b[2J\\n{packet.udp.sport}")
     return consume() if packet.udp and packet.udp.dport == 10 else forward()
 """
 SEND = """
@@ -94,7 +94,7 @@ def test_everything_that_passes(fw: Appliance, tmp_path: Path) -> None:
     for interface, port, comment, number in rows:
         count[interface, port, comment] = count.get((interface, port, comment), 0) + 1
         ways.setdefault(number, []).append(interface)
-    why = "drop a.nine (port 9 is not allowed): rule 7 for 7"
+    why = "drop a.nine (port 9 is not allowed): rule 7 for?[2J 7"
     assert count == {
         ("in", "8", ""): 50, ("in", "9", ""): 50, ("in", "10", ""): 50,
         ("a:before", "8", ""): 50, ("a:before", "9", ""): 50, ("a:before", "10", ""): 50,
@@ -124,9 +124,10 @@ def test_only_what_is_dropped_and_bad_words(fw: Appliance, tmp_path: Path) -> No
     status, said = captured(fw, lambda: send(fw, 20, 8, 9), *words)
     assert status == 0, said
     rows = tshark(file, "frame.interface_name", "frame.comment", "frame.cap_len", "frame.len")
-    assert rows == [["drops", "drop a.nine (port 9 is not allowed): rule 7 for 7", "42", "62"]] * 10
-    status, said = fw.coven("capture", "fw", "--at", "inn,a:behnd,a.nin,classifier", "--filter", "udp prot 9")
-    assert status == 1
+    assert rows == [["drops", "drop a.nine (port 9 is not allowed): rule 7 for?[2J 7", "42", "62"]] * 10
+    status, said = fw.coven("capture", "fw", "--at", "inn,a:behnd,a.nin,classifier", "--filter", "udp prot 9", "-w",
+                            str(file))  # fmt: skip
+    assert status == 1 and file.stat().st_size > 0, "what is refused empties no file"
     assert all(f"at: found {word}" in said for word in ("inn", "a:behnd", "a.nin", "classifier")), said
     assert "udp prot 9" in said and "a port or VNFC (in, out, a)" in said
 

@@ -32,7 +32,7 @@ def test_one_that_is_made(fw: Appliance) -> None:
                             "--dst", "192.0.2.2", "--dport", "9")  # fmt: skip
     assert status == 0 and said == (
         "UDP 192.0.2.1:7 > 192.0.2.2:9, 42 B, was let in by the port in for this question, and was dropped by the VNFC "
-        "a as a.nine: port 9 is not allowed. What led to it, as a says: rule 7 for 7.\n"
+        "a as a.nine: port 9 is not allowed. What led to it, as a says: rule 7 for?[2J 7.\n"
     ), said
     status, said = fw.coven("why", "--inject", "--proto", "udp", "--dport", "10", "--json")
     assert status == 0 and json.loads(said)["packet"]["end"] == "consume"

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.catalogue import CATALOGUE, CUSTOM, custom, table
-from agents.metrics import Exposition, document
+from agents.metrics import Exposition, calls, document
 from agents.statistics import Reader
 from itf.segment import C
 from itf.statistics import Statistics
@@ -107,10 +107,10 @@ def test_several_vnfs_share_a_family(objects: list[Statistics]) -> None:
     two.write(*own(two, (name, {"vnfc": "a"}, gauge, 2.5), (name, {"vnfc": "b"}, C.FIGURE_COUNTER, 4)))
     first, second = read(objects, one, two)
     text = Exposition().text({"one": first, "two": second})
-    assert text.count(f"# TYPE {name} gauge\n") == 1 and text.count("# TYPE coven_vnf_up gauge\n") == 1
-    assert f'{name}{{vnf="one",vnfc="a"}} +Inf\n{name}{{vnf="two",vnfc="a"}} 2.5\n' in text
-    assert f'# TYPE {name}_counter counter\n{name}_counter{{vnf="two",vnfc="b"}} 4\n' in text
-    assert f"# HELP {name} said\\\\so\n" in text
+    assert text.count(f"# TYPE {name}_gauge gauge\n") == 1 and text.count("# TYPE coven_vnf_up gauge\n") == 1
+    assert f'{name}_gauge{{vnf="one",vnfc="a"}} +Inf\n{name}_gauge{{vnf="two",vnfc="a"}} 2.5\n' in text
+    assert f'# TYPE {name} counter\n{name}{{vnf="two",vnfc="b"}} 4\n' in text
+    assert f"# HELP {name}_gauge said\\\\so\n" in text
     for each in first, second:
         each.close()
 
@@ -123,6 +123,18 @@ def test_customs_are_told_apart() -> None:
         assert len(set(told)) == len(names)
     assert custom("hits", C.FIGURE_COUNTER) == (f"{CUSTOM}hits_total", {})
     assert custom("hits_total", C.FIGURE_COUNTER) == (f"{CUSTOM}hits_total", {"name": "hits_total"})
+
+
+def test_no_metric_is_called_as_a_sample_of_another() -> None:
+    """By whatever order they are found in."""
+    found = [("size", "histogram"), ("size_count", "gauge"), ("size", "gauge"), ("x_total", "counter"),
+             ("x_total", "gauge"), ("size_histogram_bucket", "gauge"), ("alone", "histogram")]  # fmt: skip
+    for order in found, found[::-1]:
+        assert calls(order) == {
+            ("x_total", "counter"): "x_total", ("size", "gauge"): "size", ("size_count", "gauge"): "size_count",
+            ("size_histogram_bucket", "gauge"): "size_histogram_bucket", ("x_total", "gauge"): "x_total_gauge",
+            ("alone", "histogram"): "alone", ("size", "histogram"): "size_histogram_histogram",
+        }  # fmt: skip
 
 
 def test_explanations_fit_the_object() -> None:

@@ -64,6 +64,37 @@ def test_drops_are_told_and_steer_no_terminal() -> None:
     assert next(line for line in lines if line.startswith("a.x")).split() == ["a.x", "3", "9", "no?[2J", "way"]
 
 
+def test_where_not_all_has_room_the_tables_come_first_and_all_can_be_reached() -> None:
+    names = [f"a-vnfc-with-quite-a-long-name-{number:02}" for number in range(10)]
+    one = status(1)["vnfcs"]["a"]
+    many = {**status(1), "vnfcs": dict.fromkeys(names, one), "dropped": {f"{names[9]}.x": 3}}
+    wires = [{"from": here, "output": "next", "to": there} for here, there in zip(["in", *names], names, strict=False)]
+    chain = {
+        "name": "fw", "package": "fw:1", "vnfcs": [{"name": name} for name in names],
+        "ports": [{"name": "in", "nsh": "vxlan-gpe"}, {"name": "out", "nsh": None}],
+        "classifier": [{"match": "arp", "port": "in", "vlan": None, "then": "bypass"},
+                       {"match": None, "port": None, "vlan": None, "then": "main"}],
+        "chains": [{"name": "main", "ways": [{"ingress": "in", "kind": "graph", "wires": wires}]}],
+    }  # fmt: skip
+    now = Reading(1.0, many, limit={"why": "too slow"})
+    view = View()
+    first = [line.text for line in screen(chain, None, now, view, 79, 24)]
+    assert first[2] == "! bottleneck: too slow" and first[3].startswith("VNFC ") and first[3].endswith("RESTARTS")
+    rows = [line for line in first if " * running" in line]
+    assert len(rows) == 10 and [row.split()[0][-3:] for row in rows] == [name[-3:] for name in names]
+    assert "unaccounted 0" in first[1] and first[-1].endswith("lines)")
+    seen = set(first)
+    for offset in range(1, 40):
+        view.offset = offset
+        lines = [line.text for line in screen(chain, None, now, view, 79, 24)]
+        assert len(lines) == 24 and max(map(len, lines)) <= 79
+        seen |= set(lines)
+    assert view.offset < 39, "no further than there are lines"
+    joined = "\n".join(seen)
+    assert "arp, by in: bypass" in seen and "all else: main" in seen and "eth1 NSH" in joined
+    assert all(f"-> {name}" in joined for name in names) and f"{names[9]}.x" in joined
+
+
 @pytest.mark.parametrize("size", [(79, 24), (40, 10), (20, 5), (200, 60)])
 def test_no_line_is_wider_or_more_than_there_is_room_for(size: tuple[int, int]) -> None:
     lines = shown(View(), *size)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from coven.cli import doctor
+from coven.cli.commands import COMMANDS
 from itf.segment import C
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,6 +29,15 @@ def test_paths_of_the_architecture_are_there() -> None:
     named = set(re.findall(r"`((?:agents|coven|itf|nshp|pps|tests|vns)/[\w./]*)", text))
     assert "coven/keeper/life/turns.py" in named and len(named) > 40
     assert [name for name in sorted(named - PLACEHOLDERS) if not (ROOT / name).exists()] == []
+
+
+def test_every_command_that_is_named_is_there() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.yaml"), ROOT / "README.md",
+             *(ROOT / "agents").rglob("*.py"), *(ROOT / "coven").rglob("*.py")]  # fmt: skip
+    call = re.compile(r"(?:`|^    (?:\$ )?(?:sudo )?(?:\.venv/bin/)?)coven ([a-z]+)\b", re.M)
+    named = {(word, page.name) for page in pages for word in call.findall(page.read_text())}
+    assert {("health", "alerts.yaml"), ("trace", "README.md"), ("bottleneck", "alerts.yaml")} <= named
+    assert sorted(each for each in named if each[0] not in COMMANDS) == []
 
 
 def test_doctor_looks_for_every_python_package() -> None:

@@ -3,10 +3,10 @@
 
 export const PLACE = { vnfc: [168, 92], port: [126, 72] };
 const EDGE = 30;
-const ALONG = { wide: 112, tall: 132 }; // between two columns
+const ALONG = { wide: 112, tall: 146 }; // between two columns
 const LANE = { wide: 46, tall: 84 }; // that a passing wire takes, with what is written at it
 const ABOVE = { wide: 20, tall: 26 }; // between a place and what stands before it in its column
-const BELOW = { wide: 54, tall: 26 }; // and behind it: drops stand there
+const BELOW = { wide: 70, tall: 26 }; // and behind it: drops stand there
 const SWEEPS = 12;
 const STRAIGHT = 6; // how much more a direct wire of the first direction counts than others
 const FIRM = 20; // and how much more a place stays where it wants to be than a passing wire
