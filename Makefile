@@ -60,7 +60,7 @@ $(B)/_vnfc$(PYEXT): $(call objects,$(VNFC_PY))
 	$(call link,-shared,-lcjson -lm)
 $(B)/libcoven-java.so: $(call objects,$(HOST) $(wildcard pps/managed/*.c) pps/java/host.c)
 	$(call link,-shared,-lcjson)
-$(B)/coven-java.jar: $(SDK_JAVA)
+$(B)/coven-java.jar: $(SDK_JAVA) Makefile
 	@rm -rf $(B)/obj/java && mkdir -p $(B)/obj/java
 	@# Java reads names of files, this folder's above all, as the locale says
 	LC_ALL=C.UTF-8 $(JDK)/bin/javac -encoding UTF-8 -Xlint:all -Werror -g -d $(B)/obj/java $(SDK_JAVA)
@@ -79,13 +79,13 @@ $(B)/coven-launch: $(call objects,pps/confine/launch.c)
 	$(call link,,)
 $(B)/seccomp-%.bpf: $(B)/make-seccomp
 	$< $* > $@.new && mv -f $@.new $@
-$(B)/%.bpf.o: vns/%.bpf.c
+$(B)/%.bpf.o: vns/%.bpf.c Makefile
 	@mkdir -p $(@D)
 	$(CLANG) -O2 -g $(HERE) -Wall -target bpf -I. -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c $< -o $@
 $(B)/obj/pps/python/%.o: private BASE += -I$(PYINC)
 $(B)/obj/pps/java/%.o: private BASE += -I$(JDK)/include -I$(JDK)/include/linux
 $(B)/obj/pps/javascript/%.o: private BASE += -I$(dir $(NODE_API))
-$(B)/obj/%.o: %.c
+$(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -c $< -o $@
 -include $(shell find $(B) -maxdepth 4 -type f -name '*.d' 2>/dev/null)

@@ -113,7 +113,8 @@ class Machine:
         text = user_data.replace("SSH_KEY", key).replace("TOKEN", self.token).encode()
         if config_drive:
             about = {"uuid": "i-1", "hostname": "vnf", "name": "vnf"}
-            contents = {"openstack/latest/user_data": text, "openstack/latest/meta_data.json": json.dumps(about).encode()}
+            latest = "openstack/latest"
+            contents = {f"{latest}/user_data": text, f"{latest}/meta_data.json": json.dumps(about).encode()}
         else:
             contents = {"user-data": text, "meta-data": b"instance-id: i-1\nlocal-hostname: vnf\n"}
         self._seed = fat(self.folder / "seed.img", "config-2" if config_drive else "CIDATA", {**contents, **more})
