@@ -72,7 +72,7 @@ def observe(
 ) -> Observation:  # fmt: skip
     """Raises TimeoutError as the reader does."""
     behind: Counter[str] = Counter()
-    behind_inside: Counter[str] = Counter()  #: with what an executable has been asked: much of that is no fault of its own
+    behind_inside: Counter[str] = Counter()  #: with what an executable has been asked about
     before, used, machine = _Look(reader), _Used(vnfcs, forwarder), psutil.cpu_times(percpu=True)
     looks = max(2, round(seconds * LOOKS_A_SECOND))
     for _ in range(looks):
