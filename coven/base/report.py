@@ -1,4 +1,5 @@
-"""The per-hop table: what came to each place, what became of it, and why packets were dropped."""
+"""What is said in the end: the per-hop table, what came to each place, what became of it, and why packets were dropped;
+what a capture lacks."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 
 from coven.base.tables import table
 from coven.base.terminal import Colour, paint, width
+from itf.mistakes import Mistake
 
 _HEAD = ("", "received", "forwarded", "consumed", "dropped", "in flight", "made", "restarts", "unaccounted")
 #: of least interest first, where they are zero everywhere; then those that say what another says too
@@ -86,3 +88,12 @@ def port_troubles(status: Mapping[str, Any]) -> list[str]:
         for name, port in status.get("ports", {}).items()
         for each in port.get("trouble", ())
     ]
+
+
+def missing(missed: Mapping[str, int]) -> Mistake | None:
+    """What to say of a capture's packets, by place, that found no room; None of none."""
+    told = ", ".join(f"{count} packets at {name}" for name, count in missed.items() if count)
+    if not told:
+        return None
+    return Mistake(found=f"{told} are missing: they were faster than they were read",
+                   remedy="capture less: --filter, fewer places")  # fmt: skip

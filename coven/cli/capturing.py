@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from coven.base.problem import Misuse
+from coven.base.report import missing
 from coven.cli.client import agent_of
 from itf.mistakes import Mistake, Refused
 
@@ -81,9 +82,6 @@ def _say_what_came(blocks: Blocks) -> None:
 
 
 def _say_what_is_missing(blocks: Blocks) -> None:
-    missed = {each.name: each.figures["missed"] for each in blocks.interfaces if each.figures.get("missed")}
-    if missed:
-        found = ", ".join(f"{count} packets at {name}" for name, count in missed.items())
-        mistake = Mistake(found=f"{found} are missing: they were faster than they were read",
-                          remedy="capture less: --filter, --snaplen, fewer places")  # fmt: skip
+    missed = {each.name: each.figures.get("missed", 0) for each in blocks.interfaces}
+    if (mistake := missing(missed)) is not None:
         print(f"coven: {mistake}", file=sys.stderr)

@@ -19,6 +19,7 @@ from coven.keeper.plan import Plan
 from coven.package import archive as package
 from coven.package.languages import operator_libs
 from coven.package.settings import parse_settings
+from coven.run import capturing
 from coven.run.folder import make_folder
 from coven.run.once import FAILED, USAGE, check_writable, run_once
 from coven.run.options import STREAM, bindings, streams
@@ -44,6 +45,8 @@ def main(arguments: argparse.Namespace) -> int:
                 arguments.piped = any(port.write == STREAM for port in ports.values())
                 if arguments.piped and arguments.json == Path(STREAM):
                     raise Misuse(Mistake(field="--json", found="- beside a capture to -", expected="one of them"))
+                capturing.check(arguments)
+                arguments.piped = arguments.piped or arguments.capture == STREAM
             except Refused as refused:
                 print(refused, file=sys.stderr)
                 return USAGE

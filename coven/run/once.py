@@ -17,6 +17,7 @@ from coven.keeper.hosts.state import State
 from coven.keeper.life.status import not_accounted
 from coven.keeper.loop import Loop
 from coven.keeper.plan import Plan
+from coven.run.capturing import captured
 from coven.run.foreground import Foreground
 from coven.run.options import EXPLAINED
 from coven.run.tracing import Explanation
@@ -41,7 +42,7 @@ def run_once(
         if arguments.debug is not None:
             _debugged(run, arguments.debug)
         ready(run)
-        with _explained(run, arguments):
+        with captured(run, arguments), _explained(run, arguments):
             run.forward(ended)
         status = run.status()
         failed = any(host.state == State.FAILED for host in run.vnf.hosts.values())

@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch", action="store_true", help="whenever the package is saved: check it, take it up, keep running"
     )
+    parser.add_argument("--capture", metavar="FILE", help="write what passes there as pcapng, - for stdout")
+    parser.add_argument("--at", metavar="PLACE[,PLACE]", help="with --capture: places, as coven capture has them")
+    parser.add_argument("--drops", action="store_true", help="with --capture: only what is dropped, there or anywhere")
+    parser.add_argument("--filter", metavar="EXPRESSION", help="with --capture: only those that match (pcap-filter)")
     parser.add_argument("--debug", metavar="VNFC", help="leave it its terminal, and never end it as hung")
 
 

@@ -45,8 +45,9 @@ class Asked:
 class _Capture:
     """One that goes on."""
 
-    def __init__(self, watch: Watch, bell: int, process: subprocess.Popen[bytes]):
+    def __init__(self, watch: Watch, bell: int, process: subprocess.Popen[bytes], names: list[str]):
         self.watch = watch
+        self.names = names
         self.bell = bell
         self.process = process
 
@@ -61,6 +62,7 @@ class Captures:
     def __init__(self, vnf: Vnf):
         self.vnf = vnf
         self._going_on: dict[int, _Capture] = {}  #: by number of the watch
+        self.missed: dict[str, int] = {}  #: by place: packets that found no room, of the capture that ended last
         self._words = ""
         self._timer: Timer | None = None
 
@@ -119,7 +121,7 @@ class Captures:
                 raise Refused(Mistake.of(problem, file=str(NATIVE / "coven-capture"), remedy="run `make native`"),
                               title="not captured", kind=Kind.UNAVAILABLE) from None  # fmt: skip
             undo.pop_all()
-        self._going_on[number] = _Capture(watch, bell, process)
+        self._going_on[number] = _Capture(watch, bell, process, [name for name, _ in asked.places])
         self.vnf.loop.on_exit(process.pid, lambda: self._ended(number))
         if self._timer is None:
             self._timer = self.vnf.loop.later(WORDS_SECONDS, self._look)
@@ -135,7 +137,7 @@ class Captures:
             raise Refused(Mistake(field="filter", found=str(problem), remedy="a shorter one"),
                           title="not captured") from None  # fmt: skip
         head = watch.head
-        head.wall_minus_monotonic = time.time_ns() - time.monotonic_ns() if live else 0
+        head.wall_minus_monotonic = time.time_ns() - time.monotonic_ns()
         states = self.vnf.forwarder.wiring.ports
         first = next((state.link for state in states.values()), C.LINK_ETHERNET)
         for number, (name, points) in enumerate(asked.places):
@@ -166,6 +168,8 @@ class Captures:
         capture = self._going_on.pop(number)
         capture.process.wait()
         self.vnf.forwarder.watch_off(number)
+        counts = capture.watch.head.count
+        self.missed = {name: int(counts[place].missed) for place, name in enumerate(capture.names)}
         capture.close()
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""`coven bottleneck` over chains in which one component is deliberately slowed, in each position, by work and by
+"""`coven bottleneck` over chains in which one component is deliberately slowed, in each position, by work or by
 sleeping; and over one in which none is."""
 
 from __future__ import annotations
@@ -80,8 +80,13 @@ def observed(appliance: Appliance, rate: int) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("how", ["works", "sleeps"])
-@pytest.mark.parametrize("name", ["a", "b", "c"])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("a", "works"), ("b", "sleeps"), ("c", "works"),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in (("a", "sleeps"), ("b", "works"), ("c", "sleeps"))),
+    ],
+)  # fmt: skip
 def test_the_slow_one_is_found(appliance: Appliance, tmp_path: Path, name: str, how: str) -> None:
     sleeps = EXECUTABLE if name == "b" else SLEEPS
     deployed(appliance, tmp_path / "p", **{name: WORKS if how == "works" else sleeps})

@@ -15,7 +15,7 @@ from tests.rigs.appliance import Appliance
 from tests.rigs.keeper import wait_for
 
 pytestmark = pytest.mark.root
-DEPLOYMENTS, DEPLOYMENTS_LONG = 12, 200
+DEPLOYMENTS, DEPLOYMENTS_LONG = 6, 200
 
 # One process for all calls: starting a CLI for each would take longer than what it asks for.
 _LOOP = """

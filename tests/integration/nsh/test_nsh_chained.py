@@ -24,7 +24,7 @@ MAC = {
     name: f"02:00:00:00:01:0{n}"
     for n, name in enumerate(("client", "a-in", "a-out", "b-in", "b-out", "server"))
 }
-MEGABYTES, LONG_MEGABYTES = 100, 1024
+MEGABYTES, LONG_MEGABYTES = 30, 1024
 INNER_MTU, WIRE_MTU = 1500, 1600
 
 TEXT = """

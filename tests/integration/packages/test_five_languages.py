@@ -1,4 +1,4 @@
-"""All five languages in one chain, in every rotation: TCP passes whole, every packet is accounted for."""
+"""All five languages in one chain, in several rotations: TCP passes whole, every packet is accounted for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tests.rigs.languages import here
 
 ROOT = Path(__file__).resolve().parents[3]
 FORWARD = ROOT / "packages" / "forward"
-MEGABYTES, MEGABYTES_LONG = 100, 1000  #: of all rotations together; of each under --long
+MEGABYTES, MEGABYTES_LONG = 20, 1000  #: of each rotation
+EVERY = 2  #: of the rotations so many are left out between two, but under --long
 
 #: language -> its line in a descriptor
 LINES = {
@@ -45,12 +46,11 @@ def chain_package(folder: Path, order: tuple[str, ...]) -> Path:
     return folder
 
 
-def test_every_rotation_of_all_languages_passes_tcp(
+def test_rotations_of_all_languages_pass_tcp(
     tmp_path_factory: pytest.TempPathFactory, long_run: bool
 ) -> None:
-    orders = rotations()
-    megabytes = MEGABYTES_LONG if long_run else MEGABYTES // len(orders)
-    for order in orders:
+    megabytes = MEGABYTES_LONG if long_run else MEGABYTES
+    for order in rotations() if long_run else rotations()[:: EVERY + 1]:
         folder = tmp_path_factory.mktemp("five")
         with KeeperRig(folder / "k", chain_package(folder / "p", order)) as rig:
             assert rig.said == {"ok": True}, rig.said

@@ -152,7 +152,7 @@ def quiet(lab: Lab) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_tcp_passes_intact(lab: Lab, rig: Started, backend: str, long_run: bool) -> None:
     ports = rig(backend=backend)
-    megabytes = 1000 if long_run else 50
+    megabytes = 1000 if long_run else 20
     transfer(lab, "10.20.0.2", megabytes)
     transfer(lab, "fd20::2", megabytes)
     figures = ports.end()
@@ -179,8 +179,8 @@ def test_tagged_tcp_passes_intact(
             place.run(*["ip", "route", "change", "10.20.0.0/24", "dev", "eth0", "mtu", "lock", "1500"])
             place.run("sh", "-c", "echo 1500 > /proc/sys/net/ipv6/conf/eth0/mtu")
     ports = rig(backend=backend)
-    transfer(lab, "10.20.0.2", 300 if long_run else 20)
-    transfer(lab, "fd20::2", 300 if long_run else 20)
+    transfer(lab, "10.20.0.2", 300 if long_run else 8)
+    transfer(lab, "fd20::2", 300 if long_run else 8)
     assert not ports.end()["out.leaving"]["dropped"]
 
 

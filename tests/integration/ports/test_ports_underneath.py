@@ -20,6 +20,8 @@ from tests.rigs.net_rig import COUNT, Net, elsewhere
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root")
 
 both = pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
+#: where it is the keeper that does it, whatever takes the packets
+either = pytest.mark.parametrize("backend", ["af_xdp", pytest.param("af_packet", marks=pytest.mark.long)])
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_made_anew_while_it_was_stopped(net: Net, backend: str) -> None:
     net.terminate()
 
 
-@both
+@either
 def test_start_opens_what_is_there_now(net: Net, backend: str) -> None:
     """At once, before anybody has told the keeper."""
     net.deploy(backend)
@@ -111,7 +113,7 @@ def test_moved_away_and_back(net: Net, backend: str) -> None:
     net.eventually(lambda: net.facts("in0") == before, lambda: f"{before} {net.facts('in0')}")
 
 
-@both
+@either
 def test_taken_by_the_host_meanwhile(net: Net, backend: str) -> None:
     net.deploy(backend)
     net.ip("link del in0")
@@ -130,7 +132,7 @@ def test_taken_by_the_host_meanwhile(net: Net, backend: str) -> None:
     net.terminate()
 
 
-@both
+@either
 def test_the_keeper_dies_while_an_interface_is_gone(net: Net, backend: str) -> None:
     net.deploy(backend)
     net.ip("link del out0")
@@ -172,7 +174,7 @@ def test_the_next_agent_records_it_once(net: Net) -> None:
     net.terminate()
 
 
-@both
+@either
 def test_the_forwarder_dies_while_an_interface_is_gone(net: Net, backend: str) -> None:
     net.deploy(backend)
     net.ip("link del out0")
@@ -233,7 +235,7 @@ def test_another_name_of_an_interface(net: Net) -> None:
     net.terminate()
 
 
-@both
+@either
 def test_renamed_and_killed(net: Net, backend: str) -> None:
     net.run("ethtool", "-K", "in0", "gro", "on")
     before = net.facts("in0")
@@ -350,7 +352,7 @@ def test_offloads_switched_on_again(net: Net) -> None:
     assert net.facts("in0")["disable_ipv6"] == before["disable_ipv6"]
 
 
-@both
+@either
 def test_links_and_masters_are_told(net: Net, backend: str) -> None:
     net.deploy(backend)
     net.ip("link set in1 down")
