@@ -83,7 +83,7 @@ def test_it_says_what_the_status_says(tmp_path: Path) -> None:
 
             def quiet() -> bool:
                 before, moment = rig.status(), time.monotonic_ns()
-                wait_for(lambda: reader.snapshot().keeper_ns > moment)  # its own part the keeper writes once a second
+                wait_for(lambda: reader.head.keeper_ns > moment)  # its own part the keeper writes once a second
                 return bool(before["received"] == rig.status()["received"] and before["in_flight"] == 0)
 
             wait_for(quiet)
