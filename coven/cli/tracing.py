@@ -26,17 +26,18 @@ def trace(given: argparse.Namespace) -> int:
     path = f"/v1/vnfs/{quote(name)}/trace"
     left, end = given.count, None if given.seconds is None else time.monotonic() + given.seconds
     lost = passed = 0
+    after = None
     while True:  # once at least: whether that can be counted to, the agent says
         wait = ROUND_SECONDS if end is None else max(0.1, min(ROUND_SECONDS, end - time.monotonic()))
-        answer = client.get(
-            path, count=min(left, MOST), wait=round(wait, 2), filter=given.filter, every=given.every, rate=given.rate
-        )  # fmt: skip
+        answer = client.get(path, count=min(left, MOST), wait=round(wait, 2), filter=given.filter, every=given.every,
+                            rate=given.rate, after=after)  # fmt: skip
         for packet in answer["packets"]:
             for told in [json.dumps(packet)] if given.json else [line(packet), *([] if given.brief else hops(packet))]:
                 print(told, flush=True)
         left -= len(answer["packets"])
         lost += answer["lost"]
         passed += answer["passed"]
+        after = answer["next"]
         if left <= 0 or (end is not None and time.monotonic() >= end):
             break
     if passed:

@@ -386,6 +386,7 @@ class Keeper:
             lambda told: reply({"ok": True, **told}),
             every if isinstance(every, int) else 1,
             rate if isinstance(rate, int) else RATE,
+            str(request.get("after") or ""),
         )
 
     def _why(self, request: dict[str, Any], reply: Reply) -> None:
