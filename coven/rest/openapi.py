@@ -188,6 +188,7 @@ SCHEMAS: Schema = {
         "packets": several(ref("Followed")),
         "lost": {**COUNT, "description": "steps of packets that were not read in time"},
         "passed": {**COUNT, "description": "packets that were not looked at, since `rate` others were followed"},
+        "next": {**TEXT, "description": "asked `after`, the next answer goes on where this one ends"},
     }),
     "Followed": record({
         "number": COUNT, "what": {**TEXT, "description": "a summary"}, "came": TEXT, "steps": several(TEXT),

@@ -140,7 +140,12 @@ class Page:
         known = {vnf["name"] for vnf in self.overview()["vnfs"]}
         shown = tuple(name for name in dict.fromkeys(vnfs) if name in known)
         self.feed.check_room(shown)
-        bottle.request.environ[web.STREAM] = functools.partial(self.feed.add, vnfs=shown)
+        owner = self._api.gate.lasting(bottle.request.get_header, web.origin())
+
+        def may() -> bool:
+            return (caller := owner()) is not None and caller.may(Scope.READ)
+
+        bottle.request.environ[web.STREAM] = functools.partial(self.feed.add, vnfs=shown, may=may)
         bottle.response.content_type = "text/event-stream"
         return iter([b"retry: 1000\n\n"])
 

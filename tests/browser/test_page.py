@@ -21,7 +21,7 @@ from agents.pcapng import Blocks
 from tests.rigs.csar_rig import zipped
 from tests.rigs.keeper import wait_for
 from tests.rigs.packages import FORWARD_C
-from tests.rigs.page import CHROMIUM, MARKUP, TAIL, TTL, Chain, Looking, log_in
+from tests.rigs.page import AXE, CHROMIUM, MARKUP, TAIL, TTL, Chain, Looking, log_in, serious
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
@@ -133,6 +133,25 @@ def test_wires_have_what_counted_figures_say_of_each_direction(chain: Chain, see
     assert found["out b next in"] == [50, False]
 
 
+_STEADY = """async (readings) => {
+  const { steady } = await import("/page/js/chain/chain.js");
+  let drawn = [];
+  return readings.map((own) => (drawn = steady(drawn, new Map(Object.entries(own)))));
+}"""
+
+
+def test_drops_that_are_drawn_stay_where_they_are(seen: Seen) -> None:
+    """What somebody is about to choose is no other one in the next second."""
+
+    def reading(**rates: float) -> dict[str, Any]:
+        return {name: {"now": rate, "total": 9} for name, rate in rates.items()}
+
+    found = seen.page.evaluate(_STEADY, [
+        reading(a=85, b=87, c=86), reading(a=89, b=84, c=88), reading(a=89, b=30, c=88), reading(c=88, d=1),
+    ])  # fmt: skip
+    assert found == [["b", "c"], ["b", "c"], ["a", "c"], ["c", "d"]]
+
+
 def test_a_vnfc_that_is_killed_shows(chain: Chain, seen: Seen) -> None:
     page = seen.page
     restarts = chain.stats()["vnfcs"]["look"]["restarts"]
@@ -167,14 +186,35 @@ def test_nothing_that_is_hostile_becomes_markup(chain: Chain, seen: Seen) -> Non
     page = seen.page
     page.get_by_role("button", name="VNFC gate").click()
     expect(page.get_by_role("log")).to_contain_text(MARKUP)
-    page.get_by_role("button", name="Dropped: gate.telnet").click()
     panel = page.get_by_role("complementary", name="What was chosen")
+    panel.get_by_role("button", name="gate.telnet").click()
+    expect(panel.get_by_role("heading", name="Drop gate.telnet")).to_be_focused()
+    page.get_by_role("button", name="Dropped: gate.telnet").click()
     expect(panel).to_contain_text(f"telnet is not allowed here {MARKUP}")
     panel.get_by_role("button", name="Show me one").click()
     expect(panel.get_by_label("Its first bytes, as it came in")).to_contain_text("<script>al")
     expect(panel).to_contain_text("port 4000 to 23")
     assert page.locator("img, main script, main b").count() == 0
     assert seen.dialogs == [] and seen.faults == []
+
+
+def test_who_may_only_look_is_told_so_and_a_token_that_is_revoked_shows_nothing_more(
+    chain: Chain, looking: Looking
+) -> None:
+    _, said = chain.appliance.coven("token", "create", "--name", "looker", "--scope", "read")
+    page = looking.context().new_page()
+    log_in(page, chain.url, said.split()[0])
+    page.goto(f"{chain.url}/#/vnf/fw")
+    wire = re.compile("Wire from in to gate, came in by in: [1-9]")
+    expect(page.get_by_role("button", name=wire)).to_be_attached()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    refused = page.get_by_role("alert").filter(has_text="expected operate")
+    expect(refused).to_be_visible()
+    page.wait_for_timeout(1500)
+    expect(refused).to_be_visible()
+    assert chain.appliance.coven("token", "revoke", "looker")[0] == 0
+    page.wait_for_url("**/login", timeout=20_000)
+    page.context.close()
 
 
 def test_tabs_of_a_browser_share_a_stream(chain: Chain, seen: Seen) -> None:
@@ -199,6 +239,7 @@ def test_what_limits_the_chain_is_marked_with_its_reason(chain: Chain, seen: See
         limited = page.get_by_role("button", name=re.compile("VNFC gate, .*bottleneck: "))
         expect(limited).to_be_visible()
         expect(page.get_by_label("Alarms")).to_contain_text("What would help")
+        assert not AXE.is_file() or serious(page) == []
     finally:
         assert chain.appliance.ask("PATCH", "/v1/vnfs/fw/config", {"gate": {"slow_ms": 0}})["gate"]["slow_ms"] == 0
     expect(limited).to_have_count(0)
@@ -209,6 +250,10 @@ def test_a_capture_of_a_wire_is_downloaded(chain: Chain, seen: Seen) -> None:
     page.get_by_role("button", name="Wire from look").focus()
     page.keyboard.press("Enter")
     panel = page.get_by_role("complementary", name="What was chosen")
+    panel.get_by_label("only those that match").fill("udp and (")
+    panel.get_by_role("link", name="Capture from here").click()
+    expect(panel.get_by_label("only those that match")).to_have_attribute("aria-invalid", "true")
+    panel.get_by_label("only those that match").fill("")
     panel.get_by_label("for", exact=True).select_option("100 packets")
     with page.expect_download() as download:
         panel.get_by_role("link", name="Capture from here").click()

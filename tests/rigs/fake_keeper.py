@@ -137,7 +137,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if op == "logs":
         return logs(request)
     if op == "trace":
-        return {"ok": True, "packets": [], "lost": 0, "passed": 0}
+        return {"ok": True, "packets": [], "lost": 0, "passed": 0, "next": "ab.0.0.0"}
     if op == "capture":
         return {"ok": True}
     if op == "why":

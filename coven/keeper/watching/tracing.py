@@ -7,10 +7,12 @@ tells faster than it is read is lost, counted, and said. Filters run in the forw
 from __future__ import annotations
 
 import os
+import secrets
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, TypeVar
+from typing import Any, NamedTuple, TypedDict, TypeVar
 
 from agents.explain import RATE, Explainer, Fate
 from coven.keeper.life.vnf import Vnf
@@ -39,6 +41,7 @@ class Told(TypedDict):
     packets: list[dict[str, Any]]
     lost: int  #: steps of packets that were not read in time
     passed: int  #: packets that were not looked at, since enough others were followed
+    next: str  #: with which a question goes on where this answer ends, as long as the trace is there
 
 
 Answer = Callable[[Told], None]
@@ -165,10 +168,24 @@ def _by_number(named: dict[int, T], gap: T) -> list[T]:
 class _Listener:
     count: int
     answer: Answer
-    lost: int  #: when it began to listen, as the next
-    passed: int
-    timer: Timer | None = None
+    at: _Place  #: up to where it has been told
     packets: list[dict[str, Any]] = field(default_factory=list)
+    timer: Timer | None = None
+
+
+class _Place(NamedTuple):
+    """How many packets a trace has told of, and how many steps and packets it has lost and passed."""
+
+    told: int
+    lost: int
+    passed: int
+
+    @classmethod
+    def judged(cls, text: str) -> _Place | None:
+        """None: nothing that a trace has said."""
+        words = text.split(".")
+        numbers = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 20]
+        return cls(*numbers) if len(numbers) == len(words) == 3 else None
 
 
 class _Trace:
@@ -177,22 +194,44 @@ class _Trace:
     def __init__(self, vnf: Vnf, match: Match | None, every: int, rate: int, gone: Callable[[], None]):
         self.vnf = vnf
         self.listeners: list[_Listener] = []
+        self._name = secrets.token_hex(4)  #: no other trace's, so that a question does not go on with another
+        self._told = 0
+        self._recent: deque[dict[str, Any]] = deque(maxlen=PACKETS)  #: for who asks again in a moment
         self._gone = gone
         self._idle: Timer | None = None
         self._reader = TraceReader(vnf, ROOM, fates=self._ended, match=match, every=every, rate=rate,
                                    lines=False)  # fmt: skip
 
-    def listen(self, count: int, seconds: float, answer: Answer) -> None:
+    def _here(self) -> _Place:
+        return _Place(self._told, self._reader.lost, self._reader.passed)
+
+    def _after(self, text: str) -> _Place:
+        """Where a question goes on: now, unless it says the end of one of our answers."""
+        name, _, rest = text.partition(".")
+        place, here = _Place.judged(rest) if name == self._name else None, self._here()
+        return place if place is not None and all(a <= b for a, b in zip(place, here, strict=True)) else here
+
+    def listen(self, count: int, seconds: float, answer: Answer, after: str = "") -> None:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        listener = _Listener(count, answer, self._reader.lost, self._reader.passed)
+        place = self._after(after)
+        since = self._told - place.told
+        kept = list(self._recent)[-since:][:count] if since else []
+        forgotten = max(0, since - len(self._recent))
+        listener = _Listener(count, answer, place._replace(told=place.told + forgotten + len(kept),
+                                                           passed=place.passed - forgotten), kept)  # fmt: skip
         listener.timer = self.vnf.loop.later(seconds, lambda: self._tell(listener))
         self.listeners.append(listener)
+        if len(kept) >= count:
+            self._tell(listener)
 
     def _ended(self, fate: Fate) -> None:
+        self._told += 1
+        self._recent.append(fate.document())
         for listener in list(self.listeners):
-            listener.packets.append(fate.document())
+            listener.packets.append(self._recent[-1])
+            listener.at = listener.at._replace(told=self._told)
             if len(listener.packets) >= listener.count:
                 self._tell(listener)
 
@@ -204,9 +243,11 @@ class _Trace:
             listener.timer.cancel()
         if not self.listeners:
             self._idle = self.vnf.loop.later(LINGER_SECONDS, self.end)
-        reader = self._reader
-        listener.answer({"packets": listener.packets, "lost": reader.lost - listener.lost,
-                         "passed": reader.passed - listener.passed})  # fmt: skip
+        here, at = self._here(), listener.at
+        listener.answer({
+            "packets": listener.packets, "lost": here.lost - at.lost, "passed": here.passed - at.passed,
+            "next": ".".join(map(str, (self._name, at.told, here.lost, here.passed))),
+        })  # fmt: skip
 
     def end(self) -> None:
         if self._idle is not None:
@@ -226,11 +267,12 @@ class Traces:
         self._traces: dict[_Key, _Trace] = {}
 
     def ask(
-        self, match: str | None, count: int, seconds: float, answer: Answer, every: int = 1, rate: int = RATE
-    ) -> None:
+        self, match: str | None, count: int, seconds: float, answer: Answer, every: int = 1, rate: int = RATE,
+        after: str = "",
+    ) -> None:  # fmt: skip
         """`answer` gets the next `count` packets that end and `match` (a pcap-filter expression) as they come, or those
         of so many seconds; and what of them is missing. Only one packet in `every` is looked at, and `rate` of those
-        that match are followed a second. Raises Refused."""
+        that match are followed a second. `after`: an answer's `next`, to go on there. Raises Refused."""
         filtered = None if match is None else compiled(match)
         if sum(len(trace.listeners) for trace in self._traces.values()) >= LISTENERS:
             raise Refused(Mistake(found=f"{LISTENERS} others that trace", remedy="try again in a moment"),
@@ -239,7 +281,7 @@ class Traces:
         if key not in self._traces:
             self._make_room()
             self._traces[key] = _Trace(self.vnf, filtered, *key[1:], lambda: self._forget(key))
-        self._traces[key].listen(min(count, PACKETS), min(seconds, SECONDS), answer)
+        self._traces[key].listen(min(count, PACKETS), min(seconds, SECONDS), answer, after)
 
     def _forget(self, key: _Key) -> None:
         self._traces.pop(key, None)

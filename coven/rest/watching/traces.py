@@ -38,12 +38,14 @@ class TracesApi:
                   {"type": "integer", "minimum": 1, "maximum": 1_000_000_000, "default": 1}),
             Query("rate", "follow so many of those that match a second, and so many at once; the others are counted",
                   {"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": RATE}),
+            Query("after", "an answer's `next`: go on there, with the same filter, every and rate, within 2 s", TEXT),
         ),
     )  # fmt: skip
     def get_trace(self, name: str, query: Row) -> Row:
         answer = self._asked(name, "trace", query)
-        passed = answer.get("passed", 0)  # a keeper that is older than this agent follows all
-        return {"packets": answer["packets"], "lost": answer["lost"], "passed": passed}
+        # a keeper that is older than this agent follows all, and goes on nowhere
+        passed, after = answer.get("passed", 0), answer.get("next", "")
+        return {"packets": answer["packets"], "lost": answer["lost"], "passed": passed, "next": after}
 
     def _asked(self, name: str, op: str, query: Row) -> Row:
         """What a keeper says after a while. Raises Refused when enough others wait for such answers."""

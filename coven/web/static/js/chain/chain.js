@@ -7,11 +7,12 @@ import { PLACE, layout, routes } from "./layout.js";
 
 const NARROW = 620; // pixels of the screen below which it stands upright
 const LARGEST = 1.35; // of its natural size
-const SMALLEST = 0.72; // of its natural size; where it would be smaller it stands upright, or is scrolled
+const SMALLEST = 0.62; // of its natural size; where it would be smaller it stands upright, or is scrolled
 const NAME = 18; // letters of a name that have room in a line
 const REASON = 22; // letters of a drop's reason that are drawn
 const LINE = 15; // pixels of a second one
-const STUBS = 2; // drops that are drawn at a place, the quickest
+const STUBS = 2; // drops that are drawn at a place, the quickest; behind them stands how many more there are
+const QUICKER = 2; // times, for one to take another's place: what is under a pointer stays
 const SIGNS = { running: "●", starting: "◔", down: "✖", failed: "■", stopped: "○", up: "●", gone: "✖" };
 
 export class Chain {
@@ -146,17 +147,21 @@ export class Chain {
       parts.push(svg("rect", { x: left + 10, y: top + h - 20, width: w - 20, height: 10, rx: 2, class: "ring" }), level, fill);
     }
     const body = svg("g", { class: `place ${kind}` }, parts);
-    const stubs = [...Array(STUBS).keys()].map((i) => {
+    const stubs = [...Array(STUBS + 1).keys()].map((i) => {
       const text = svg("text", { "aria-hidden": "true", x: left + 16, y: top + h + 22 + 18 * i });
-      const hit = svg("g", {}, svg("path", { d: `M${left + 8} ${top + h}v${18 + 18 * i}` }),
+      const hit = svg("g", {}, svg("path", { d: `M${left + 8} ${top + h + 18 * i}v18` }),
         svg("rect", { x: left + 4, y: top + h + 8 + 18 * i, width: w - 8, height: 18, class: "target" }));
       const stub = svg("g", { class: "stub", visibility: "hidden" }, hit, text);
-      const choose = () => this.choose("drop", stub.dataset.drop);
+      const choose = () => (i < STUBS ? this.choose("drop", stub.dataset.drop) : this.choose(kind, name));
       hit.addEventListener("click", choose);
-      hit.addEventListener("keydown", (event) => event.key === "Enter" && choose());
+      hit.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        choose();
+      });
       return { stub, hit, text };
     });
-    this.nodes.set(name, { place, about, body, chosen, state, figure, level, fill, stubs, room: w - 20 });
+    this.nodes.set(name, { place, about, body, chosen, state, figure, level, fill, stubs, drawn: [], room: w - 20 });
     return svg("g", {}, body, stubs.map((each) => each.stub));
   }
 
@@ -213,28 +218,37 @@ export class Chain {
   }
 
   showDrops(name, node, status, rate) {
-    const own = Object.entries(status?.dropped ?? {}).filter(([drop]) => drop.startsWith(`${name}.`))
-      .map(([drop, total]) => [drop, total, rate(`drop ${drop}`) ?? 0]);
-    if (name === this.ports[0])
-      for (const [drop, total] of Object.entries(status?.dropped ?? {}))
-        if (/^(classifier|nsh|flow)\./.test(drop)) own.push([drop, total, rate(`drop ${drop}`) ?? 0]);
-    own.sort((a, b) => b[2] - a[2] || b[1] - a[1]);
-    node.stubs.forEach(({ stub, hit, text }, i) => {
-      const drop = own[i];
-      set(stub, "visibility", drop ? null : "hidden");
-      if (!drop) {
-        hit.removeAttribute("tabindex");
-        return;
-      }
-      stub.dataset.drop = drop[0];
-      set(hit, "tabindex", 0);
-      set(hit, "role", "button");
-      const reason = drop[0].startsWith(`${name}.`) ? drop[0].slice(name.length + 1) : drop[0];
-      const said = `▼ ${reason.length > REASON ? `${reason.slice(0, REASON)}…` : reason} ${drop[2] ? perSecond(drop[2]) : `${drop[1]} so far`}`;
-      say(text, said);
-      set(hit, "aria-label", `Dropped: ${drop[0]}, ${perSecond(drop[2])}, ${drop[1]} in all`);
-      set(stub, "class", drop[2] ? "stub now" : "stub");
+    const own = new Map(dropsAt(name, this.ports, status).map((drop) => [drop, { total: status.dropped[drop], now: rate(`drop ${drop}`) ?? 0 }]));
+    node.drawn = steady(node.drawn, own);
+    node.stubs.forEach((parts, i) => {
+      const drop = node.drawn[i];
+      if (i === STUBS) this.showMore(parts, name, own.size - node.drawn.length);
+      else if (!drop) hide(parts);
+      else this.showDrop(parts, name, drop, own.get(drop));
     });
+  }
+
+  showDrop({ stub, hit, text }, name, drop, { total, now }) {
+    set(stub, "visibility", null);
+    stub.dataset.drop = drop;
+    set(hit, "tabindex", 0);
+    set(hit, "role", "button");
+    const reason = drop.startsWith(`${name}.`) ? drop.slice(name.length + 1) : drop;
+    say(text, `▼ ${reason.length > REASON ? `${reason.slice(0, REASON)}…` : reason} ${now ? perSecond(now) : `${total} so far`}`);
+    set(hit, "aria-label", `Dropped: ${drop}, ${perSecond(now)}, ${total} in all`);
+    set(stub, "class", now ? "stub now" : "stub");
+  }
+
+  showMore(parts, name, more) {
+    if (more <= 0) {
+      hide(parts);
+      return;
+    }
+    set(parts.stub, "visibility", null);
+    set(parts.hit, "tabindex", 0);
+    set(parts.hit, "role", "button");
+    say(parts.text, `and ${more} more`);
+    set(parts.hit, "aria-label", `More reasons of drops at ${name}: ${more}`);
   }
 
   showWire({ key, wire, wires, group, chosen, line, speed, volume }, passing, status, series) {
@@ -279,4 +293,32 @@ function inLines(name) {
   const breaks = [...name.matchAll(/[-_]/g)].map((found) => found.index + 1).filter((at) => at <= NAME && name.length - at <= NAME);
   const at = breaks.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle))[0] ?? middle;
   return [name.slice(0, at), name.slice(at)];
+}
+
+// The drops of a place by name; those of the classifier and the like stand at the first port.
+export function dropsAt(name, ports, status) {
+  return Object.keys(status?.dropped ?? {}).filter((drop) => drop.startsWith(`${name}.`) ||
+    (name === ports[0] && /^(classifier|nsh|flow)\./.test(drop)));
+}
+
+function hide({ stub, hit }) {
+  set(stub, "visibility", "hidden");
+  hit.removeAttribute("tabindex");
+}
+
+// Which drops are drawn, each where it was: another one takes a place only if it is much quicker.
+export function steady(drawn, own) {
+  const kept = drawn.filter((drop) => own.has(drop));
+  const more = (a, b) => own.get(a).now > QUICKER * own.get(b).now || (!own.get(a).now && !own.get(b).now && own.get(a).total > QUICKER * own.get(b).total);
+  const others = [...own.keys()].filter((drop) => !kept.includes(drop))
+    .sort((a, b) => own.get(b).now - own.get(a).now || own.get(b).total - own.get(a).total);
+  for (const drop of others) {
+    if (kept.length < STUBS) {
+      kept.push(drop);
+      continue;
+    }
+    const slowest = kept.reduce((least, each) => (own.get(each).now < own.get(least).now ? each : least));
+    if (more(drop, slowest)) kept[kept.indexOf(slowest)] = drop;
+  }
+  return kept;
 }

@@ -1,6 +1,7 @@
 // What was chosen in the chain: a VNFC, a port, a drop or a wire, and what can be asked of it.
 
 import { bits, button, bytes, clock, count, el, lasting, perSecond, say, seconds } from "../dom.js";
+import { dropsAt } from "../chain/chain.js";
 import { histogram } from "./histogram.js";
 import { capturing } from "../packets/capture.js";
 import { Configuration, Requests } from "./forms.js";
@@ -62,6 +63,31 @@ class Facts {
   }
 }
 
+// What a place drops, each to be chosen.
+class Drops {
+  constructor(view, name) {
+    this.view = view;
+    this.name = name;
+    this.list = el("ul", { class: "drops" });
+    this.root = el("section", { hidden: true }, el("h3", {}, "Drops"), this.list);
+    this.known = new Map();
+  }
+
+  update() {
+    const { reading, series, drawn, panel } = this.view;
+    const names = dropsAt(this.name, drawn.ports, reading?.status);
+    this.root.hidden = !names.length;
+    for (const name of names) {
+      if (!this.known.has(name)) {
+        const figures = el("span", { class: "soft" });
+        this.known.set(name, figures);
+        this.list.append(el("li", {}, button(name, () => panel.open("drop", name), { class: "quiet" }), " ", figures));
+      }
+      say(this.known.get(name), `${count(reading.status.dropped[name])}, ${perSecond(series.rate(`drop ${name}`))}`);
+    }
+  }
+}
+
 class OfVnfc {
   constructor(view, name) {
     this.view = view;
@@ -75,7 +101,8 @@ class OfVnfc {
     this.configuration = new Configuration(view.name, about);
     this.times = el("section", { hidden: true });
     this.own = el("section", { hidden: true }, el("h3", {}, "Its own figures"), this.metrics.root);
-    this.parts = [this.facts.root, this.times, this.own, this.configuration.root, this.requests.root, this.log.root];
+    this.drops = new Drops(view, name);
+    this.parts = [this.facts.root, this.drops.root, this.times, this.own, this.configuration.root, this.requests.root, this.log.root];
   }
 
   update() {
@@ -108,6 +135,7 @@ class OfVnfc {
     if (reading?.marks?.some(({ what }) => what.startsWith(`${this.name}: `))) this.configuration.renew();
     if (vnfc?.state === "running") this.requests.again();
     this.log.update();
+    this.drops.update();
     const metrics = Object.entries(vnfc?.metrics ?? {});
     this.own.hidden = !metrics.length;
     this.metrics.show(metrics.map(([name, value]) => [name, typeof value === "number" ? count(value) : JSON.stringify(value)]));
@@ -121,7 +149,8 @@ class OfPort {
     this.name = name;
     this.title = `Port ${name}`;
     this.facts = new Facts();
-    this.parts = [this.facts.root, capturing(view.name, name, name)];
+    this.drops = new Drops(view, name);
+    this.parts = [this.facts.root, this.drops.root, capturing(view.name, name, name)];
   }
 
   update() {
@@ -138,6 +167,7 @@ class OfPort {
       ["out", `${perSecond(rate("sent"))}, ${volume("bytes_out")}, ${count(port?.sent ?? 0)} in all`],
       ["trouble", port?.trouble.map((each) => each.what).join("; ") || "none"],
     ]);
+    this.drops.update();
   }
 }
 
@@ -180,7 +210,7 @@ class OfDrop {
     say(this.one, "waiting for one ...");
     try {
       const [found] = await captured(this.view.name, `at=${encodeURIComponent(this.name)}&count=1&seconds=${PATIENCE}&snaplen=512`);
-      this.one.replaceChildren(...(found ? shown(found.number, [found]) : [el("p", {}, `None came in ${PATIENCE} s.`)]));
+      this.one.replaceChildren(...(found ? shown(found.number, [found], this.view.drawn.ports) : [el("p", {}, `None came in ${PATIENCE} s.`)]));
     } catch (problem) {
       this.one.replaceChildren(el("p", { class: "wrong" }, problem.message));
     }
