@@ -83,6 +83,8 @@ CATALOGUE = (
     Entry("coven_vnfc_in_flight_packets", _GAUGE, ("vnf", "vnfc"), "packets that a VNFC has, waiting ones included",
           "packets"),
     Entry("coven_vnfc_held_packets", _GAUGE, ("vnf", "vnfc"), "packets that a VNFC holds", "packets"),
+    Entry("coven_vnfc_lent_packets", _GAUGE, ("vnf", "vnfc"),
+          "of those held, packets about which an executable or a Click process has been asked", "packets"),
     Entry("coven_vnfc_bogus_total", _COUNTER, ("vnf", "vnfc"),
           "references that a VNFC gave back without having them: ignored"),
     Entry("coven_vnfc_wakeups_total", _COUNTER, ("vnf", "vnfc"), "times that a VNFC slept and was woken for packets"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -50,15 +51,13 @@ class Exposition:
         for vnf, reader in readers.items():
             up = 0
             if reader is not None:
-                try:
+                up = int(is_up(reader))
+                with suppress(TimeoutError):  # its forwarder has just died: the next scrape finds another
                     snapshot, figures = reader.take()
-                except TimeoutError:  # its forwarder has just died: the next scrape finds another
-                    continue
-                up = int(is_up(reader, snapshot))
-                for family in self._families(vnf, figures):
-                    why.setdefault(family.name, family.why)
-                    kinds = found.setdefault(family.name, {})
-                    kinds.setdefault(family.kind, []).append(family.render(snapshot))
+                    for family in self._families(vnf, figures):
+                        why.setdefault(family.name, family.why)
+                        kinds = found.setdefault(family.name, {})
+                        kinds.setdefault(family.kind, []).append(family.render(snapshot))
             line = f'coven_vnf_up{{vnf="{vnf}"}} {up}\n'
             found.setdefault("coven_vnf_up", {}).setdefault("gauge", []).append(line)
         why["coven_vnf_up"] = BY_NAME["coven_vnf_up"].why
@@ -80,9 +79,9 @@ class Exposition:
         return known[1]
 
 
-def is_up(reader: Reader, snapshot: Snapshot) -> bool:
+def is_up(reader: Reader) -> bool:
     """Whether the VNF's keeper is there, and works."""
-    return not reader.owner.gone and snapshot.silence < SILENT_SECONDS
+    return not reader.owner.gone and reader.silence < SILENT_SECONDS
 
 
 def calls(metrics: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -181,7 +180,7 @@ def document(reader: Reader) -> dict[str, Any]:
     """Every figure of a VNF. A histogram's buckets are those that are not empty, with the bounds that they lie within.
     Raises TimeoutError."""
     snapshot, figures = reader.take()
-    up = {"name": "coven_vnf_up", "kind": "gauge", "unit": "", "labels": {}, "value": int(is_up(reader, snapshot))}
+    up = {"name": "coven_vnf_up", "kind": "gauge", "unit": "", "labels": {}, "value": int(is_up(reader))}
     return {
         "vnf": reader.vnf,
         "timed_one_in": reader.sample,

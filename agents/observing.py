@@ -23,7 +23,8 @@ LOOKS_A_SECOND = 20
 PATIENCE_SECONDS = 3.0  #: with figures that stay half-written
 _NO_ROOM_IN = ("rx_dropped", "rx_ring_full", "no_frame")
 _NO_ROOM_OUT = "tx_full"
-_NO_ROOM_AT_VNFC = ("full", "quota")
+#: an executable loses what it gives no verdict on in time
+_NO_ROOM_AT_VNFC = ("full", "quota", "hold_full", "unanswered", "unread")
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -71,6 +72,7 @@ def observe(
 ) -> Observation:  # fmt: skip
     """Raises TimeoutError as the reader does."""
     behind: Counter[str] = Counter()
+    behind_inside: Counter[str] = Counter()  #: with what an executable has been asked about
     before, used, machine = _Look(reader), _Used(vnfcs, forwarder), psutil.cpu_times(percpu=True)
     looks = max(2, round(seconds * LOOKS_A_SECOND))
     for _ in range(looks):
@@ -78,7 +80,9 @@ def observe(
         now = _Look(reader)
         for name in vnfcs:
             waiting = now("coven_vnfc_in_flight_packets", vnfc=name) - now("coven_vnfc_held_packets", vnfc=name)
+            asked = waiting + now("coven_vnfc_lent_packets", vnfc=name)
             behind[name] += waiting * 2 > C.SEG_HOST_BURST
+            behind_inside[name] += asked * 2 > C.SEG_HOST_BURST
     passed = now.at - before.at
     cpu, after = used.now(), psutil.cpu_times(percpu=True)
 
@@ -92,9 +96,10 @@ def observe(
         timed, took = (last - first for last, first in
                        zip(now.times("coven_vnfc_seconds", vnfc=name), before.times("coven_vnfc_seconds", vnfc=name),
                            strict=True))  # fmt: skip
+        late = max(behind[name], behind_inside[name] if lost > 0 else 0)
         return VnfcSeen(
             part.language, cpu[name], arrived, max(0.0, arrived - lost - kept / passed), lost,
-            behind[name] / looks, took / timed if timed > 0 else None,
+            late / looks, took / timed if timed > 0 else None,
         )  # fmt: skip
 
     def port(name: str) -> PortSeen:

@@ -47,15 +47,15 @@ class Export:
 
     def vnf(self, name: str, reader: Reader | None) -> None:
         """What a VNF's statistics object holds. Raises TimeoutError."""
-        up = 0
-        if reader is not None:
-            snapshot, figures = reader.take()
-            up = int(is_up(reader, snapshot))
-            began = int(reader.head.start_wall_ns)
-            for figure in figures:
-                if figure.kind in KINDS:
-                    self._figure(figure, {"vnf": name, **figure.pairs}, snapshot.value(figure), began)
-        self._point("coven_vnf_up", "gauge", "", BY_NAME["coven_vnf_up"].why, {"vnf": name}, up, 0)
+        up = reader is not None and is_up(reader)
+        self._point("coven_vnf_up", "gauge", "", BY_NAME["coven_vnf_up"].why, {"vnf": name}, int(up), 0)
+        if reader is None:
+            return
+        snapshot, figures = reader.take()
+        began = int(reader.head.start_wall_ns)
+        for figure in figures:
+            if figure.kind in KINDS:
+                self._figure(figure, {"vnf": name, **figure.pairs}, snapshot.value(figure), began)
 
     def families(self, families: Iterable[Metric], began: float) -> None:
         """Metrics of prometheus-client. `began`: seconds since 1970."""

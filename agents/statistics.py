@@ -24,7 +24,7 @@ from typing import Any
 from itf.segment import C, ffi, text
 from itf.statistics import Owner, Strange, open_named
 
-TRY_SECONDS = 0.05  #: who publishes needs microseconds: longer, and it died meanwhile
+TRY_SECONDS = 0.5  #: who publishes needs microseconds, once it has a core: longer, and it died meanwhile
 SILENT_SECONDS = 5.0  #: a keeper writes once a second
 _TIMES_HEAD, _SIZES_HEAD, _VALUES_HEAD = 2, 1, 2  #: 64-bit words before the cells
 
@@ -96,15 +96,9 @@ NEAR = 512  #: bytes between two values that are rather copied than left out
 class Snapshot:
     """One consistent copy of all that the directory names: words of 64 bits."""
 
-    def __init__(self, raw: bytes, keeper_ns: int):
+    def __init__(self, raw: bytes):
         view = memoryview(raw)
         self.words, self.signed, self.reals = view.cast("Q"), view.cast("q"), view.cast("d")
-        self.keeper_ns = keeper_ns
-
-    @property
-    def silence(self) -> float:
-        """Seconds since the keeper wrote."""
-        return max(0.0, (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - self.keeper_ns) / 1e9)
 
     def value(self, figure: Figure) -> Value:
         """An int, a float, or a Distribution, as its kind says."""
@@ -197,6 +191,11 @@ class Reader:
         return text(self.head.name)
 
     @property
+    def silence(self) -> float:
+        """Seconds since the keeper wrote."""
+        return max(0.0, (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - self.head.keeper_ns) / 1e9)
+
+    @property
     def owner(self) -> Owner:
         """The keeper."""
         return Owner(self.head.keeper_pid, self.head.keeper_start, self.head.keeper_namespace)
@@ -225,10 +224,9 @@ class Reader:
                 if known is None or known[0] != head.version:
                     known = head.version, self._directory()
                 raw = b"".join([self._view[first:end] for first, end in known[1].ranges])
-                keeper_ns = head.keeper_ns
                 if (head.sequence, published.sequence) == before:
                     self._known = known
-                    return Snapshot(raw, keeper_ns), known[1].figures
+                    return Snapshot(raw), known[1].figures
             if time.monotonic() > until:
                 raise TimeoutError(f"the figures of {self.vnf} stay half-written")
             time.sleep(0.0005)

@@ -1,14 +1,17 @@
 /* AF_XDP as a port: the pool is the UMEM, so a packet arrives and leaves without a copy of ours.
  *
- * Descriptors: one bound AF_XDP socket per receive queue, in the order of the queues (16 at most). The first
+ * Descriptors: one AF_XDP socket per receive queue, in the order of the queues (16 at most). The first
  * one has all four rings, the others no transmit ring: everything leaves by queue 0. The keeper keeps its
  * copies, the XDP program and the map.
  *
  * parameter[0]: entries of each ring
  * parameter[1]: frames that the kernel is lent for each queue
+ * parameter[2]: 0: the sockets are bound. Else BIND_HERE and the flags to bind them with, which is done here since
+ *               before Linux 6.4 the rings can only be mapped of a socket that is not: such sockets are made anew
+ *               for a forwarder that is started again, and their rings hold nothing of what the ones before had
  *
- * Ring positions live in memory that the kernel shares with us, so a forwarder that is started again goes on
- * where the last one died. For that every step is ordered: an owner changes before the position that
+ * Ring positions live in memory that the kernel shares with us, so a forwarder that is started again with the same
+ * sockets goes on where the last one died. For that every step is ordered: an owner changes before the position that
  * says so, and what was cut between the two is recognized by its owner (`settle`).
  *
  * Sent means completed: `forwarded` grows when the frame comes back. `bytes_out` is counted when the kernel
@@ -23,52 +26,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include "vns/kernel_ring.h"
-#include "vns/live.h"
+#include "vns/af_xdp.h"
+#include "vns/xdp_bind.h"
 
-enum { QUEUES = SEG_PORTS, FILL_BATCH = SEG_BURST };
+static const uint64_t LOOK_NS = 1000000, BIND_NS = 10000000;
 
-/* What is remembered over a forwarder's restart, in forwarder.memory[port]. */
-enum memory_word {
-	WORD_GENERATION,
-	WORD_RX_DROPPED, /* kernel figures already imported, all queues together */
-	WORD_RX_RING_FULL,
-	WORD_TAKING, /* 1 << 63 | packets << 32 | tx position: a burst is on its way into the tx ring */
-};
-
-struct queue {
-	int fd;
-	struct kernel_ring rx, fill;
-	uint32_t lent; /* frames with the kernel */
-};
-
-static const uint64_t LOOK_NS = 1000000;
-
-struct xdp_port {
-	struct queue queue[QUEUES];
-	unsigned queues, first; /* first: whose turn it is */
-	struct kernel_ring tx, complete;
-	int epoll;     /* over all sockets, -1 with one queue */
-	uint32_t lend; /* frames to lend for each queue */
-	bool down, gone;
-	struct live_patience patience;
-	uint64_t looked_at; /* when a pending error was last asked for */
-};
-
-static uint64_t *memory_of(const struct stage *s)
+static bool closed(const struct xdp_port *p)
 {
-	return s->fabric->header->memory[s->number].word;
-}
-
-static uint16_t owner_fill(const struct stage *s)
-{
-	return OWNER_FILL + s->number;
-}
-
-static uint16_t owner_leaving(const struct stage *s)
-{
-	return OWNER_LEAVING + s->number;
+	return p->gone || p->bound < p->queues;
 }
 
 /* ---- leaving --------------------------------------------------------------------------------- */
@@ -139,7 +104,7 @@ static void xdp_take(struct stage *s, const uint32_t *refs, unsigned n)
 	struct frames *f = &s->fabric->frames;
 	struct live_leaving leaving[SEG_BURST];
 	unsigned kept = live_sort(s, refs, n, leaving);
-	unsigned room = p->gone ? 0 : tx_room(s, kept), put = kept < room ? kept : room;
+	unsigned room = closed(p) ? 0 : tx_room(s, kept), put = kept < room ? kept : room;
 	uint64_t bytes = 0;
 	for (unsigned i = 0; i < put; i++) {
 		const struct live_leaving *l = &leaving[i];
@@ -157,7 +122,7 @@ static void xdp_take(struct stage *s, const uint32_t *refs, unsigned n)
 	s->out->bytes_out += bytes;
 	for (unsigned i = put; i < kept; i++)
 		frame_drop(f, leaving[i].ref, PLACE_LEAVING + s->number,
-			   p->down || p->gone ? REASON_closed : REASON_tx_full);
+			   p->down || closed(p) ? REASON_closed : REASON_tx_full);
 }
 
 static void xdp_flush(struct stage *s)
@@ -234,11 +199,68 @@ static unsigned receive(struct stage *s, struct queue *q, unsigned budget)
 	return n;
 }
 
+static bool kernel_figures(const struct xdp_port *p, uint64_t *dropped, uint64_t *full)
+{
+	*dropped = *full = 0;
+	for (unsigned i = 0; i < p->queues; i++) {
+		struct xdp_statistics k;
+		socklen_t size = sizeof k;
+		memset(&k, 0, sizeof k);
+		if (getsockopt(p->queue[i].fd, SOL_XDP, XDP_STATISTICS, &k, &size) < 0)
+			return false;
+		*dropped += k.rx_dropped;
+		*full += k.rx_ring_full;
+	}
+	return true;
+}
+
+/* What the kernel had of us it has given up without a word: what was lent is free again, and what was to leave did
+ * not. */
+static void given_up(struct stage *s)
+{
+	struct frames *f = &s->fabric->frames;
+	for (uint32_t i = 0; i < f->count; i++) {
+		if (f->owner[i] == owner_leaving(s))
+			frame_drop(f, i, PLACE_LEAVING + s->number, REASON_closed);
+		else if (f->owner[i] == owner_fill(s))
+			frame_free(f, i);
+	}
+}
+
+/* Lend the kernel its first frames. What came before that came before the port was open. */
+static void begin(struct stage *s)
+{
+	struct xdp_port *p = s->self;
+	uint64_t *memory = memory_of(s);
+	for (unsigned i = 0; i < p->queues; i++)
+		refill(s, &p->queue[i]);
+	kernel_figures(p, &memory[WORD_RX_DROPPED], &memory[WORD_RX_RING_FULL]);
+}
+
+/* Bind the sockets, whose rings are mapped. False with errno: not all of them are bound yet. */
+static bool bind_sockets(struct stage *s, int (*bind_one)(int, uint32_t, uint32_t, uint32_t, int))
+{
+	struct xdp_port *p = s->self;
+	const struct port_wiring *w = live_wired(s);
+	for (; p->bound < p->queues; p->bound++)
+		if (bind_one(p->queue[p->bound].fd, w->ifindex, p->bound, w->parameter[2] & ~BIND_HERE,
+			     p->bound == 0 ? -1 : p->queue[0].fd) < 0)
+			return false;
+	given_up(s); /* sockets of a forwarder before this one are closed, or their queues would be busy */
+	memory_of(s)[WORD_TAKING] = 0;
+	begin(s);
+	return true;
+}
+
 static unsigned xdp_poll(struct stage *s, unsigned budget)
 {
 	struct xdp_port *p = s->self;
 	unsigned moved = reap(s), got = 0;
-	if (p->gone)
+	if (p->bound < p->queues && s->fabric->frames.now - p->tried_at > BIND_NS) {
+		p->tried_at = s->fabric->frames.now;
+		bind_sockets(s, xdp_bind);
+	}
+	if (closed(p))
 		return moved;
 	if (unsent(p) > 0)
 		kick(p);
@@ -254,22 +276,14 @@ static unsigned xdp_poll(struct stage *s, unsigned budget)
 
 /* ---- sleeping -------------------------------------------------------------------------------- */
 
-/* The interface has gone away: what the kernel had of us it gives up without a word, so what was lent is free
- * again, and what was to leave did not. */
 static void interface_gone(struct stage *s)
 {
 	struct xdp_port *p = s->self;
-	struct frames *f = &s->fabric->frames;
 	for (unsigned i = 0; i < p->queues; i++)
 		while (receive(s, &p->queue[i], SEG_BURST) > 0)
 			;
 	reap(s);
-	for (uint32_t i = 0; i < f->count; i++) {
-		if (f->owner[i] == owner_leaving(s))
-			frame_drop(f, i, PLACE_LEAVING + s->number, REASON_closed);
-		else if (f->owner[i] == owner_fill(s))
-			frame_free(f, i);
-	}
+	given_up(s);
 	p->complete.mine = p->tx.mine;
 	p->gone = true;
 }
@@ -304,26 +318,13 @@ static void xdp_disarm(struct stage *s)
 		live_waited(&p->patience);
 }
 
-/* No descriptor tells of completions, nor of room in a device that was full. */
+/* No descriptor tells of completions, nor of room in a device that was full, nor of a queue that may be had. */
 static uint64_t xdp_deadline(struct stage *s)
 {
 	const struct xdp_port *p = s->self;
+	if (p->bound < p->queues)
+		return p->tried_at + BIND_NS;
 	return unconfirmed(p) > 0 ? s->fabric->frames.now + p->patience.next_ns : UINT64_MAX;
-}
-
-static bool kernel_figures(const struct xdp_port *p, uint64_t *dropped, uint64_t *full)
-{
-	*dropped = *full = 0;
-	for (unsigned i = 0; i < p->queues; i++) {
-		struct xdp_statistics k;
-		socklen_t size = sizeof k;
-		memset(&k, 0, sizeof k);
-		if (getsockopt(p->queue[i].fd, SOL_XDP, XDP_STATISTICS, &k, &size) < 0)
-			return false;
-		*dropped += k.rx_dropped;
-		*full += k.rx_ring_full;
-	}
-	return true;
 }
 
 static void xdp_account(struct stage *s)
@@ -459,17 +460,24 @@ static int xdp_open(struct stage *s, const int *fds, unsigned count, char *why, 
 		return -1;
 	}
 	uint64_t *memory = memory_of(s);
-	bool fresh = memory[WORD_GENERATION] != w->generation;
+	bool fresh = memory[WORD_GENERATION] != w->generation, ours = w->parameter[2] & BIND_HERE;
 	if (fresh)
 		memset(memory, 0, sizeof(struct port_memory));
 	memory[WORD_GENERATION] = w->generation;
+	p->bound = ours ? 0 : p->queues;
+	if (ours) {
+		/* one that was open is tried again later, as when its interface is down for the moment */
+		if (!bind_sockets(s, xdp_bind_patiently) && fresh && errno != ENETDOWN) {
+			snprintf(why, why_size, "binding an AF_XDP socket to its queue: %s", strerror(errno));
+			xdp_close(s);
+			return -1;
+		}
+		return 0;
+	}
 	settle(s);
-	for (unsigned i = 0; i < count; i++)
-		refill(s, &p->queue[i]);
-	/* what came between the keeper's attaching and the first frames lent here came before the port was open */
 	if (fresh)
-		kernel_figures(p, &memory[WORD_RX_DROPPED], &memory[WORD_RX_RING_FULL]);
-	return 0;
+		begin(s);
+	return 0; /* else xdp_poll lends what is missing */
 }
 
 const struct stage_ops af_xdp_stage = {

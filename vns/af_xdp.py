@@ -27,7 +27,8 @@ XDP_HEADROOM = 256  #: what the kernel itself leaves before a packet (XDP_PACKET
 AF_XDP = 44
 
 TAGGED, PLAIN = "to_socket_tagged", "to_socket"
-MAPPABLE = (6, 4)  #: rings of a bound socket can be mapped by another process
+MAPPABLE = (6, 4)  #: rings of a bound socket can be mapped, also by a forwarder that is started again
+BIND_HERE = 1 << 31  #: as in af_xdp.h
 TAGS = (6, 8)  #: bpf_xdp_metadata_rx_vlan_tag
 
 
@@ -39,8 +40,6 @@ def kernel() -> tuple[int, int]:
 def probe(interface: str) -> str | None:
     """Why this interface cannot be a native AF_XDP port, as far as that shows without touching it;
     None if it may be."""
-    if kernel() < MAPPABLE:
-        return f"Linux {os.uname().release}: the forwarder could not map a bound socket's rings (6.4 can)"
     for file in (native.LIBRARY, native.PROGRAMS):
         if not file.exists():
             return f"{file.name} has not been built (make native)"
@@ -91,14 +90,12 @@ def _open(port: OpenPort, interface: Interface, pool: Pool, generic: bool) -> No
         interface.switch_off("rx-vlan-hw-parse")
     lent = min(LEND, pool.geometry.frames // 4)
     port.parameters = [RINGS, max(LEND_LEAST, lent // port.queues)]
-    for queue in range(port.queues):
-        fd = native.open_socket(
-            pool.base + pool.geometry.data, pool.geometry.frames * pool.geometry.frame_size,
-            chunk=pool.geometry.frame_size, headroom=C.FRAME_HEADROOM - XDP_HEADROOM, entries=RINGS,
-            ifindex=port.ifindex, queue=queue, first=port.fds[0] if queue else -1,
-            bind_flags=native.NEED_WAKEUP | (native.COPY if generic else 0),
-        )  # fmt: skip
-        port.fds.append(port.own(fd))
+    flags = native.NEED_WAKEUP | (native.COPY if generic else 0)
+    unbound = kernel() < MAPPABLE
+    if unbound:
+        port.parameters.append(BIND_HERE | flags)
+    port.undo.callback(_close, port.fds)
+    _make_sockets(port, pool, flags, unbound)
     bound = not generic and kernel() >= TAGS
     link, sockets = native.attach(
         TAGGED if bound else PLAIN, port.ifindex, bound=bound,
@@ -106,14 +103,45 @@ def _open(port: OpenPort, interface: Interface, pool: Pool, generic: bool) -> No
     )  # fmt: skip
     port.own(sockets)
     port.own(link)  # closed first: nothing arrives any more when the sockets go
+    _enter(port, sockets)
+
+    def renew() -> None:
+        _close(port.fds)
+        _make_sockets(port, pool, flags, unbound)
+        _enter(port, sockets)
+
+    if unbound:
+        port.renew = renew
+    port.why = _why(port, driver, generic, bound, unbound)
+
+
+def _make_sockets(port: OpenPort, pool: Pool, flags: int, unbound: bool) -> None:
+    """`unbound`: before Linux 6.4 the forwarder has to map their rings first, and binds them then."""
+    for queue in range(port.queues):
+        port.fds.append(native.open_socket(
+            pool.base + pool.geometry.data, pool.geometry.frames * pool.geometry.frame_size,
+            chunk=pool.geometry.frame_size, headroom=C.FRAME_HEADROOM - XDP_HEADROOM, entries=RINGS,
+            ifindex=port.ifindex, queue=queue, first=port.fds[0] if queue else -1,
+            bind_flags=flags, unbound=unbound,
+        ))  # fmt: skip
+
+
+def _enter(port: OpenPort, sockets: int) -> None:
     for queue, fd in enumerate(port.fds):
         native.enter_socket(sockets, queue, fd)
-    port.why = _why(port, driver, generic, bound)
 
 
-def _why(port: OpenPort, driver: str, generic: bool, bound: bool) -> str:
+def _close(fds: list[int]) -> None:
+    while fds:
+        os.close(fds.pop())
+
+
+def _why(port: OpenPort, driver: str, generic: bool, bound: bool, unbound: bool) -> str:
     mode = "generic XDP, as asked for (super-frames of local peers are lost)" if generic else "native XDP"
-    copy = "zero-copy" if native.is_zero_copy(port.fds[0]) else "copy mode"
+    if unbound:
+        copy = "bound by the forwarder (before Linux 6.4)"
+    else:
+        copy = "zero-copy" if native.is_zero_copy(port.fds[0]) else "copy mode"
     tags = ", VLAN tags put back" if bound and driver == "veth" else ""
     queues = "1 queue" if port.queues == 1 else f"{port.queues} queues"
     return f"{mode} on {driver or 'an unnamed driver'}, {copy}, {queues}{tags}"

@@ -38,6 +38,7 @@ struct coven_xdp_socket_request {
 	uint32_t entries;
 	uint32_t ifindex, queue;
 	uint32_t bind_flags;
+	uint32_t unbound;
 	int32_t first;
 };
 int coven_xdp_socket(const struct coven_xdp_socket_request *r, char *why, size_t size);
@@ -64,7 +65,7 @@ def _called(call: Callable[[Any, int], int]) -> int:
 
 
 def open_socket(area: Any, size: int, **fields: int) -> int:
-    """An AF_XDP socket bound to one queue. Fields as in struct coven_xdp_socket_request."""
+    """An AF_XDP socket bound to one queue, or to be bound to it. Fields as in struct coven_xdp_socket_request."""
     request = ffi.new("struct coven_xdp_socket_request *", fields)
     request.area, request.size = ffi.cast("void *", area), size
     try:

@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
-#include <linux/if_xdp.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,11 +17,12 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "vns/xdp_bind.h"
 
 /* <linux/bpf.h> of Debian 12 is older than this flag (Linux 6.3). */
 #define DEVICE_BOUND (1u << 6)
 
-enum { BUSY_TRIES = 50, BUSY_MS = 10, SEND_BUFFER = 64 << 20, WHY_LOG = 16384 };
+enum { SEND_BUFFER = 64 << 20, WHY_LOG = 16384 };
 
 struct coven_xdp_socket_request {
 	void *area; /* the UMEM, page aligned */
@@ -32,6 +31,7 @@ struct coven_xdp_socket_request {
 	uint32_t entries; /* of each ring */
 	uint32_t ifindex, queue;
 	uint32_t bind_flags; /* XDP_* */
+	uint32_t unbound;    /* 1: it is left to the forwarder to bind it */
 	int32_t first;	     /* socket of the first queue, whose UMEM this one shares; -1: this is it */
 };
 
@@ -45,20 +45,6 @@ static int failed(char *why, size_t size, const char *step)
 static int set_ring(int fd, int option, uint32_t entries)
 {
 	return setsockopt(fd, SOL_XDP, option, &entries, sizeof entries);
-}
-
-/* A socket or program that its last holder has just let go of stays busy for about 0.1 s. */
-static int bind_patiently(int fd, const struct sockaddr_xdp *address)
-{
-	for (int i = 0; i < BUSY_TRIES; i++) {
-		if (bind(fd, (const struct sockaddr *)address, sizeof *address) == 0)
-			return 0;
-		if (errno != EBUSY)
-			return -1;
-		poll(NULL, 0, BUSY_MS);
-	}
-	errno = EBUSY;
-	return -1;
 }
 
 /* Can another process, or this one once more, map the rings of a bound socket? Not before Linux 6.4. */
@@ -78,12 +64,6 @@ static int set_up(int fd, const struct coven_xdp_socket_request *r, char *why, s
 				     .len = r->size,
 				     .chunk_size = r->chunk,
 				     .headroom = r->headroom };
-	struct sockaddr_xdp address = { .sxdp_family = AF_XDP,
-					.sxdp_ifindex = r->ifindex,
-					.sxdp_queue_id = r->queue,
-					.sxdp_flags =
-						(uint16_t)(r->first < 0 ? r->bind_flags : XDP_SHARED_UMEM),
-					.sxdp_shared_umem_fd = r->first < 0 ? 0 : (uint32_t)r->first };
 	int buffer = SEND_BUFFER;
 	if (r->first < 0 && setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof umem) < 0)
 		return failed(why, size, "registering the packet pool as UMEM");
@@ -95,10 +75,12 @@ static int set_up(int fd, const struct coven_xdp_socket_request *r, char *why, s
 	/* copy mode allocates from the socket's send buffer; a small one would hold the tx ring up */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-	if (bind_patiently(fd, &address) < 0)
+	if (r->unbound) /* who maps the rings binds it then */
+		return fd;
+	if (xdp_bind_patiently(fd, r->ifindex, r->queue, r->bind_flags, r->first) < 0)
 		return failed(why, size, "binding an AF_XDP socket to its queue");
 	if (try_mapping(fd) < 0)
-		return failed(why, size, "mapping the rings of a bound AF_XDP socket (needs Linux 6.4)");
+		return failed(why, size, "mapping the rings of a bound AF_XDP socket");
 	return fd;
 }
 
@@ -177,13 +159,14 @@ static int load(struct bpf_object *object, const char *name, uint32_t ifindex, b
 	return error;
 }
 
+/* A program that its last holder has just let go of is in the way a little longer, too. */
 static int link_patiently(int program, uint32_t ifindex, uint32_t flags)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = flags);
 	int link = -EBUSY;
-	for (int i = 0; i < BUSY_TRIES && link == -EBUSY; i++) {
+	for (int i = 0; i < XDP_BUSY_TRIES && link == -EBUSY; i++) {
 		if (i > 0)
-			poll(NULL, 0, BUSY_MS);
+			poll(NULL, 0, XDP_BUSY_MS);
 		link = bpf_link_create(program, (int)ifindex, BPF_XDP, &options);
 	}
 	return link;

@@ -53,6 +53,16 @@ class OpenPort:
         self.witness: socket.socket | None = None  #: bound to the interface for as long as it lives
         self.owed: list[Mapping[str, Any]] = []  #: journal entries whose interface was not there at `close`
         self.undo = ExitStack()
+        #: makes `fds` anew, where those that one forwarder has had are of no use to the next. Raises OSError
+        self.renew: Callable[[], None] | None = None
+        self._handed = False
+
+    def hand(self) -> list[int]:
+        """The descriptors, to be sent to a forwarder. Raises OSError when others are needed, and cannot be had."""
+        if self._handed and self.renew is not None:
+            self.renew()
+        self._handed = True
+        return self.fds
 
     def interface(self) -> str | None:
         """What the interface is called now; None once it has left our namespace."""

@@ -19,7 +19,6 @@ from itf import limits
 
 LEAST_FRAME = 2048  #: bytes
 OLDEST = (5, 10)  #: memfd seals, futexes and AF_PACKET rings as they are used here
-MAPPABLE = (6, 4)  #: a bound AF_XDP socket's rings can be mapped by the forwarder
 TAGS = (6, 8)  #: VLAN tags can be read by an XDP program
 PRODUCTS = (
     "coven-forwarder",
@@ -110,8 +109,6 @@ def _system() -> Iterator[Finding]:
     version = kernel_version(kernel)
     if version < OLDEST:
         yield Finding("bad", "kernel", kernel, f"Linux {OLDEST[0]}.{OLDEST[1]} or later")
-    elif version < MAPPABLE:
-        yield Finding("note", "kernel", f"{kernel}: AF_PACKET only", "AF_XDP needs 6.4 (Debian: backports)")
     elif version < TAGS:
         yield Finding(
             "note", "kernel", f"{kernel}: VLAN tags are lost in AF_XDP on veth", "6.8 (Debian: backports)"

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+from coven.base.problem import Misuse
 from coven.cli.client import agent_of
 from itf.mistakes import Mistake
 
+LIKE = ("proto", "src", "sport", "dst", "dport")  #: what a packet may be like
 ROUND_SECONDS = 5.0  #: that the agent is asked to wait at once
 MOST = 1000  #: packets of one answer
 
@@ -80,10 +82,12 @@ def _told(hop: dict[str, Any]) -> Iterator[str]:
 
 def why(given: argparse.Namespace) -> int:
     """One packet's fate in a paragraph; status 1 when none came to an end."""
+    if not given.inject and (given.port or given.send):
+        option = "--port" if given.port else "--send"
+        raise Misuse(Mistake(field=option, found="no --inject", expected="both: it is of a packet that is made"))
     client = agent_of(given)
     path = f"/v1/vnfs/{quote(client.only_vnf(given.vnf))}/why"
-    keys = ("src", "dst", "proto", "sport", "dport")
-    like = {key: getattr(given, key) for key in keys if getattr(given, key) is not None}
+    like = {key: getattr(given, key) for key in LIKE if getattr(given, key) is not None}
     end = time.monotonic() + given.wait
     while True:
         wait = round(max(0.1, min(ROUND_SECONDS, end - time.monotonic())), 2)
@@ -94,5 +98,9 @@ def why(given: argparse.Namespace) -> int:
             answer = client.get(path, wait=wait, **like)
         if answer["packet"] is not None or given.inject or time.monotonic() >= end:
             break
+    if answer["packet"] is None and not given.inject:  # the agent knows of the last round only
+        from agents.why import nothing
+
+        answer["why"] = nothing(" ".join(f"{key} {value}" for key, value in like.items()), given.wait, False)
     print(json.dumps(answer) if given.json else answer["why"])
     return 0 if answer["packet"] is not None else 1

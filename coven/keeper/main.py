@@ -22,7 +22,7 @@ from coven.base.folder_lock import hold
 from coven.base.plain import parse
 from coven.keeper import journal
 from coven.keeper.events import Events
-from coven.keeper.hosts.asked import REQUEST_SECONDS
+from coven.keeper.hosts.asked import REQUEST_SECONDS, fitted
 from coven.keeper.hosts.asked import request as ask
 from coven.keeper.hosts.process import HostProcess
 from coven.keeper.hosts.state import State
@@ -358,6 +358,9 @@ class Keeper:
             reply({"ok": True, "value": STANDARD[name].answer(self.vnf, host)})
             return
         _running(host, f"{host.name}.{name}", "not asked")
+        declared = next(entry["args"] for entry in host.requests if entry["name"] == name)
+        if host.plan.vnfc.language == "exec" and declared and isinstance(args, list):
+            args = fitted(declared, args)
 
         def answered(answer: dict[str, Any] | None) -> None:
             if answer is None:

@@ -32,7 +32,8 @@ SECONDS = 1.0  #: from one reading to the next
 OLDEST = 5.0  #: a reading that says that it is older has another clock
 STREAMS = 32  #: at once
 VNFS = 8  #: of one stream
-LASTING = 600.0  #: seconds of a stream, after which the browser asks anew, and who it is for is judged again
+LASTING = 600.0  #: seconds of a stream, after which the browser asks anew
+JUDGED = 2.0  #: seconds after which it is asked again whether who a stream is for may look
 
 Row = dict[str, Any]
 
@@ -46,15 +47,21 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
+def _anybody() -> bool:
+    return True
+
+
 @dataclass(eq=False)
 class Viewer:
-    """A stream, and what it shows."""
+    """A stream, and what it shows. `may`: whether whoever it is for may still look, which is asked now and then."""
 
     stream: Stream
     vnfs: tuple[str, ...]
     ends: float
+    may: Callable[[], bool] = _anybody
 
     def __post_init__(self) -> None:
+        self._judged = time.monotonic()
         self.lock = threading.Lock()  #: several threads write to it
 
     def tell(self, event: str, value: Any) -> None:
@@ -67,7 +74,14 @@ class Viewer:
 
     @property
     def there(self) -> bool:
-        return self.stream.open and time.monotonic() < self.ends
+        now = time.monotonic()
+        if not self.stream.open or now >= self.ends:
+            return False
+        if now - self._judged >= JUDGED:
+            if not self.may():
+                return False
+            self._judged = now
+        return True
 
 
 def encoded(event: str, value: Any) -> bytes:
@@ -130,8 +144,8 @@ class Feed:
         if len(vnfs) > VNFS:
             raise Refused(Mistake(field="vnf", found=f"{len(vnfs)} VNFs", expected=f"at most {VNFS} in one stream"))
 
-    def add(self, stream: Stream, vnfs: tuple[str, ...]) -> None:
-        viewer = Viewer(stream, vnfs, time.monotonic() + LASTING)
+    def add(self, stream: Stream, vnfs: tuple[str, ...], may: Callable[[], bool] = _anybody) -> None:
+        viewer = Viewer(stream, vnfs, time.monotonic() + LASTING, may)
         viewer.tell("agent", self._overview())
         with self._lock:
             for name in vnfs:

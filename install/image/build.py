@@ -103,13 +103,14 @@ def stage(folder: Path) -> None:
     about = {"VERSION": version(), "COMMIT": commit, "EPOCH": epoch()}
     text = "".join(f"{key}={value}\n" for key, value in about.items())
     (folder / "usr/lib/coven-image/release").write_text(text)
-    # as if it had been unpacked: nobody's umask, no time of a checkout
+    # as if it had been unpacked from an archive of that time: nobody's umask
     when = int(epoch())
     for path in [folder, *folder.rglob("*")]:
         os.utime(path, (when, when), follow_symlinks=False)
         if not path.is_symlink():
             private = path.match("var/lib/coven")
             path.chmod(0o700 if private else 0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        os.utime(path, (int(epoch()), int(epoch())), follow_symlinks=False)
 
 
 def root_tar(work: Path, kernel: str | None) -> Path:
@@ -133,7 +134,9 @@ def root_tar(work: Path, kernel: str | None) -> Path:
         # before the kernel comes, so that its initrd is made once
         f"--essential-hook={copied(HERE / 'root', 'etc/initramfs-tools')}",
         f"--customize-hook={copied(staged, '.')}",
-        *([f"--customize-hook=chroot \"$1\" apt-get -q -y -t {RELEASE}-backports install {kernel}"] if kernel else []),
+        # by the apt of this machine: the root cannot resolve names here
+        *([f"--customize-hook=APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get -q -y -t {RELEASE}-backports "
+           f"-oDPkg::Chroot-Directory=\"$1\" install {kernel}"] if kernel else []),
         f"--customize-hook=cp {inside} \"$1\"/inside && chroot \"$1\" /inside && rm \"$1\"/inside",
         f"--customize-hook={bom} \"$1\"",
         RELEASE, str(tar), str(listed),

@@ -18,15 +18,13 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Page, expect
 
-from pps.framework import build_folder
 from tests.rigs.agent import ROOT
-from tests.rigs.page import CHROMIUM, Chain, Looking, log_in
+from tests.rigs.page import AXE, CHROMIUM, Chain, Looking, log_in, serious
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium"),
 ]
-AXE = build_folder() / "npm" / "axe.min.js"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -37,14 +35,6 @@ def shown(chain: Chain, looking: Looking, **options: Any) -> Page:
     wire = re.compile("Wire from gate .* to look, came in by in: [1-9]")
     expect(page.get_by_role("button", name=wire)).to_be_attached()
     return page
-
-
-def serious(page: Page) -> list[str]:
-    """What axe-core finds. It is put in past the page's policy, by the debugger."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    bad = [each for each in found if each["impact"] in ("serious", "critical")]
-    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in bad]
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: set-up brings it where there is npm")

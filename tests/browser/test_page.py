@@ -21,7 +21,7 @@ from agents.pcapng import Blocks
 from tests.rigs.csar_rig import zipped
 from tests.rigs.keeper import wait_for
 from tests.rigs.packages import FORWARD_C
-from tests.rigs.page import CHROMIUM, MARKUP, TAIL, TTL, Chain, Looking, log_in
+from tests.rigs.page import AXE, CHROMIUM, MARKUP, TAIL, TTL, Chain, Looking, log_in, serious
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes a network namespace: needs root"),
@@ -198,6 +198,25 @@ def test_nothing_that_is_hostile_becomes_markup(chain: Chain, seen: Seen) -> Non
     assert seen.dialogs == [] and seen.faults == []
 
 
+def test_who_may_only_look_is_told_so_and_a_token_that_is_revoked_shows_nothing_more(
+    chain: Chain, looking: Looking
+) -> None:
+    _, said = chain.appliance.coven("token", "create", "--name", "looker", "--scope", "read")
+    page = looking.context().new_page()
+    log_in(page, chain.url, said.split()[0])
+    page.goto(f"{chain.url}/#/vnf/fw")
+    wire = re.compile("Wire from in to gate, came in by in: [1-9]")
+    expect(page.get_by_role("button", name=wire)).to_be_attached()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    refused = page.get_by_role("alert").filter(has_text="expected operate")
+    expect(refused).to_be_visible()
+    page.wait_for_timeout(1500)
+    expect(refused).to_be_visible()
+    assert chain.appliance.coven("token", "revoke", "looker")[0] == 0
+    page.wait_for_url("**/login", timeout=20_000)
+    page.context.close()
+
+
 def test_tabs_of_a_browser_share_a_stream(chain: Chain, seen: Seen) -> None:
     other = seen.page.context.new_page()
     other.goto(f"{chain.url}/#/vnf/fw")
@@ -220,6 +239,7 @@ def test_what_limits_the_chain_is_marked_with_its_reason(chain: Chain, seen: See
         limited = page.get_by_role("button", name=re.compile("VNFC gate, .*bottleneck: "))
         expect(limited).to_be_visible()
         expect(page.get_by_label("Alarms")).to_contain_text("What would help")
+        assert not AXE.is_file() or serious(page) == []
     finally:
         assert chain.appliance.ask("PATCH", "/v1/vnfs/fw/config", {"gate": {"slow_ms": 0}})["gate"]["slow_ms"] == 0
     expect(limited).to_have_count(0)
@@ -230,6 +250,10 @@ def test_a_capture_of_a_wire_is_downloaded(chain: Chain, seen: Seen) -> None:
     page.get_by_role("button", name="Wire from look").focus()
     page.keyboard.press("Enter")
     panel = page.get_by_role("complementary", name="What was chosen")
+    panel.get_by_label("only those that match").fill("udp and (")
+    panel.get_by_role("link", name="Capture from here").click()
+    expect(panel.get_by_label("only those that match")).to_have_attribute("aria-invalid", "true")
+    panel.get_by_label("only those that match").fill("")
     panel.get_by_label("for", exact=True).select_option("100 packets")
     with page.expect_download() as download:
         panel.get_by_role("link", name="Capture from here").click()

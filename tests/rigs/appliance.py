@@ -46,7 +46,7 @@ class Appliance:
 
     def coven(self, *words: str) -> tuple[int, str]:
         done = subprocess.run(
-            self.inside("-m", "coven", *words), cwd=ROOT, capture_output=True, text=True, timeout=120,
+            self.inside("-m", "coven", *words), cwd=ROOT, capture_output=True, text=True, timeout=300,
             env={**os.environ, "COVEN_STATE": str(self.state)},
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr

@@ -50,7 +50,7 @@ def theirs(click: str, folder: Path, text: str, packets: Sequence[bytes], spacin
     (folder / "theirs.click").write_text(real)
     asked = [word for handler in handlers for word in ("-h", handler)]
     command = [click, "--simtime", str(folder / "theirs.click"), *asked]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, f"{real}\n{done.stderr}"
     made = {n: [bytes(data) for data, _ in RawPcapReader(str(f))] if f.stat().st_size > 24 else []
             for n, f in files.items()}  # fmt: skip

@@ -21,7 +21,7 @@ STREAM_PORT = 5001
 COMPLETE_SECONDS = 30  #: that pings have to come back once one has
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 120.0) -> Any:
     """What `what` gives as soon as it is true. Fails after `seconds`, which say nothing about speed."""
     end = time.monotonic() + seconds
     while not (found := what()):

@@ -13,7 +13,7 @@ from typing import Any
 from tests.rigs.agent import ROOT
 from tests.rigs.appliance import PACKAGE, Appliance
 
-SECONDS = 60  #: for something to become true on a machine that is busy
+SECONDS = 120  #: for something to become true on a machine that is busy
 COUNT = 199
 
 

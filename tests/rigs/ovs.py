@@ -58,7 +58,7 @@ class OpenVSwitch:
         self.daemons.append(self.place.spawn(*words, env=self.env, **quiet))
 
     def vsctl(self, *words: str) -> str:
-        return self._tool("ovs-vsctl", f"--db={self.database}", "--timeout=60", *words)
+        return self._tool("ovs-vsctl", f"--db={self.database}", "--timeout=300", *words)
 
     def bridge(self, name: str, **ports: int) -> None:
         """A bridge without flows; its ports have these OpenFlow numbers."""

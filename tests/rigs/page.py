@@ -11,6 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from pps.framework import build_folder
 from tests.rigs.appliance import Appliance
 from tests.rigs.packages import package
 
@@ -18,6 +19,7 @@ MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 PATIENCE_MS = 60_000  #: it bounds what fails, and says nothing about speed
 expect.set_options(timeout=PATIENCE_MS)
 CHROMIUM = shutil.which("chromium")
+AXE = build_folder() / "npm" / "axe.min.js"
 TTL, TAIL = 17, b"tail"  #: that packets leave with
 
 DESCRIPTOR = """description: "shown as it is: <b>bold</b>"
@@ -178,3 +180,9 @@ def log_in(page: Page, url: str, token: str) -> None:
     page.wait_for_url(f"{url}/")
 
 
+def serious(page: Page) -> list[str]:
+    """What axe-core finds. It is put in past the page's policy, by the debugger."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    bad = [each for each in found if each["impact"] in ("serious", "critical")]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in bad]

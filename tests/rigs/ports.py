@@ -1,7 +1,7 @@
 """Two live ports and the real forwarder between them, without a VNF: what integration/test_ports.py runs
 in the appliance's namespace. It does what a keeper does for its ports, and no more.
 
-    python -m tests.rigs.ports BACKEND_IN IN BACKEND_OUT OUT [--journal FILE] [--frames N] [--take]
+    python -m tests.rigs.ports BACKEND_IN IN BACKEND_OUT OUT [--journal FILE] [--frames N] [--take] [--unbound]
 
 It says one JSON line when packets flow (or why not), then obeys lines on stdin: `stats`; `freeze` and `thaw`
 stop and continue the forwarder; `crash` kills it and starts another on the same segment; `end`.
@@ -24,6 +24,7 @@ from typing import Any
 
 from itf.segment import REASONS, C, Config, Forwarder, Pool, ffi, put_text
 from itf.statistics import Statistics
+from vns import af_xdp
 from vns.port import OpenPort, PortRefused
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,12 +65,13 @@ class Rig:
         for number, port in enumerate(self.ports):  # ahead of its first look at the wiring
             message = ffi.new("struct forwarder_message *")
             message.kind, message.index, message.generation = C.MESSAGE_PORT, number, 1
-            message.fds = len(port.fds)
-            socket.send_fds(ours, [bytes(ffi.buffer(message))], port.fds)
+            fds = port.hand()
+            message.fds = len(fds)
+            socket.send_fds(ours, [bytes(ffi.buffer(message))], fds)
         config = self.config.read_only_fd()
-        fds = (self.pool.fd, self.forwarder.fd, config, self.statistics.fd, theirs.fileno())
-        words = [FORWARDER, "--fds", ",".join(map(str, fds))]
-        self.process = subprocess.Popen(words, pass_fds=fds, stdin=subprocess.DEVNULL)
+        objects = (self.pool.fd, self.forwarder.fd, config, self.statistics.fd, theirs.fileno())
+        words = [FORWARDER, "--fds", ",".join(map(str, objects))]
+        self.process = subprocess.Popen(words, pass_fds=objects, stdin=subprocess.DEVNULL)
         os.close(config)
         theirs.close()
         self.control = ours
@@ -176,8 +178,12 @@ def main() -> int:
     parser.add_argument("--journal")
     parser.add_argument("--frames", type=int, default=8192)
     parser.add_argument("--take", action="store_true")
+    parser.add_argument("--unbound", action="store_true", help="AF_XDP sockets as before Linux 6.4")
+    options = parser.parse_args()
+    if options.unbound:
+        af_xdp.MAPPABLE = (1 << 31, 0)
     try:
-        rig = Rig(parser.parse_args())
+        rig = Rig(options)
     except PortRefused as refused:
         print(json.dumps({"refused": [mistake.as_dict() for mistake in refused.mistakes]}), flush=True)
         return 1

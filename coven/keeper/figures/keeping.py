@@ -187,7 +187,8 @@ class Figures:
             yield "coven_vnfc_requests_total", asked.asked, vnfc
             yield "coven_vnfc_request_timeouts_total", asked.timed_out, vnfc
             yield "coven_vnfc_request_seconds_total", asked.seconds, vnfc
-            yield "coven_vnfc_held_packets", int(host.head.held) if host.hop is not None else 0, vnfc
+            for name_of, field in (("coven_vnfc_held_packets", "held"), ("coven_vnfc_lent_packets", "lent")):
+                yield name_of, int(getattr(host.head, field)) if host.hop is not None else 0, vnfc
             processes.append(("vnfc", name))
         for role, name in processes:
             seconds, memory = self.processes.told(role, name)

@@ -22,6 +22,7 @@ from coven.keeper.ports.facts import PortFacts
 from coven.keeper.ports.links import Links
 from coven.keeper.ports.opening import OpenPort, binding_mistakes, close_port, open_port, restore_entry
 from coven.keeper.running import Running
+from itf import limits
 from itf.mistakes import Mistake
 from itf.segment import C
 from vns import rtnetlink
@@ -95,13 +96,19 @@ class RunningPorts(Mapping[str, OpenPort]):
             state.kind = C.PORT_NONE
 
     def send_everything(self) -> None:
-        for name in self:
+        for name in list(self):
             if self.states[name].kind != C.PORT_NONE:
                 self._send(name)
 
     def _send(self, name: str) -> None:
         number, state = self.vnf.descriptor.ports[name].number, self.states[name]
-        self.vnf.forwarder.process.send(C.MESSAGE_PORT, number, state.generation, self[name].fds)
+        try:
+            fds = self[name].hand()
+        except OSError as problem:  # what it is to have anew it cannot have now: perhaps later
+            self._owed += close_port(name, self._open_ports)
+            self._refused(name, [Mistake(found=limits.words(problem))])
+        else:
+            self.vnf.forwarder.process.send(C.MESSAGE_PORT, number, state.generation, fds)
 
     def messages(self) -> dict[str, dict[str, Any]]:
         """The ports as hosts are told of them."""

@@ -23,6 +23,19 @@ def handle(packet):
         pass
     return forward()
 """
+#: an executable (docs/exec.md)
+EXECUTABLE = """#!/usr/bin/python3
+import os, socket, struct, time
+coven = socket.socket(fileno=int(os.environ["COVEN_SOCKET"])).makefile("rwb")
+while head := coven.read(12):
+    length, kind, _, _, number = struct.unpack("!IcBHI", head)
+    coven.read(length - 8)
+    if kind == b"P":
+        time.sleep(0.004)
+    if kind in b"HP":
+        coven.write(struct.pack("!IcBHI", 8, b"R" if kind == b"H" else b"V", kind == b"P", 0, number))
+        coven.flush()
+"""
 SLEEPS = "import time\nfrom vnfc import forward\ndef handle(packet):\n    time.sleep(0.004)\n    return forward()\n"
 #: so many datagrams a second, until its standard input ends
 FLOOD = """
@@ -41,7 +54,8 @@ while not select.select([sys.stdin], [], [], 0.001)[0]:
 
 def deployed(appliance: Appliance, folder: Path, **slow: str) -> None:
     folder.mkdir()
-    vnfcs = ", ".join(f"{name}: {{source: {name}.py}}" for name in "abc")
+    languages = {name: "exec" if slow.get(name) == EXECUTABLE else "python" for name in "abc"}
+    vnfcs = ", ".join(f"{name}: {{source: {name}.py, language: {languages[name]}}}" for name in "abc")
     (folder / "vnf.yaml").write_text(
         f'name: fw\nversion: "1"\nvnfcs: {{{vnfcs}}}\nchain: in -> a -> b -> c -> out\n'
     )
@@ -74,7 +88,8 @@ def observed(appliance: Appliance, rate: int) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_the_slow_one_is_found(appliance: Appliance, tmp_path: Path, name: str, how: str) -> None:
-    deployed(appliance, tmp_path / "p", **{name: WORKS if how == "works" else SLEEPS})
+    sleeps = EXECUTABLE if name == "b" else SLEEPS
+    deployed(appliance, tmp_path / "p", **{name: WORKS if how == "works" else sleeps})
     found = observed(appliance, 1500)["bottleneck"]
     assert found is not None
     if how == "sleeps":

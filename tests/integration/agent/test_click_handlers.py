@@ -71,7 +71,7 @@ def deploy(appliance: Appliance) -> tuple[int, str]:
 def run(appliance: Appliance, script: str, *words: str) -> str:
     root = Path(__file__).resolve().parents[3]
     command = appliance.inside("-c", script, *words)
-    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
 
 
 def figures(appliance: Appliance) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_push_and_deploy(agent: Agent, tmp_path: Path) -> None:
     def coven(*words: str) -> tuple[int, str, str]:
         environment = {**os.environ, "COVEN_STATE": str(agent.state), "PYTHONPATH": str(ROOT)}
         done = subprocess.run([sys.executable, "-m", "coven", *words], cwd=tmp_path, env=environment,
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
+                              capture_output=True, text=True, timeout=300)  # fmt: skip
         return done.returncode, done.stdout, done.stderr
 
     author(tmp_path / "package")
@@ -122,7 +122,7 @@ def test_an_agent_that_wants_signatures(tmp_path: Path) -> None:
             (tmp_path / "fw.csar").write_bytes(pack_csar(folder, Options(signer=signer)))
             pushed = subprocess.run(
                 [sys.executable, "-m", "coven", "push", str(tmp_path / "fw.csar"), "--state", str(state)], cwd=ROOT,
-                env={**environment, "COVEN_CONFIG": "/nonexistent"}, capture_output=True, text=True, timeout=60,
+                env={**environment, "COVEN_CONFIG": "/nonexistent"}, capture_output=True, text=True, timeout=300,
             )  # fmt: skip
             assert pushed.returncode == 0, pushed.stderr
             assert answer["csar"]["signature"] == {"option": 1, "verified": True, "signers": ["CN=provider,O=Acme"]}

@@ -80,7 +80,7 @@ def test_nothing_is_left(appliance: Appliance, long_run: bool) -> None:
     def deploy(times: int) -> None:
         done = subprocess.run(
             appliance.inside("-c", _LOOP, str(appliance.state), str(package), str(times)),
-            cwd=ROOT, capture_output=True, text=True, timeout=60 + 20 * times,
+            cwd=ROOT, capture_output=True, text=True, timeout=300 + 20 * times,
         )  # fmt: skip
         assert done.returncode == 0 and f"done {times}" in done.stdout, done.stderr
 

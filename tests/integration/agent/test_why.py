@@ -71,5 +71,8 @@ def test_the_next_one(fw: Appliance) -> None:
         over.set()
         sender.join()
     status, said = fw.coven("why", "--proto", "tcp", "--dport", "4242", "--wait", "0.5")
-    assert status == 1 and said.startswith("No packet like that (proto tcp dport 4242) came to an end within"), said
+    assert status == 1 and said.startswith(
+        "No packet like that (proto tcp dport 4242) came to an end within 0.5 s."), said  # fmt: skip
+    status, said = fw.coven("why", "--dport", "9", "--send")
+    assert status == 2 and "--send: found no --inject" in said, said
     assert stats(fw)["unaccounted"] == 0

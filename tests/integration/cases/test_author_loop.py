@@ -25,7 +25,7 @@ def coven(folder: Path, *words: str, expect: int = 0) -> str:
     environment = {**os.environ, "COVEN_STATE": str(folder / ".state"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "coven", *words],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode == expect, said

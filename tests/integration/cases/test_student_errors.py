@@ -25,7 +25,7 @@ C = '#include <coven/vnfc.h>\nVNFC_REASON(telnet, "telnet is not allowed here");
 def coven(*words: str, before: tuple[str, ...] = (), **more: str) -> tuple[int, str]:
     done = subprocess.run(
         [*before, sys.executable, "-m", "coven", *words],
-        cwd=ROOT, env={**os.environ, **more}, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env={**os.environ, **more}, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

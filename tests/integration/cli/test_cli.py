@@ -36,7 +36,7 @@ def coven(agent: Agent, *words: str) -> tuple[int, str, str]:
     environment = {**os.environ, "COVEN_STATE": str(agent.state), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "coven", *words],
-        cwd=agent.state.parent, env=environment, capture_output=True, text=True, timeout=60,
+        cwd=agent.state.parent, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -235,6 +235,6 @@ def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) ->
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0 and f"example:\n  coven {command}" in done.stdout

@@ -99,7 +99,7 @@ def test_a_user_without_a_home_is_told_to_choose_a_folder() -> None:
     other = other_user()
     for words in (["list"], ["serve"], ["lab", "status"], ["clean"]):
         done = subprocess.run([*other, *COVEN, *words], cwd=ROOT, env={"PATH": os.environ["PATH"]},
-                              capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
+                              capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
         assert done.returncode == 1 and "--state DIR" in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 

@@ -37,7 +37,7 @@ PACKETS = [
 
 
 def answers(program: list[str], questions: str) -> str:
-    done = subprocess.run(program, input=questions, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(program, input=questions, capture_output=True, text=True, timeout=300, check=True)
     return done.stdout
 
 

@@ -83,7 +83,7 @@ def test_it_says_what_the_status_says(tmp_path: Path) -> None:
 
             def quiet() -> bool:
                 before, moment = rig.status(), time.monotonic_ns()
-                wait_for(lambda: reader.snapshot().keeper_ns > moment)  # its own part the keeper writes once a second
+                wait_for(lambda: reader.head.keeper_ns > moment)  # its own part the keeper writes once a second
                 return bool(before["received"] == rig.status()["received"] and before["in_flight"] == 0)
 
             wait_for(quiet)
@@ -117,7 +117,7 @@ def test_it_says_what_the_status_says(tmp_path: Path) -> None:
             left = sum(port["sent"] for port in status["ports"].values())
             chains = [found["coven_chain_seconds", f'port="{name}"'] for name in ("in", "out")]
             assert sum(each.count for each in chains if isinstance(each, Distribution)) == (left + 15) // 16
-            assert is_up(reader, reader.snapshot())
+            assert is_up(reader)
         name = status["statistics"]
     assert not (SHM / name[1:]).exists(), "it goes away with the VNF"
 
@@ -199,10 +199,10 @@ def test_no_counter_goes_back(tmp_path: Path) -> None:
                 received = count(reader, "coven_vnf_received_packets_total")
                 assert rig.ping(4, patience=30) == 4
                 wait_for(lambda: count(reader, "coven_vnf_received_packets_total") >= received + 8)
-                wait_for(lambda: not is_up(reader, reader.snapshot()))
+                wait_for(lambda: not is_up(reader))
             finally:
                 os.kill(rig.process.pid, signal.SIGCONT)
-            wait_for(lambda: is_up(reader, reader.snapshot()))
+            wait_for(lambda: is_up(reader))
 
 
 def test_what_a_killed_keeper_left_is_removed(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_what_a_killed_keeper_left_is_removed(tmp_path: Path) -> None:
             assert not reader.owner.gone
             rig.process.kill()
             rig.process.wait()
-            assert reader.owner.gone and not is_up(reader, reader.snapshot())
+            assert reader.owner.gone and not is_up(reader)
         rig.said = {}
         left = recover(rig.folder)
         assert f"removed the statistics object {name}" in left.undone

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.root
 ROOT = Path(__file__).resolve().parents[3]
 TRAFFIC = ROOT / "tests" / "rigs" / "port_traffic.py"
 SECONDS = 120
-BACKENDS = ["af_xdp", "af_packet", "af_packet-here"]
+BACKENDS = ["af_xdp", "af_xdp-unbound", "af_packet", "af_packet-here"]
 
 Started = Callable[..., "Rig"]
 
@@ -77,6 +77,8 @@ class Rig:
     def __init__(self, lab: Lab, *words: object, backend: str = "", peer: str = ""):
         first, _, segments = (backend or "af_xdp").partition("-")
         second = (peer or backend or "af_xdp").partition("-")[0]
+        if segments == "unbound":
+            words, segments = (*words, "--unbound"), ""
         env = {"COVEN_AF_PACKET_SEGMENTS": segments} if segments else {}
         self.process = spawn(
             lab.appliance, "-m", "tests.rigs.ports", first, IN, second, OUT, *words, env=env
@@ -238,7 +240,7 @@ def test_several_queues(lab: Lab, rig: Started, backend: str) -> None:
     for place, interface in ((lab.appliance, IN), (lab.client, "eth0")):
         place.run("ethtool", "-L", interface, "rx", "2", "tx", "2")
     ports = rig(backend=backend)
-    assert ports.said["ports"]["in"]["queues"] == (2 if backend == "af_xdp" else 1)
+    assert ports.said["ports"]["in"]["queues"] == (2 if backend.startswith("af_xdp") else 1)
     for _ in range(4):  # flows fall on queues by their hash
         transfer(lab, "10.20.0.2", 5)
     ports.end()
@@ -247,7 +249,7 @@ def test_several_queues(lab: Lab, rig: Started, backend: str) -> None:
 # ---- what does not ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
+@pytest.mark.parametrize("backend", ["af_xdp", "af_xdp-unbound", "af_packet"])
 def test_what_the_kernel_drops_is_counted_once(lab: Lab, rig: Started, backend: str) -> None:
     quiet(lab)
     ports = rig(backend=backend)
@@ -257,12 +259,12 @@ def test_what_the_kernel_drops_is_counted_once(lab: Lab, rig: Started, backend: 
     ports("thaw")
     arriving = ports.end()["in.arriving"]
     assert arriving["received"] - before == 10000
-    name = "rx_dropped" if backend == "af_xdp" else "rx_ring_full"
+    name = "rx_dropped" if backend.startswith("af_xdp") else "rx_ring_full"
     assert arriving["dropped"][name] >= 10000 - 4096
     assert set(arriving["dropped"]) <= {name}
 
 
-@pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
+@pytest.mark.parametrize("backend", ["af_xdp", "af_xdp-unbound", "af_packet"])
 def test_every_frame_is_counted_under_load(lab: Lab, rig: Started, backend: str) -> None:
     quiet(lab)
     ports = rig(backend=backend)
@@ -310,7 +312,7 @@ def test_what_the_other_end_does_not_take_holds_up_nothing(lab: Lab, rig: Starte
     assert leaving["dropped"] == {"refused": 3} and leaving["forwarded"] == 6
 
 
-@pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
+@pytest.mark.parametrize("backend", ["af_xdp", "af_xdp-unbound", "af_packet"])
 def test_an_interface_that_is_down(lab: Lab, rig: Started, backend: str) -> None:
     quiet(lab)
     ports = rig(backend=backend)
@@ -324,7 +326,7 @@ def test_an_interface_that_is_down(lab: Lab, rig: Started, backend: str) -> None
     assert set(leaving["dropped"]) == {"closed"}
 
 
-@pytest.mark.parametrize("backend", ["af_xdp", "af_packet"])
+@pytest.mark.parametrize("backend", ["af_xdp", "af_xdp-unbound", "af_packet"])
 def test_an_interface_that_goes_away(lab: Lab, rig: Started, backend: str) -> None:
     quiet(lab)
     ports = rig(backend=backend)
@@ -352,6 +354,23 @@ def test_a_forwarder_started_again_goes_on(lab: Lab, rig: Started, backend: str)
     assert line(server) == sent
     finish(client)
     finish(server)
+    ports.end()
+
+
+def test_rings_are_mapped_before_their_socket_is_bound(lab: Lab, rig: Started) -> None:
+    """As before Linux 6.4 they must be. To an interface that is down no socket can be bound."""
+    ports = rig(backend="af_xdp-unbound")
+    lab.appliance.run("ip", "link", "set", IN, "down")
+    ports("crash")
+    children = Path(f"/proc/{ports.said['pid']}/task/{ports.said['pid']}/children").read_text().split()
+    maps = [Path(f"/proc/{child}/maps").read_text() for child in children]
+    rings = [each.count(" socket:[") for each in maps if "coven-forwarder" in each]
+    assert rings == [8]  # four of each port
+    ping = ("ping", "-c", "1", "-W", "1", "10.20.0.2")
+    assert lab.client.run(*ping, check=False).returncode != 0
+    lab.appliance.run("ip", "link", "set", IN, "up")
+    assert eventually(lambda: lab.client.run(*ping, check=False).returncode == 0)
+    transfer(lab, "10.20.0.2", 5)
     ports.end()
 
 

@@ -124,6 +124,7 @@ def test_client_credentials(agent: Agent) -> None:
         (form, basic("vnfm", "x"), 401, "invalid_client"), (form, {}, 401, "invalid_client"),
         ({"grant_type": "password"}, basic("vnfm", secret), 400, "unsupported_grant_type"),
         ({}, basic("vnfm", secret), 400, "invalid_request"),
+        (form, bearer, 401, "invalid_client"),  # an access token makes no other, or it would never end
     ):  # fmt: skip
         told = access(agent, given, **more)
         assert (told[0], told[1]["error"]) == (status, error), given
@@ -186,7 +187,7 @@ def test_every_change_is_in_the_audit_log(agent: Agent) -> None:
 def test_the_command_line(agent: Agent, tmp_path: Path) -> None:
     def coven(*words: str) -> tuple[int, str]:
         done = subprocess.run([sys.executable, "-m", "coven", "token", *words, "--state", str(agent.state)], cwd=ROOT,
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
+                              capture_output=True, text=True, timeout=300)  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
     assert coven("list") == (0, "no token but the agent's own\n")

@@ -71,7 +71,7 @@ def configured(appliance: Appliance, configuration: Any) -> tuple[int, str]:
     parameters = {"agent": address["url"], "token": token, "configuration": configuration}
     done = subprocess.run(
         appliance.inside(str(script.__file__)), input=json.dumps({"additionalParams": parameters}),
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     return done.returncode, done.stderr
 

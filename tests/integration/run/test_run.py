@@ -31,7 +31,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "coven.run", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False, **more)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False, **more)
 
 
 def sample(folder: Path) -> Path:
@@ -220,7 +220,7 @@ def test_pipes(tmp_path: Path, places: Path) -> None:
         into = f" > {fifo}" if where != "-" else ""
         feeder = subprocess.Popen(["sh", "-c", f"cat {source}{into}"], stdout=subprocess.PIPE)
         command = [sys.executable, "-m", "coven.run", str(pkg), "--in", where, "--out", "-"]
-        done = subprocess.run(command, stdin=feeder.stdout, capture_output=True, cwd=ROOT, timeout=60, check=False)
+        done = subprocess.run(command, stdin=feeder.stdout, capture_output=True, cwd=ROOT, timeout=300, check=False)
         assert feeder.wait(60) == 0 and done.returncode == 0, done.stderr
         (tmp_path / "out.pcap").write_bytes(done.stdout)
         assert len(rdpcap(str(tmp_path / "out.pcap"))) == PACKETS

@@ -53,7 +53,7 @@ def test_what_passes_and_what_is_dropped(tmp_path: Path) -> None:
 def test_into_a_pipe(tmp_path: Path) -> None:
     pkg, source = two_languages(tmp_path / "p"), sample(tmp_path)
     words = [sys.executable, "-m", "coven.run", str(pkg), "--in", str(source), "--capture", "-", "--at", "in"]
-    done = subprocess.run(words, capture_output=True, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(words, capture_output=True, cwd=ROOT, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert len(read(done.stdout)["in"]) == PACKETS and b"the whole VNF" in done.stderr
 

@@ -45,7 +45,7 @@ class Watched:
         """Everything said, up to the first line with that word, which is then forgotten; the rest is not."""
         with self._changed:
             found = lambda: any(word in line for line in self.said) or self.said[-1:] == [""]  # noqa: E731
-            assert self._changed.wait_for(found, 60), f"no {word!r} in {self.said}"
+            assert self._changed.wait_for(found, 120), f"no {word!r} in {self.said}"
             end = next((at for at, line in enumerate(self.said, 1) if word in line), len(self.said))
             said, self.said = "".join(self.said[:end]), self.said[end:]
             assert word in said, said

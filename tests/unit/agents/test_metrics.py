@@ -99,6 +99,14 @@ def test_no_vnf_no_metric() -> None:
     assert Exposition().text({}) == ""
 
 
+def test_whether_a_vnf_is_up_is_told_while_its_figures_are_half_written(objects: list[Statistics]) -> None:
+    made = filled()
+    made.published.sequence |= 1
+    [reader] = read(objects, made)
+    assert samples(Exposition().text({"fw": reader})) == {("coven_vnf_up", frozenset({("vnf", "fw")})): 1}
+    reader.close()
+
+
 def test_several_vnfs_share_a_family(objects: list[Statistics]) -> None:
     """Each has one HELP and one TYPE, also where authors' metrics of one name are of two kinds."""
     one, two = Statistics.make("one", 1), Statistics.make("two", 1)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from coven.keeper.logs import Answers, Logs
+from coven.web import feed
 from coven.web.feed import STREAMS, VNFS, Feed
 from coven.web.limits import crowded
 from coven.web.samples import KEPT, History, figures, marks
@@ -168,6 +169,19 @@ def test_packets_that_are_lost_for_lack_of_room_are_a_sign(figure: str, sign: bo
 def test_a_stream_shows_only_so_much(world: World) -> None:
     with pytest.raises(Refused):
         world.feed.check_room(tuple(f"v{number}" for number in range(VNFS + 1)))
+
+
+def test_a_stream_ends_when_who_it_is_for_may_not_look_any_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "JUDGED", 0.05)
+    token = ["valid"]
+    window, other = Window(), Window()
+    world.feed.add(window, ("fw",), may=lambda: bool(token))
+    world.feed.add(other, ("fw",))
+    until(lambda: len(window.named("vnf")) >= 5)
+    assert window.open
+    token.clear()
+    until(lambda: not window.open)
+    assert other.open
 
 
 def test_what_the_agent_keeps_is_told_when_it_changes(world: World) -> None:

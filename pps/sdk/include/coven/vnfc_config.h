@@ -99,6 +99,11 @@ static inline int64_t vnfc_argument_int(struct vnfc_request *request, const char
 	return (int64_t)vnfc_argument_number(request, name);
 }
 
+static inline bool vnfc_argument_bool(struct vnfc_request *request, const char *name)
+{
+	return vnfc_argument_number(request, name) != 0;
+}
+
 static inline const char *vnfc_argument_text(struct vnfc_request *request, const char *name)
 {
 	const char *text = vnfc__host->argument_text(request, name);

@@ -7,7 +7,7 @@ import { PLACE, layout, routes } from "./layout.js";
 
 const NARROW = 620; // pixels of the screen below which it stands upright
 const LARGEST = 1.35; // of its natural size
-const SMALLEST = 0.72; // of its natural size; where it would be smaller it stands upright, or is scrolled
+const SMALLEST = 0.62; // of its natural size; where it would be smaller it stands upright, or is scrolled
 const NAME = 18; // letters of a name that have room in a line
 const REASON = 22; // letters of a drop's reason that are drawn
 const LINE = 15; // pixels of a second one

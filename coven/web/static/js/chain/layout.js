@@ -3,10 +3,11 @@
 
 export const PLACE = { vnfc: [168, 92], port: [126, 72] };
 const EDGE = 30;
-const ALONG = { wide: 112, tall: 146 }; // between two columns
+const ALONG = { wide: 106, tall: 146 }; // between two columns
 const LANE = { wide: 46, tall: 84 }; // that a passing wire takes, with what is written at it
 const ABOVE = { wide: 20, tall: 26 }; // between a place and what stands before it in its column
 const BELOW = { wide: 70, tall: 26 }; // and behind it: drops stand there
+const BESIDE = { wide: 0, tall: 44 }; // for what is written at the last lane
 const SWEEPS = 12;
 const STRAIGHT = 6; // how much more a direct wire of the first direction counts than others
 const FIRM = 20; // and how much more a place stays where it wants to be than a passing wire
@@ -99,7 +100,7 @@ function apart(column, upright) {
 function placed(items, columns, bends, upright, [vw, vh]) {
   const mode = upright ? "tall" : "wide";
   const long = (upright ? vh : vw) + ALONG[mode]; // from one column to the next
-  const across = columns.flat().map((item) => [item.at - item.size / 2, item.at + item.size / 2 + (item.kind === "lane" ? 0 : BELOW[mode])]);
+  const across = columns.flat().map((item) => [item.at - item.size / 2, item.at + item.size / 2 + (item.kind === "lane" ? BESIDE[mode] : BELOW[mode])]);
   const least = Math.min(...across.map(([low]) => low));
   const most = Math.max(...across.map(([, high]) => high));
   const point = (item) => {

@@ -30,7 +30,7 @@ export class Life {
     this.vnfs.replaceChildren(overview.vnfs.length ? table("VNFs of this agent", ["VNF", "package", "state", "what can be done"],
       overview.vnfs.map((vnf) => [el("a", { href: `#/vnf/${vnf.name}` }, vnf.name), vnf.package,
         [vnf.operational_state ?? "not instantiated", alarm(vnf)], this.acts(vnf)])) : el("p", { class: "soft" }, "None yet."));
-    this.packages.replaceChildren(overview.packages.length ? table("Packages of this agent", ["package", "description", "#size", ""],
+    this.packages.replaceChildren(overview.packages.length ? table("Packages of this agent", ["package", "description", "#size", "what can be done"],
       overview.packages.map((each) => [each.id, each.description, bytes(each.size),
         button("Delete", () => this.act("DELETE", `/v1/packages/${encodeURIComponent(each.id)}`), { class: "quiet" })]))
       : el("p", { class: "soft" }, "None yet."));

@@ -109,7 +109,7 @@ export class Packets {
     this.draw();
     this.list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
     const sights = this.known.get(number);
-    this.detail.replaceChildren(...shown(number, sights));
+    this.detail.replaceChildren(...shown(number, sights, this.view.drawn.ports));
     const way = sights.map((sight) => sight.place).filter((place, i, all) => place !== all[i - 1]);
     this.view.drawn.trace(way[0], way);
   }
@@ -137,8 +137,8 @@ function ending(sights, ports) {
   return said ?? "on its way";
 }
 
-// What is known of a packet: its way, and at each VNFC its bytes before and behind.
-export function shown(number, sights) {
+// What is known of a packet: its way, and at each VNFC its bytes before and behind. One that has not left is still there.
+export function shown(number, sights, ports) {
   const first = sights[0];
   let before = first;
   const steps = sights.map((sight, i) => {
@@ -146,8 +146,8 @@ export function shown(number, sights) {
     before = sight;
     const longer = sight.length - was.length;
     const changed = longer !== 0 || !same(was.data, sight.data);
-    const words = sight.comments.length ? sight.comments.join("; ") : i === 0 ? `came in by ${sight.place}`
-      : i === sights.length - 1 ? `left by ${sight.place}` : `to ${sight.place}`;
+    const words = sight.comments.length ? sight.comments.join("; ") : !ports.includes(sight.place) ? `to ${sight.place}`
+      : i === 0 ? `came in by ${sight.place}` : `left by ${sight.place}`;
     return el("li", {}, words, changed && el("span", { class: "changed" }, ` (changed${longer ? `, ${Math.abs(longer)} bytes ${longer > 0 ? "longer" : "shorter"}` : ""})`),
       changed && el("details", { open: true }, el("summary", {}, "bytes before and behind"),
         el("pre", { class: "dump", tabindex: 0, "aria-label": "Before" }, dump(was.data, sight.data)),

@@ -1,6 +1,6 @@
 // Charts of the last quarter of an hour, by uPlot, with a mark for each thing that happened.
 
-import { button, clock, el, say, short, timeOf } from "../dom.js";
+import { button, clock, el, say, seconds, short, timeOf } from "../dom.js";
 
 const COLOURS = ["--lane-0", "--lane-1", "--lane-2", "--lane-3", "--red", "--green", "--soft"];
 const DASHES = [[], [8, 4], [2, 3], [12, 3, 2, 3]];
@@ -16,7 +16,7 @@ const KINDS = [
   { title: "Drops a second", of: (series) => series.names("drop "), label: (name) => name.slice(5), scale: 1, unit: "/s" },
   { title: "CPU, % of a core", of: (series) => [...series.names("vnfc "), ...series.names("forwarder ")].filter((name) => / cpu$/.test(name)),
     label: (name) => name.replace(/^vnfc /, "").replace(/ cpu$/, ""), scale: 100, unit: " %" },
-  { title: "Time in the chain, ms", of: (series) => series.names("latency "), label: (name) => `from ${name.slice(8)}`, value: true, scale: 1e3, unit: " ms" },
+  { title: "Time in the chain, ms", of: (series) => series.names("latency "), label: (name) => `from ${name.slice(8)}`, value: true, scale: 1e3, unit: " ms", said: (value) => seconds(value / 1e3) },
 ];
 
 export class Charts {
@@ -138,7 +138,7 @@ export class Charts {
         ...names.map((name) => [name, this.look(kind, name)]).map(([name, i]) => ({
           label: kind.label(name), stroke: colour(COLOURS[i % COLOURS.length]), width: 2, points: { show: false },
           dash: DASHES[Math.floor(i / COLOURS.length + i) % DASHES.length],
-          value: (plot, value) => (value === null ? "–" : short(Math.round(value * 100) / 100) + kind.unit),
+          value: (plot, value) => (value === null ? "–" : kind.said?.(value) ?? short(Math.round(value * 100) / 100) + kind.unit),
         }))],
     };
   }

@@ -210,7 +210,7 @@ class OfDrop {
     say(this.one, "waiting for one ...");
     try {
       const [found] = await captured(this.view.name, `at=${encodeURIComponent(this.name)}&count=1&seconds=${PATIENCE}&snaplen=512`);
-      this.one.replaceChildren(...(found ? shown(found.number, [found]) : [el("p", {}, `None came in ${PATIENCE} s.`)]));
+      this.one.replaceChildren(...(found ? shown(found.number, [found], this.view.drawn.ports) : [el("p", {}, `None came in ${PATIENCE} s.`)]));
     } catch (problem) {
       this.one.replaceChildren(el("p", { class: "wrong" }, problem.message));
     }

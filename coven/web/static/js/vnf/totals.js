@@ -9,7 +9,7 @@ export function totals(status) {
   const whole = [...SUMS.map((name) => [name, count(status[name])]), ["dropped", count(added(status.dropped))],
     ["in flight", count(status.in_flight)], ["unaccounted", count(status.unaccounted)]];
   return [
-    table("The whole VNF", ["", "#packets"], whole),
+    table("The whole VNF", ["what became of them", "#packets"], whole),
     table("Ports", ["port", "interface", "link", "#in", "#out", "#bytes in", "#bytes out", "#dropped"],
       Object.entries(status.ports).map(([name, port]) => [name, port.interface ?? "–", port.link ?? "–", count(port.received),
         count(port.sent), count(port.bytes_in), count(port.bytes_out), count(added(port.dropped))])),

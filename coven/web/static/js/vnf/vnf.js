@@ -18,7 +18,8 @@ export class VnfView {
     this.reading = null;
     this.title = el("h1", {}, name);
     this.state = el("p", { class: "state" });
-    this.alarms = el("ul", { class: "alarms", "aria-label": "Alarms", role: "status" });
+    this.alarms = el("ul", { class: "alarms" });
+    this.refused = el("p", { class: "wrong", role: "alert" }); // what was asked for last
     this.acts = el("div", { class: "acts" }, ACTS.map((act) =>
       button(act[0].toUpperCase() + act.slice(1), () => this.act(act), { "data-act": act })));
     this.place = el("div", { class: "drawn" }, el("p", {}, "..."));
@@ -27,8 +28,8 @@ export class VnfView {
     this.charts = new Charts(series);
     this.packets = new Packets(this);
     this.root = el("div", { class: "vnf" },
-      el("div", { class: "head" }, this.title, this.state, this.acts),
-      this.alarms,
+      el("div", { class: "head" }, this.title, this.state, this.acts), this.refused,
+      el("div", { role: "status", "aria-label": "Alarms" }, this.alarms),
       el("div", { class: "work" },
         el("div", { class: "column" }, el("section", { "aria-label": "Chain", class: "first" }, this.place),
           this.charts.root, this.packets.root,
@@ -92,11 +93,11 @@ export class VnfView {
 
   async act(what) {
     if (what === "terminate" && !confirm(`Terminate ${this.name}? Its interfaces are given back.`)) return;
+    say(this.refused, "");
     try {
       await ask("POST", vnfPath(this.name, `/${what}`));
     } catch (problem) {
-      this.said = null;
-      this.alarms.replaceChildren(...[problem.message].map((text) => el("li", {}, `⚠ ${text}`)));
+      say(this.refused, problem.message);
     }
   }
 
