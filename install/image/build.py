@@ -104,9 +104,7 @@ def stage(folder: Path) -> None:
     text = "".join(f"{key}={value}\n" for key, value in about.items())
     (folder / "usr/lib/coven-image/release").write_text(text)
     # as if it had been unpacked from an archive of that time: nobody's umask
-    when = int(epoch())
     for path in [folder, *folder.rglob("*")]:
-        os.utime(path, (when, when), follow_symlinks=False)
         if not path.is_symlink():
             private = path.match("var/lib/coven")
             path.chmod(0o700 if private else 0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
