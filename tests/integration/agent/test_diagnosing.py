@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 
 import pytest
 
 from tests.rigs.agent import ROOT
 from tests.rigs.appliance import Appliance
+from tests.rigs.keeper import wait_for
 
 pytestmark = pytest.mark.root
 
@@ -46,3 +49,10 @@ def test_what_the_page_shows(appliance: Appliance) -> None:
     finally:
         sender.kill()
         sender.wait()
+    status, said = appliance.coven("health", "fw")
+    assert status == 0 and re.search(r"^firewall +(ready|progressing) +\S+Z$", said, re.M), said
+    os.kill(appliance.get("/v1/vnfs/fw/stats")["vnfcs"]["firewall"]["pid"], signal.SIGKILL)
+    wait_for(lambda: "restarted" in str(appliance.get("/v1/vnfs/fw/health")["parts"]["firewall"]["why"]))
+    status, said = appliance.coven("health", "fw")
+    assert status == 1 and said.startswith("fw is degraded\n"), said
+    assert re.search(r"^firewall +degraded +\S+Z +it restarted \d+ s ago \(killed by SIGKILL\)$", said, re.M), said
