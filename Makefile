@@ -8,7 +8,9 @@ PY     := $(VENV)/bin/python
 B      ?= build
 CFLAGS ?= -O2 -g
 WARN   := -Wall -Wextra -Werror
-BASE   := -std=gnu11 $(WARN) -fPIC -I. -MMD -MP
+# The same bytes in whatever folder; debuggers find sources from the checkout's own.
+HERE   := '-ffile-prefix-map=$(CURDIR)=.'
+BASE   := -std=gnu11 $(WARN) -fPIC -I. -MMD -MP $(HERE)
 CLANG  ?= clang
 PYINC  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 PYEXT  := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))' 2>/dev/null)
@@ -58,11 +60,13 @@ $(B)/_vnfc$(PYEXT): $(call objects,$(VNFC_PY))
 	$(call link,-shared,-lcjson -lm)
 $(B)/libcoven-java.so: $(call objects,$(HOST) $(wildcard pps/managed/*.c) pps/java/host.c)
 	$(call link,-shared,-lcjson)
-$(B)/coven-java.jar: $(SDK_JAVA)
+$(B)/coven-java.jar: $(SDK_JAVA) Makefile
 	@rm -rf $(B)/obj/java && mkdir -p $(B)/obj/java
 	@# Java reads names of files, this folder's above all, as the locale says
 	LC_ALL=C.UTF-8 $(JDK)/bin/javac -encoding UTF-8 -Xlint:all -Werror -g -d $(B)/obj/java $(SDK_JAVA)
-	LC_ALL=C.UTF-8 $(JDK)/bin/jar --create --file $@.new -C $(B)/obj/java . && mv -f $@.new $@
+	cd $(B)/obj/java && find . -name '*.class' -exec touch -d 1980-01-02T00:00:00Z {} + && TZ=UTC LC_ALL=C.UTF-8 \
+		$(JDK)/bin/jar --create --no-manifest --file ../../$(@F).new $$(find . -name '*.class' | LC_ALL=C sort)
+	mv -f $@.new $@
 $(B)/coven_javascript.node: $(call objects,$(HOST) $(wildcard pps/managed/*.c) pps/javascript/host.c)
 	$(call link,-shared,-lcjson)
 $(B)/libcoven-vns.so: $(call objects,$(OPENERS))
@@ -75,13 +79,13 @@ $(B)/coven-launch: $(call objects,pps/confine/launch.c)
 	$(call link,,)
 $(B)/seccomp-%.bpf: $(B)/make-seccomp
 	$< $* > $@.new && mv -f $@.new $@
-$(B)/%.bpf.o: vns/%.bpf.c
+$(B)/%.bpf.o: vns/%.bpf.c Makefile
 	@mkdir -p $(@D)
-	$(CLANG) -O2 -g -Wall -target bpf -I. -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c $< -o $@
+	$(CLANG) -O2 -g $(HERE) -Wall -target bpf -I. -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c $< -o $@
 $(B)/obj/pps/python/%.o: private BASE += -I$(PYINC)
 $(B)/obj/pps/java/%.o: private BASE += -I$(JDK)/include -I$(JDK)/include/linux
 $(B)/obj/pps/javascript/%.o: private BASE += -I$(dir $(NODE_API))
-$(B)/obj/%.o: %.c
+$(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(CFLAGS) -c $< -o $@
 -include $(shell find $(B) -maxdepth 4 -type f -name '*.d' 2>/dev/null)
@@ -91,7 +95,7 @@ RIG := $(addprefix $(B)/bench/,generate sink xskfwd tpfwd bench.bpf.o)
 rig: $(RIG)
 $(B)/bench/%.bpf.o: bench/src/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) -O2 -g -Wall -target bpf -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c $< -o $@
+	$(CLANG) -O2 -g $(HERE) -Wall -target bpf -I/usr/include/$(shell $(CC) -print-multiarch) -MMD -MP -c $< -o $@
 $(B)/bench/%: bench/src/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(WARN) -O2 -march=native -MMD -MP -o $@ $< -lxdp -lbpf

@@ -26,6 +26,7 @@ LINGER = 2.2  #: a trace stays so long after the last question
 #: what is asked of the agent meanwhile: a path, or what the command line is told
 WATCHING: dict[str, str | tuple[str, ...]] = {
     "a trace of 1 packet in 1000": "/trace?count=1000&wait=2&every=1000",
+    "coven health, which watches nothing": ("health", NAME),  # what the command line's start costs whoever it is beside
     "coven trace --every 1000": ("trace", NAME, "--every", "1000", "--count", "1000000", "--seconds", "2"),
     "coven trace, of all": ("trace", NAME, "--count", "1000000", "--seconds", "2"),
     "a trace of packets that match nothing": "/trace?count=1000&wait=2&filter=tcp+port+9",

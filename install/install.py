@@ -51,6 +51,9 @@ def copy_distributions(target: Path) -> None:
                 continue
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(str(dist.locate_file(file)), target / file)
+            if file.name == "RECORD":  # of the programs that are not copied it holds hashes that name this folder
+                lines = (target / file).read_text().splitlines(keepends=True)
+                (target / file).write_text("".join(line for line in lines if not line.startswith("../")))
 
 
 def install(destdir: str, prefix: str) -> None:
@@ -74,6 +77,11 @@ def install(destdir: str, prefix: str) -> None:
             shutil.copy2(product, new / "build")
     runtime = new / "runtime"
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(runtime)], check=True)
+    for script in runtime.glob("bin/[Aa]ctivate*"):  # nobody activates it, and they name this folder
+        script.unlink()
+    about = runtime / "pyvenv.cfg"
+    lines = about.read_text().splitlines(keepends=True)
+    about.write_text("".join(line for line in lines if not line.startswith("command")))
     site = next(runtime.glob("lib/python*/site-packages"))
     copy_distributions(site)
     # A line of a .pth file is relative to the folder it is in, so DESTDIR may go.

@@ -18,7 +18,8 @@ struct {
 	__type(value, __u32);
 } sockets SEC(".maps");
 
-extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *tpid, __u16 *tci) __ksym;
+/* weak: the object is loaded on kernels that have no such function, too, without the program that calls it */
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *tpid, __u16 *tci) __ksym __weak;
 
 struct addresses {
 	__u8 bytes[2 * ETH_ALEN];

@@ -123,6 +123,14 @@ class Gate:
         self._attempts.succeeded(credential.digest)
         return known
 
+    def owner(self, credential: Credential, origin: Origin) -> Caller:
+        """Whose token this is; an access token gives no more of them. Raises Refused with 401 or 429."""
+        assert self.tokens is not None
+        caller = self.holder(credential, origin)
+        if self.tokens.by_digest(credential.token_digest) is None:
+            raise unauthenticated("an access token")
+        return caller
+
 
 def admit(caller: Caller, scope: Scope) -> None:
     """Raises Refused with 403."""

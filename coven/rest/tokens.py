@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 import bottle
 
 from coven.agent.rights.callers import Scope
-from coven.agent.rights.tokens import ACCESS_SECONDS
 from coven.agent.store import Row, conflict
 from coven.rest import web
 from coven.rest.gate import Credential, Gate, presented
@@ -51,9 +50,8 @@ class TokensApi:
             found = form.get("grant_type", "nothing")[:60]
             mistake = Mistake(field="grant_type", found=found, expected="client_credentials")
             raise Refused(mistake, title="unsupported_grant_type", kind=Kind.UNREADABLE)
-        header = bottle.request.get_header
-        credential = presented(header) or Credential(form.get("client_secret", ""), form.get("client_id", ""))
-        caller = self.gate.holder(credential, web.origin())
+        credential = presented(web.header) or Credential(form.get("client_secret", ""), form.get("client_id", ""))
+        caller = self.gate.owner(credential, web.origin())
         web.known_as(caller)
         wanted = set(form.get("scope", "").split()) or set(caller.scopes)
         if not all(scope in set(Scope) and caller.may(Scope(scope)) for scope in wanted):
@@ -61,9 +59,10 @@ class TokensApi:
             mistake = Mistake(field="scope", found=" ".join(sorted(wanted))[:60], expected=known)
             raise Refused(mistake, title="invalid_scope", kind=Kind.UNREADABLE)
         bottle.response.set_header("Cache-Control", "no-store")
+        token, seconds = tokens.access(caller, map(Scope, wanted))
         return {
-            "access_token": tokens.access(caller, map(Scope, wanted)), "token_type": "Bearer",
-            "expires_in": ACCESS_SECONDS, "scope": " ".join(sorted(wanted)),
+            "access_token": token, "token_type": "Bearer", "expires_in": seconds,
+            "scope": " ".join(sorted(wanted)),
         }  # fmt: skip
 
 

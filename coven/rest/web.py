@@ -92,6 +92,12 @@ def json_body(media: Sequence[str] = (JSON,)) -> Row:
     return value
 
 
+def header(name: str) -> str | None:
+    """A header of the request, its bytes as Latin-1: bottle's own way fails at what is no UTF-8."""
+    found: str | None = bottle.request.headers.raw(name)
+    return found
+
+
 def query() -> dict[str, list[str]]:
     """The query's parameters, each with its values as they were written."""
     given = bottle.request.query

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -60,6 +61,9 @@ def fat(file: Path, label: str, contents: dict[str, bytes], size: int = 16 << 20
     with file.open("wb") as stream:
         stream.truncate(size)
     subprocess.run(["/usr/sbin/mkfs.vfat", "-n", label, file], check=True, capture_output=True)
+    folders = {f"::{parent}": None for name in contents for parent in reversed(Path(name).parents[:-1])}
+    for folder in folders:
+        subprocess.run(["mmd", "-i", file, folder], check=True)
     for name, content in contents.items():
         subprocess.run(["mcopy", "-i", file, "-", f"::{name}"], input=content, check=True)
     return file
@@ -103,12 +107,17 @@ class Machine:
         place.run("ip", "addr", "add", f"{ADDRESS[name]}/24", "dev", TAP)
         place.run("ip", "link", "set", TAP, "up")
 
-    def seed(self, user_data: str, instance: str = "i-1", **more: bytes) -> None:
-        """What cloud-init is to find."""
+    def seed(self, user_data: str, config_drive: bool = False, **more: bytes) -> None:
+        """What cloud-init is to find: a disk as NoCloud wants it, or as OpenStack makes it (a ConfigDrive)."""
         key = self.key.with_suffix(".pub").read_text().strip()
-        text = user_data.replace("SSH_KEY", key).replace("TOKEN", self.token)
-        contents = {"user-data": text.encode(), "meta-data": f"instance-id: {instance}\nlocal-hostname: vnf\n".encode()}
-        self._seed = fat(self.folder / "seed.img", "CIDATA", {**contents, **more})
+        text = user_data.replace("SSH_KEY", key).replace("TOKEN", self.token).encode()
+        if config_drive:
+            about = {"uuid": "i-1", "hostname": "vnf", "name": "vnf"}
+            latest = "openstack/latest"
+            contents = {f"{latest}/user_data": text, f"{latest}/meta_data.json": json.dumps(about).encode()}
+        else:
+            contents = {"user-data": text, "meta-data": b"instance-id: i-1\nlocal-hostname: vnf\n"}
+        self._seed = fat(self.folder / "seed.img", "config-2" if config_drive else "CIDATA", {**contents, **more})
 
     def power_on(self) -> None:
         self.ports = {"api": free_port(), "ssh": free_port()}
@@ -116,7 +125,7 @@ class Machine:
         words = [
             "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024",
             # its clock goes by what it has executed: where others take the core, less time has passed in it
-            "-icount", "shift=4", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
+            "-icount", "shift=3", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
             "-monitor", f"unix:{self.folder / 'monitor'},server=on,wait=off",
             "-netdev", f"user,id=management,ipv6=off,restrict=on,{forwards}",
             "-device", f"virtio-net-pci,netdev=management,mac={MACS['management']},addr=3",

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import re
 import socket
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +19,15 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from coven.agent.store import Row
 from itf.mistakes import Mistake, Refused
 
-CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 10.0
+CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 10.0  #: until it is connected; until all of the answer is there
 MOST_ANSWER = 64 << 10  #: bytes that are read of one
+TOO_MUCH = "an answer that is too long, or too slow"
+_PASSWORD = re.compile("//[^/?#]*@")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -43,7 +48,7 @@ class Targets:
     def check(self, uri: str, place: str) -> None:
         """Raises Refused for a URI that nothing may be sent to."""
         with _told_as(place, uri):
-            self._addresses(urlsplit(uri))
+            self._addresses(_split(uri))
 
     def _addresses(self, parts: SplitResult) -> list[tuple[str, int]]:
         """Where it is, if all of that is allowed. Raises Undelivered."""
@@ -73,46 +78,122 @@ class Targets:
 
     def send(self, method: str, uri: str, body: Any = None, *, client: bool = False, **more: Any) -> requests.Response:
         """The answer, its body read. `client`: with our certificate. Raises Undelivered."""
-        parts = urlsplit(uri)
+        parts = _split(uri)
         address, port = self._addresses(parts)[0]
         literal = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         url = urlunsplit((parts.scheme, literal, parts.path or "/", parts.query, ""))
         headers = {"Host": parts.netloc, **more.pop("headers", {})}
-        end = time.monotonic() + ANSWER_SECONDS
         try:
-            with requests.Session() as session:
+            with _Deadline() as deadline, requests.Session() as session:
                 session.trust_env = False
-                session.mount("https://", _Named(str(parts.hostname)))
+                session.mount("http://", _Bounded(deadline))
+                session.mount("https://", _Named(deadline, str(parts.hostname)))
                 answer = session.request(
                     method, url, json=body, headers=headers, timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
                     allow_redirects=False, stream=True, verify=self.ca or True,
                     cert=self.identity if client else None, **more,
                 )  # fmt: skip
                 with answer:
-                    _read(answer, end)
+                    _read(answer)
+                deadline.end()
                 return answer
         except (requests.RequestException, OSError, ValueError) as error:
-            raise Undelivered(_why(error)) from None
+            raise Undelivered(TOO_MUCH if deadline.over else _why(error)) from None
 
 
-class _Named(HTTPAdapter):
-    """For connections to an address, whose certificate has to be that of a name."""
+class _Deadline:
+    """Ends connections, whatever they are at, ANSWER_SECONDS after it was begun: time-outs of sockets begin anew with
+    each byte."""
 
-    def __init__(self, name: str):
-        self._name = name
+    def __init__(self) -> None:
+        self.over = False
+        self._lock = threading.Lock()
+        self._watched: list[socket.socket] = []
+        self._timer = threading.Timer(ANSWER_SECONDS, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for each in self._watched:
+                each.close()
+            self._watched.clear()
+
+    def end(self) -> None:
+        """Raises Undelivered when it is over: what is cut short may look complete."""
+        if self.over:
+            raise Undelivered(TOO_MUCH)
+
+    def watch(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._watched.append(connection.dup())  # TLS takes the descriptor of the first one
+        if self.over:
+            self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        with self._lock:
+            for each in self._watched:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+
+class _Bounded(HTTPAdapter):
+    """For connections that a deadline ends."""
+
+    def __init__(self, deadline: _Deadline):
+        self._deadline = deadline
         super().__init__()
+
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        super().init_poolmanager(*args, **more)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _pools(HTTPConnectionPool, self._deadline), "https": _pools(HTTPSConnectionPool, self._deadline),
+        }  # fmt: skip
+
+
+def _pools(kind: Any, deadline: _Deadline) -> Any:
+    """A kind of pools whose connections a deadline watches."""
+
+    class Watched(kind.ConnectionCls):
+        def _new_conn(self) -> socket.socket:
+            made: socket.socket = super()._new_conn()
+            deadline.watch(made)
+            return made
+
+    return type("Watching", (kind,), {"ConnectionCls": Watched})
+
+
+class _Named(_Bounded):
+    """To an address, whose certificate has to be that of a name."""
+
+    def __init__(self, deadline: _Deadline, name: str):
+        self._name = name
+        super().__init__(deadline)
 
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
         super().init_poolmanager(*args, server_hostname=self._name, assert_hostname=self._name, **more)
 
 
-def _read(answer: requests.Response, end: float) -> None:
+def _read(answer: requests.Response) -> None:
     content = b""
     for chunk in answer.iter_content(4096):
         content += chunk
-        if len(content) > MOST_ANSWER or time.monotonic() > end:
-            raise Undelivered("an answer that is too long, or too slow")
+        if len(content) > MOST_ANSWER:
+            raise Undelivered(TOO_MUCH)
     answer._content = content  # what `answer.json` reads
+
+
+def _split(uri: str) -> SplitResult:
+    """Raises Undelivered."""
+    try:
+        return urlsplit(uri)
+    except ValueError:
+        raise Undelivered("no http or https URI of a host") from None
 
 
 def _why(error: Exception) -> str:
@@ -128,8 +209,9 @@ def _told_as(place: str, uri: str) -> Any:
         yield
     except Undelivered as error:
         remedy = "notification_targets in coven.yaml, or coven serve --notify NETWORK, says where notifications may go"
+        shown = _PASSWORD.sub("//***@", uri)[:100]
         raise Refused(
-            Mistake(field=place, found=f"{uri[:100]}: {error}", expected="a URI that answers", remedy=remedy),
+            Mistake(field=place, found=f"{shown}: {error}", expected="a URI that answers", remedy=remedy),
             title="not to be notified",
         ) from None
 
@@ -176,7 +258,7 @@ class Notified:
             try:
                 told = json.loads(answer.content)
                 self._token, lasts = str(told["access_token"]), float(told.get("expires_in", 60))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise Undelivered(f"its token endpoint gives no token: {answer.status_code}") from None
             self._token_ends = time.monotonic() + lasts * 0.9
         return self._token

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
+import time
+from collections import deque
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from coven.agent.rights.callers import NOBODY
 from coven.agent.store import now
 
 log = logging.getLogger("coven.agent")
 
 FILE = "audit.log"
 BYTES, FILES = 4 << 20, 8  #: of one file; of those before it
+STRANGERS, WINDOW = 10, 60.0  #: lines about who is not known, in so many seconds: they must not push the others out
+MOST = 300  #: characters of what was asked for
 
 
 class _Rotating(RotatingFileHandler):
@@ -32,10 +38,23 @@ class _Rotating(RotatingFileHandler):
 class Audit:
     def __init__(self, folder: Path):
         self._handler = _Rotating(folder / FILE, maxBytes=BYTES, backupCount=FILES, encoding="utf-8", delay=True)
+        self._lock = threading.Lock()
+        self._strangers: deque[float] = deque(maxlen=STRANGERS)  #: when there was a line about one
+        self._left_out = 0
 
     def note(self, who: str, origin: str, what: str, result: Any, **more: Any) -> None:
-        """`what`: the change that was asked for, in the words of its interface, without contents."""
-        line = {"time": now(), "who": who, "from": origin, "what": what, "result": result, **more}
+        """`what`: the change that was asked for, in the words of its interface, without contents. Of many lines about
+        who is not known the next one says how many were left out."""
+        if who == NOBODY.name:
+            with self._lock:
+                at = time.monotonic()
+                if len(self._strangers) == STRANGERS and at - self._strangers[0] < WINDOW:
+                    self._left_out += 1
+                    return
+                self._strangers.append(at)
+                if self._left_out:
+                    more["left_out"], self._left_out = self._left_out, 0
+        line = {"time": now(), "who": who, "from": origin, "what": what[:MOST], "result": result, **more}
         record = logging.LogRecord("audit", logging.INFO, "", 0, json.dumps(line), None, None)
         self._handler.handle(record)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import threading
 import time
@@ -86,7 +87,14 @@ class Tokens:
         """Whose token or access token has this digest."""
         with self._lock:
             access = self._access.get(given)
-        return access.caller if access is not None and access.ends > time.monotonic() else self.by_digest(given)
+        if access is None or access.ends <= time.monotonic():
+            return self.by_digest(given)
+        return access.caller if self._left(access.caller.name) > 0 else None
+
+    def _left(self, name: str) -> float:
+        """Seconds until what was granted to a name expires, by the clock as it is now."""
+        ends = next((_ends(row) for row in self._granted if row["name"] == name), None if name == ROOT.name else 0.0)
+        return math.inf if ends is None else ends - time.time()
 
     def by_digest(self, given: str) -> Caller | None:
         """Whose token has this digest."""
@@ -99,20 +107,27 @@ class Tokens:
     def by_certificate(self, name: str) -> Caller | None:
         return next((_valid(row) for row in self._granted if row["digest"] is None and row["name"] == name), None)
 
-    def access(self, caller: Caller, scopes: Iterable[Scope]) -> str:
-        """A token for those of a caller's scopes, for an hour at most (RFC 6749, 4.4.3); it goes with the agent."""
+    def access(self, caller: Caller, scopes: Iterable[Scope]) -> tuple[str, int]:
+        """A token for those of a caller's scopes, and the seconds that it lasts: an hour, or until what it came from
+        expires (RFC 6749, 4.4.3). It goes with the agent."""
         secret = secrets.token_urlsafe(32)
+        seconds = max(0, int(min(ACCESS_SECONDS, self._left(caller.name))))
         ends = time.monotonic() + ACCESS_SECONDS
         with self._lock:
             self._access[digest(secret)] = _Access(Caller(caller.name, frozenset(scopes)), ends)
             while len(self._access) > MOST_ACCESS:
                 del self._access[next(iter(self._access))]
-        return secret
+        return secret, seconds
+
+
+def _ends(row: Row) -> float | None:
+    """When a record expires, in seconds since 1970."""
+    return None if row["expires"] is None else datetime.fromisoformat(row["expires"]).timestamp()
 
 
 def _valid(row: Row) -> Caller | None:
     """Who a record stands for, until it expires."""
-    if row["expires"] is not None and datetime.fromisoformat(row["expires"]).timestamp() <= time.time():
+    if (ends := _ends(row)) is not None and ends <= time.time():
         return None
     return Caller(row["name"], frozenset(map(Scope, row["scopes"])))
 

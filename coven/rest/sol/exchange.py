@@ -20,6 +20,7 @@ import bottle
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.notifying.deliveries import Deliveries
 from coven.agent.store import Row, conflict
+from coven.rest import web
 from coven.rest.openapi import resolved
 from coven.rest.routes import JSON, LISTING, Route
 from coven.rest.schema import ref
@@ -60,10 +61,10 @@ class Interface:
         """Answer a request by `call`. Raises Refused."""
         if entry.etsi:
             bottle.response.set_header("Version", str(SERVED[entry.interface]))
-            version = negotiated(entry.interface, bottle.request.get_header("Version"), self.manner.strict)
+            version = negotiated(entry.interface, web.header("Version"), self.manner.strict)
             bottle.response.set_header("Version", str(version))
         if entry.reply is not None:
-            _check_acceptable(bottle.request.get_header("Accept", "*/*"))
+            _check_acceptable(web.header("Accept") or "*/*")
         query = _query(entry)
         value = call()
         if entry.query == LISTING:
@@ -114,7 +115,7 @@ def demand(value: Any) -> None:
     """Raises Refused with 412 when the request is meant for another representation than this one (RFC 9110, 13.1.1).
 
     The tags of If-Match may come without their quotes."""
-    text = bottle.request.get_header("If-Match")
+    text = web.header("If-Match")
     if text is None or text.strip() == "*":
         return
     tags = [quoted or bare for quoted, bare in _TAGS.findall(text)]

@@ -6,8 +6,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
-import bottle
-
 from coven.agent.lifecycle import Lifecycle
 from coven.agent.rights.callers import Caller, Scope
 from coven.agent.store import Row
@@ -63,7 +61,7 @@ class CapturesApi:
         return Stream(connection, web.pending(), Judged(self._owner(), self._ended).is_over, self._capturers.give_back)
 
     def _owner(self) -> Callable[[], Caller | None]:
-        return self.gate.lasting(bottle.request.get_header, web.origin())
+        return self.gate.lasting(web.header, web.origin())
 
     def _ended(self) -> bool:
         return self.lifecycle.store.released

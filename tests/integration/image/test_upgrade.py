@@ -1,4 +1,4 @@
-"""The appliance with UEFI; a package that comes with its user-data; another image with the state of the one before."""
+"""The appliance with UEFI; a ConfigDrive with a package; another image with the state of the one before."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ coven:
   token: TOKEN
   vnf:
     name: first
-    package: {disk: CIDATA, file: forward.zip}
+    package: {disk: config-2, file: forward.zip}
     ports: {in: 1, out: 2}
 """
 
@@ -39,7 +39,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     machine = Machine(folder, Path(IMAGE))
     try:
         machine.firmware()
-        machine.seed(USER_DATA, **{"forward.zip": pack(FORWARD)})
+        machine.seed(USER_DATA, config_drive=True, **{"forward.zip": pack(FORWARD)})
         machine.power_on()
         yield machine
     finally:
@@ -77,6 +77,7 @@ def test_with_uefi_the_package_of_the_user_data_runs(machine: Machine) -> None:
     bound = {name: port["interface"] for name, port in vnf["ports"].items()}
     assert bound == {"in": MACS["in"], "out": MACS["out"]}
     assert pings(machine) and client.get("/v1/agent")["health"] == {"status": "healthy", "why": []}
+    assert "ConfigDrive" in machine.ssh("cloud-id; cat /run/cloud-init/result.json", check=False)
     assert "/sys/firmware/efi" in machine.ssh("ls -d /sys/firmware/efi")
 
 

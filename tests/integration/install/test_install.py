@@ -36,6 +36,14 @@ def test_it_runs_from_where_it_was_put(installed: Path) -> None:
     assert not list(lib.glob("runtime/lib/python*/site-packages/pytest"))
 
 
+def test_nothing_in_it_names_the_folder_that_it_was_made_in(installed: Path) -> None:
+    """So that two builds are the same bytes (install/image/build.py), and nobody learns where."""
+    made = [str(folder).encode() for folder in (ROOT, installed)]
+    files = [file for file in installed.rglob("*") if file.suffix != ".pyc" and file.is_file()]
+    assert len(files) > 1000
+    assert [file for file in files if any(folder in file.read_bytes() for folder in made)] == []
+
+
 def test_configuration_survives_a_second_install_and_uninstall(installed: Path) -> None:
     config = installed / "etc/coven/coven.yaml"
     config.write_text(config.read_text() + "# mine\n")

@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import ipaddress
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -201,8 +206,6 @@ def test_a_dead_subscriber_delays_nobody_and_loses_nothing(
 
 
 def test_how_subscribers_want_to_be_told(subscriber: Subscriber) -> None:
-    import ipaddress
-
     targets = Targets((ipaddress.ip_network("127.0.0.1"),))
     given = {"clientId": "c", "clientPassword": "p", "tokenEndpoint": subscriber.uri.replace("/told?who=me", "/token")}
     told = Notified(targets, subscriber.uri,
@@ -218,6 +221,52 @@ def test_how_subscribers_want_to_be_told(subscriber: Subscriber) -> None:
     assert subscriber.headers[-1] == "Bearer t2", "another token"
     with pytest.raises(Refused):
         Targets((ipaddress.ip_network("192.0.2.0/24"),)).check(subscriber.uri, "x")
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 204 No Content\r\nA: ", b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_is_cut_short(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    from coven.agent.notifying import targets as module
+
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
+    cut = threading.Event()
+
+    def dribble() -> None:
+        taken = listener.accept()[0]
+        with taken:
+            taken.sendall(begun)
+            with contextlib.suppress(OSError):
+                for _ in range(40):
+                    taken.sendall(b"a")
+                    time.sleep(0.05)
+                taken.sendall(b"\r\n\r\n")
+                return
+            cut.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        targets = Targets((ipaddress.ip_network("127.0.0.1"),))
+        with pytest.raises(Undelivered, match="too slow"):
+            targets.send("POST", f"http://127.0.0.1:{listener.getsockname()[1]}/", {})
+        thread.join()
+    assert cut.is_set()
+
+
+def test_what_is_no_uri_and_what_is_no_token_are_told() -> None:
+    for uri in ("http://[::1", "http://me:s3cret@192.0.2.1/"):
+        with pytest.raises(Refused) as refused:
+            Targets().check(uri, "callbackUri")
+        assert "no http or https URI" in str(refused.value) and "s3cret" not in str(refused.value)
+    with pytest.raises(Undelivered):
+        Targets().send("POST", "http://[::1")
+
+    class Deep(Targets):
+        def send(self, *rest: Any, **more: Any) -> Any:
+            return SimpleNamespace(content=b"[" * 60000, status_code=200)
+
+    given = {"authType": ["OAUTH2_CLIENT_CREDENTIALS"], "paramsOauth2ClientCredentials": {"tokenEndpoint": "http://x/"}}
+    with pytest.raises(Refused, match="no token"):
+        Notified(Deep(), "http://192.0.2.1/", given).test()
 
 
 def test_an_address_that_maps_to_loopback_is_loopback() -> None:

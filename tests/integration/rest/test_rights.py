@@ -124,6 +124,7 @@ def test_client_credentials(agent: Agent) -> None:
         (form, basic("vnfm", "x"), 401, "invalid_client"), (form, {}, 401, "invalid_client"),
         ({"grant_type": "password"}, basic("vnfm", secret), 400, "unsupported_grant_type"),
         ({}, basic("vnfm", secret), 400, "invalid_request"),
+        (form, bearer, 401, "invalid_client"),  # an access token makes no other, or it would never end
     ):  # fmt: skip
         told = access(agent, given, **more)
         assert (told[0], told[1]["error"]) == (status, error), given

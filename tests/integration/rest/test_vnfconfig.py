@@ -191,3 +191,9 @@ def test_the_header_is_spelt_as_etsi_spells_it(agent: Agent) -> None:
     assert [value for name, value in caught.value.headers.items() if name == "WWW-Authenticate"] == [
         'Bearer realm="coven"', 'Basic realm="coven"',
     ]  # fmt: skip
+
+
+def test_headers_that_are_no_utf8(agent: Agent) -> None:
+    created(agent)
+    for name, status in {"Version": 406, "Accept": 406, "If_Match": 412, "Origin": 403}.items():
+        assert change(agent, specific(a={"limit": 7}), **{name: "1.0.0-\xff"})[0] == status, name

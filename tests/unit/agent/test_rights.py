@@ -48,14 +48,15 @@ def test_access_tokens_end(known: Tokens, monkeypatch: pytest.MonkeyPatch) -> No
     _, secret = known.create("a", {Scope.OPERATE}, None, False)
     caller = known.by_secret(str(secret))
     assert caller is not None
-    access = known.access(caller, {Scope.READ})
+    access, seconds = known.access(caller, {Scope.READ})
+    assert seconds == tokens.ACCESS_SECONDS
     assert known.by_secret(access) == Caller("a", frozenset({Scope.READ}))
     assert known.by_secret(access, "a") is None, "it is no password"
     later = tokens.time.monotonic() + tokens.ACCESS_SECONDS + 1
     monkeypatch.setattr(tokens.time, "monotonic", lambda: later)
     assert known.by_secret(access) is None
     monkeypatch.setattr(tokens, "MOST_ACCESS", 2)
-    several = [known.access(caller, {Scope.READ}) for _ in range(3)]
+    several = [known.access(caller, {Scope.READ})[0] for _ in range(3)]
     assert [known.by_secret(each) is not None for each in several] == [False, True, True]
     known.revoke("a")
     assert known.by_secret(several[-1]) is None
@@ -93,3 +94,30 @@ def test_the_audit_log_is_added_to_and_rotated(tmp_path: Path, monkeypatch: pyte
     assert len(files) > 2 and text.startswith("what was there\n")
     assert [json.loads(line)["what"] for line in text.splitlines()[1:]] == [f"POST /{number}" for number in range(30)]
     assert all(file.stat().st_mode & 0o077 == 0 for file in files[1:]), "those that it made"
+
+
+def test_an_access_token_ends_with_what_it_came_from(known: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = known.by_secret(str(known.create("a", {Scope.READ}, 60, False)[1]))
+    assert caller is not None
+    access, seconds = known.access(caller, {Scope.READ})
+    assert 0 < seconds <= 60 and known.by_secret(access) == caller
+    later = tokens.time.time() + 61
+    monkeypatch.setattr(tokens.time, "time", lambda: later)
+    assert known.by_secret(access) is None
+    access, seconds = known.access(ROOT, {Scope.ADMIN})
+    assert seconds == tokens.ACCESS_SECONDS and known.by_secret(access) is not None
+
+
+def test_strangers_do_not_push_others_out_of_the_audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(audit.time, "monotonic", lambda: now)
+    made = audit.Audit(tmp_path)
+    for number in range(audit.STRANGERS + 5):
+        made.note(NOBODY.name, "there", f"POST /{number}/{'x' * 5000}", 401)
+    made.note("me", "here", "POST /mine", 201)
+    now += audit.WINDOW
+    made.note(NOBODY.name, "there", "POST /later", 401)
+    made.close()
+    lines = [json.loads(line) for line in (tmp_path / audit.FILE).read_text().splitlines()]
+    assert [line["who"] for line in lines] == [NOBODY.name] * audit.STRANGERS + ["me", NOBODY.name]
+    assert lines[-1]["left_out"] == 5 and "left_out" not in lines[0] and len(lines[0]["what"]) == audit.MOST

@@ -55,7 +55,7 @@ def test_whose_a_request_was_is_told_until_it_is_nobodys(tmp_path: Path) -> None
     assert token is not None
     sessions = Sessions(tokens, "s" * 32)
     gate = Gate(tokens, sessions)
-    access = tokens.access(Caller("x", frozenset()), [Scope.CAPTURE])
+    access, _ = tokens.access(Caller("x", frozenset()), [Scope.CAPTURE])
     cookie = f"coven={sessions.begin(digest(token))}"
     asked = [{"Authorization": f"Bearer {token}"}, {"Authorization": f"Bearer {access}"}, {"Cookie": cookie}]
     owners = [gate.lasting(headers.get, UNKNOWN) for headers in asked]
