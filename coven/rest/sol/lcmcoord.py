@@ -120,13 +120,13 @@ class Coordinations:
             self._bell.clear()
             try:
                 rows = self._store.rows("SELECT * FROM coordinations WHERE state = 'IN_PROGRESS' ORDER BY due")
-                for row in (row for row in rows if row["due"] <= time.time()):
+                for row in (row for row in rows if _left(row) <= 0):
                     self._again(row)
                     self._bell.set()
             except Exception as error:  # a full disk, a bug: those that wait wait on
                 log.error("coordinations: %s", error)
                 rows = [{"due": time.time() + 2.0}]
-            self._bell.wait(max(0.0, rows[0]["due"] - time.time()) if rows else None)
+            self._bell.wait(max(0.0, min(map(_left, rows))) if rows else None)
 
     def _again(self, row: Row) -> None:
         given_up = time.time() - row["begun"] > DAY_SECONDS
@@ -151,7 +151,8 @@ def _read(said: Any) -> tuple[State, Row, float]:
                       kind=Kind.UNAVAILABLE, retry=max(1, round(busy)))  # fmt: skip
     if (wait := _seconds(told.get("in_progress"))) is not None:
         return State.IN_PROGRESS, {}, wait
-    value = {key: told[name] for key, name in (("outputParams", "output"), ("warnings", "warnings")) if name in told}
+    value = {key: told[name] for key, name in (("outputParams", "output"), ("warnings", "warnings"))
+             if told.get(name) is not None}  # fmt: skip
     if "warnings" in value:
         value["warnings"] = str(value["warnings"])
     result = told.get("result")
@@ -161,6 +162,12 @@ def _read(said: Any) -> tuple[State, Row, float]:
         return State.ABORT, value, 0.0
     wrong = Mistake(found=f"the VNFC answers {json.dumps(said)[:100]}", expected="CONTINUE or ABORT")
     return State.ABORT, {"error": problem(HTTPStatus.UNPROCESSABLE_ENTITY, "no decision", [wrong])}, 0.0
+
+
+def _left(row: Row) -> float:
+    """Seconds until it is asked again; a clock that was put back makes them no more."""
+    left: float = row["due"] - time.time()
+    return left if left <= MOST_SECONDS else 0.0
 
 
 def _seconds(value: Any) -> float | None:
@@ -224,7 +231,7 @@ class LcmCoord(Interface):
         """The representation of what is decided; None, with 202, before."""
         if row["state"] == State.IN_PROGRESS:
             bottle.response.status = HTTPStatus.ACCEPTED
-            bottle.response.set_header("Retry-After", str(max(1, round(row["due"] - time.time()))))
+            bottle.response.set_header("Retry-After", str(max(1, round(_left(row)))))
             return None
         asked: Row = row["request"]
         links = {key: each for key, each in asked.get("_links", {}).items() if key != "self"}

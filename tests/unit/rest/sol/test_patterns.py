@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coven.rest.schema import FLAG, TEXT, mapping, record, several
-from coven.rest.sol import filters, paging, selectors
+from coven.rest.sol import filters, lcmcoord, paging, selectors
 from coven.rest.sol.filters import Expression, matches, parse, written
 from coven.rest.sol.merge_patch import merged
 from coven.rest.sol.versions import SERVED, Version, information, negotiated
@@ -298,3 +298,14 @@ def test_version_information() -> None:
         told: Any = information(name, "http://h")
         assert told["uriPrefix"] == f"http://h/{name}/v{ours.major}"
         assert [str(negotiated(name, each["version"])) for each in told["apiVersions"]][-1] == str(ours)
+
+
+def test_a_clock_that_is_put_back_holds_no_coordination_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lcmcoord.time, "time", lambda: 1e9)
+    due = [1e9 - 5, 1e9 + 5, 1e9 + lcmcoord.MOST_SECONDS, 1e9 + lcmcoord.MOST_SECONDS + 1]
+    assert [lcmcoord._left({"due": each}) for each in due] == [-5, 5, lcmcoord.MOST_SECONDS, 0]
+
+
+def test_what_a_vnfc_leaves_open_is_not_told() -> None:
+    state, value, _ = lcmcoord._read({"result": "ABORT", "output": None, "warnings": None})
+    assert (state, value) == (lcmcoord.State.ABORT, {})
