@@ -32,8 +32,8 @@ for n in range(1000):
 
 
 def plain(text: str) -> list[str]:
-    """Without numbers, how many spaces they moved, order, and long waits: a capture may begin in the middle of a packet's
-    way, and the machine may be busy."""
+    """Without numbers, how many spaces they moved, order, and long waits: a capture may begin in the middle of a way,
+    and the machine may be busy."""
     without = (re.sub(r" after [0-9.e-]+ s\b", "", line) for line in text.splitlines())
     return sorted(" ".join(re.sub(r"[0-9]+", "N", line).split()) for line in without)
 
