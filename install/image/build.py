@@ -132,7 +132,9 @@ def root_tar(work: Path, kernel: str | None) -> Path:
         # before the kernel comes, so that its initrd is made once
         f"--essential-hook={copied(HERE / 'root', 'etc/initramfs-tools')}",
         f"--customize-hook={copied(staged, '.')}",
-        *([f"--customize-hook=chroot \"$1\" apt-get -q -y -t {RELEASE}-backports install {kernel}"] if kernel else []),
+        # by the apt of this machine: the root cannot resolve names here
+        *([f"--customize-hook=APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get -q -y -t {RELEASE}-backports "
+           f"-oDPkg::Chroot-Directory=\"$1\" install {kernel}"] if kernel else []),
         f"--customize-hook=cp {inside} \"$1\"/inside && chroot \"$1\" /inside && rm \"$1\"/inside",
         f"--customize-hook={bom} \"$1\"",
         RELEASE, str(tar), str(listed),
