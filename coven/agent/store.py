@@ -11,9 +11,10 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from coven.agent.states import UNFINISHED, State, reachable
 from coven.base.seconds import moment as told
@@ -192,6 +193,25 @@ def resting(operation: Row) -> bool:
     return bool(operation["rests"]) and operation["state"] == State.FAILED_TEMP
 
 
+def _foreign(file: Path, version: int) -> Mistake:
+    return Mistake(
+        file=str(file), found=f"version {version}", expected=f"version {VERSION}",
+        remedy="it was written by another Coven: use that, or another --state DIR",
+    )  # fmt: skip
+
+
+def foreign(file: Path) -> Mistake | None:
+    """What a store will be refused for, looked at without changing it: a later version wrote it."""
+    if not file.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as db:
+            version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error:
+        return None  # which the store itself tells of, when it is opened
+    return _foreign(file, version) if not 0 <= version <= VERSION else None
+
+
 class Store:
     """One connection, one lock. Every method is one transaction; a failed one changes nothing."""
 
@@ -219,13 +239,7 @@ class Store:
                         db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")
             elif version != VERSION:
-                raise Refused(
-                    Mistake(
-                        file=str(file), found=f"version {version}", expected=f"version {VERSION}",
-                        remedy="it was written by another Coven: use that, or another --state DIR"
-                    ),
-                    title="unknown state",
-                )
+                raise Refused(_foreign(file, version), title="unknown state")
 
     def _version(self) -> int:
         """Of the schema that the file has; 0: none yet."""

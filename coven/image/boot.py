@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from coven.agent.store import foreign
 from coven.base import troubles
 from coven.image import console
 from coven.image.machine import Machine, release
@@ -141,6 +142,8 @@ def boot(machine: Machine) -> int:
     machine.places.make()
     machine.run.mkdir(mode=0o755, parents=True, exist_ok=True)
     want, mistakes = user_data(machine.cloud)
+    if newer := foreign(machine.places.database):  # the agent will not start: without an API, only this can tell
+        mistakes.append(newer)
     try:
         address = management(want.management)
     except Refused as refused:

@@ -119,6 +119,18 @@ class Machine:
             contents = {"user-data": text, "meta-data": b"instance-id: i-1\nlocal-hostname: vnf\n"}
         self._seed = fat(self.folder / "seed.img", "config-2" if config_drive else "CIDATA", {**contents, **more})
 
+    def config_drive(self, user_data: str, networks: dict[str, Any]) -> None:
+        """The same as OpenStack gives it on a disk (Nova's documentation, "Config drives"). `networks`: what
+        network_data.json says."""
+        key = self.key.with_suffix(".pub").read_text().strip()
+        about = {"uuid": "5e1a7c52-0001-4000-8000-000000000001", "hostname": "vnf", "name": "vnf",
+                 "public_keys": {"mine": key}}  # fmt: skip
+        folder = "openstack/latest"
+        contents = {"meta_data.json": json.dumps(about), "user_data": user_data.replace("TOKEN", self.token),
+                    "network_data.json": json.dumps(networks)}  # fmt: skip
+        files = {f"{folder}/{name}": text.encode() for name, text in contents.items()}
+        self._seed = fat(self.folder / "seed.img", "config-2", files)
+
     def power_on(self) -> None:
         self.ports = {"api": free_port(), "ssh": free_port()}
         forwards = f"hostfwd=tcp:127.0.0.1:{self.ports['api']}-:8443,hostfwd=tcp:127.0.0.1:{self.ports['ssh']}-:22"

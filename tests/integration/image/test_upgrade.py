@@ -99,3 +99,32 @@ def test_another_image_goes_on_with_the_state(machine: Machine) -> None:
     # what identifies the machine stays, what else was changed in /etc was the other image's
     assert machine.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub").strip() in keys
     assert "changed" not in machine.ssh("cat /etc/motd")
+
+
+def test_the_older_image_takes_the_state_back(machine: Machine) -> None:
+    machine.ssh("sudo sync")
+    machine.cut_power()
+    machine.disks.pop(0)  # what is left is the first image, with the state
+    machine.power_on()
+    client = machine.api()
+    assert client.get("/v1/vnfs/first")["operational_state"] == "STARTED"
+    machine.eventually(lambda: pings(machine), "answer to ping", 120)
+    status = json.loads(machine.ssh("sudo coven image status --json"))
+    assert status["before"] == "0123456789abcdef"
+    assert "changed" in machine.ssh("cat /etc/motd")  # its own /etc, as it left it
+
+
+def test_a_state_that_a_newer_image_has_brought_up_is_refused_and_kept(machine: Machine) -> None:
+    """As the boot finds it: without an agent the consoles tell why, and the newer image can go on with it."""
+    version = "import sqlite3,sys; d=sqlite3.connect('/var/lib/coven/agent.db', isolation_level=None)\n"
+    version += "print(*d.execute('PRAGMA user_version').fetchone()); d.execute('PRAGMA user_version=' + sys.argv[1])"
+    write = f'sudo python3 -c "{version}"'
+    begin = "sudo systemctl restart coven-boot; sudo systemctl restart coven"
+    was = machine.ssh(f"sudo systemctl stop coven; {write} 99").split()[-1]
+    machine.ssh(begin, check=False)
+    machine.said(r"coven: wrong: \S*agent.db: found version 99, expected version " + was)
+    assert machine.ssh(f"sudo systemctl stop coven; {write} {was}").split()[-1] == "99"
+    machine.ssh(f"sudo systemctl reset-failed coven; {begin}")
+    client = machine.api()
+    assert client.get("/v1/vnfs/first")["operational_state"] == "STARTED"
+    machine.eventually(lambda: pings(machine), "answer to ping", 120)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coven.agent.store import VERSION, Store
+from coven.agent.store import VERSION, Store, foreign
 from itf.mistakes import Refused
 
 #: Each version's schema as that version wrote it. What a version has written once never changes: only add to this.
@@ -149,10 +149,19 @@ def test_an_older_version_is_brought_up(tmp_path: Path, version: int) -> None:
     store.close()
 
 
+def test_a_version_that_will_not_be_refused_is_not_called_foreign(tmp_path: Path) -> None:
+    assert foreign(tmp_path / "none.db") is None and not (tmp_path / "none.db").exists()
+    Store(tmp_path / "agent.db").close()
+    assert foreign(tmp_path / "agent.db") is None
+    (tmp_path / "torn.db").write_bytes(b"no database" * 100)
+    assert foreign(tmp_path / "torn.db") is None
+
+
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     Store(tmp_path / "agent.db").close()
     db = sqlite3.connect(tmp_path / "agent.db")
     db.execute(f"PRAGMA user_version={VERSION + 1}")
     db.close()
-    with pytest.raises(Refused, match=f"version {VERSION + 1}"):
+    with pytest.raises(Refused, match=f"version {VERSION + 1}") as refused:
         Store(tmp_path / "agent.db")
+    assert [foreign(tmp_path / "agent.db")] == refused.value.mistakes

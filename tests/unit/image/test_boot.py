@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import ssl
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from coven.agent.store import VERSION
 from coven.base import troubles
 from coven.base.places import Places
 from coven.image import boot, console
@@ -122,6 +125,21 @@ def test_without_openssl_the_machine_comes_up_on_loopback(machine: Machine, monk
     assert boot.boot(machine) == 0
     assert (machine.run / "serve").read_text() == f"COVEN_SERVE=--listen 127.0.0.1:{Wanted().port}\n"
     assert any("openssl" in line for line in told)
+
+
+def test_a_state_that_the_agent_will_refuse_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an agent there is no API that could say it."""
+    told: list[str] = []
+    monkeypatch.setattr(boot.console, "tell", told.extend)
+    monkeypatch.setattr(boot, "release", lambda: {"VERSION": "1", "COMMIT": "c"})
+    monkeypatch.setattr(boot, "management", lambda where: "127.0.0.1")
+    with closing(sqlite3.connect(machine.places.database)) as db:
+        db.execute("PRAGMA user_version=99")
+    assert boot.boot(machine) == 0
+    assert [line for line in told if line.startswith("wrong: ")] == [
+        f"wrong: {machine.places.database}: found version 99, expected version {VERSION}; "
+        "it was written by another Coven: use that, or another --state DIR"
+    ]
 
 
 def test_what_apt_would_do_is_what_is_old() -> None:
