@@ -107,29 +107,22 @@ class Machine:
         place.run("ip", "addr", "add", f"{ADDRESS[name]}/24", "dev", TAP)
         place.run("ip", "link", "set", TAP, "up")
 
-    def seed(self, user_data: str, config_drive: bool = False, **more: bytes) -> None:
-        """What cloud-init is to find: a disk as NoCloud wants it, or as OpenStack makes it (a ConfigDrive)."""
+    def seed(self, user_data: str) -> None:
+        """What cloud-init is to find, as NoCloud wants it."""
         key = self.key.with_suffix(".pub").read_text().strip()
-        text = user_data.replace("SSH_KEY", key).replace("TOKEN", self.token).encode()
-        if config_drive:
-            about = {"uuid": "i-1", "hostname": "vnf", "name": "vnf"}
-            latest = "openstack/latest"
-            contents = {f"{latest}/user_data": text, f"{latest}/meta_data.json": json.dumps(about).encode()}
-        else:
-            contents = {"user-data": text, "meta-data": b"instance-id: i-1\nlocal-hostname: vnf\n"}
-        self._seed = fat(self.folder / "seed.img", "config-2" if config_drive else "CIDATA", {**contents, **more})
+        text = user_data.replace("SSH_KEY", key).replace("TOKEN", self.token)
+        about = "instance-id: i-1\nlocal-hostname: vnf\n"
+        self._seed = fat(self.folder / "seed.img", "CIDATA", {"user-data": text.encode(), "meta-data": about.encode()})
 
-    def config_drive(self, user_data: str, networks: dict[str, Any]) -> None:
-        """The same as OpenStack gives it on a disk (Nova's documentation, "Config drives"). `networks`: what
-        network_data.json says."""
+    def config_drive(self, user_data: str, networks: dict[str, Any], **more: bytes) -> None:
+        """The same as OpenStack gives it on a disk (Nova's documentation, "Config drives"), the key beside the
+        user-data. `networks`: what network_data.json says; `more`: other files of that disk."""
         key = self.key.with_suffix(".pub").read_text().strip()
         about = {"uuid": "5e1a7c52-0001-4000-8000-000000000001", "hostname": "vnf", "name": "vnf",
                  "public_keys": {"mine": key}}  # fmt: skip
-        folder = "openstack/latest"
-        contents = {"meta_data.json": json.dumps(about), "user_data": user_data.replace("TOKEN", self.token),
-                    "network_data.json": json.dumps(networks)}  # fmt: skip
-        files = {f"{folder}/{name}": text.encode() for name, text in contents.items()}
-        self._seed = fat(self.folder / "seed.img", "config-2", files)
+        said = {"meta_data.json": json.dumps(about), "network_data.json": json.dumps(networks), "user_data": user_data}
+        files = {f"openstack/latest/{name}": text.encode() for name, text in said.items()}
+        self._seed = fat(self.folder / "seed.img", "config-2", {**files, **more})
 
     def power_on(self) -> None:
         self.ports = {"api": free_port(), "ssh": free_port()}

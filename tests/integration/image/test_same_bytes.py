@@ -14,7 +14,10 @@ import pytest
 from tests.rigs.agent import ROOT
 
 IMAGE = os.environ.get("COVEN_IMAGE", "")
-pytestmark = pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this")
+pytestmark = [
+    pytest.mark.long,  # as long as the image itself takes
+    pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this"),
+]
 PARTS = ("root.squashfs", "vmlinuz", "initrd.img", "esp.img", "state.img")
 
 

@@ -1,14 +1,17 @@
-"""The appliance with UEFI; a ConfigDrive with a package; another image with the state of the one before."""
+"""The appliance with UEFI and a disk of OpenStack's layout (a ConfigDrive), which brings a package; a token that the
+machine makes; another image with the state of the one before, and back."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,14 +24,22 @@ IMAGE = os.environ.get("COVEN_IMAGE", "")
 pytestmark = pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this")
 FORWARD = ROOT / "packages" / "forward" / "c.yaml"
 USER_DATA = """#cloud-config
-ssh_authorized_keys: [SSH_KEY]
 coven:
-  token: TOKEN
   vnf:
     name: first
     package: {disk: config-2, file: forward.zip}
     ports: {in: 1, out: 2}
 """
+TOKEN = r"token, which is told now and never again: (\S+)"
+#: as Nova lists ports, those of the VNF without a fixed address
+NETWORKS: dict[str, Any] = {
+    "links": [
+        {"id": f"tap-{name}", "vif_id": f"vif-{name}", "type": "ovs", "mtu": 1500, "ethernet_mac_address": mac}
+        for name, mac in MACS.items()
+    ],
+    "networks": [{"id": "network0", "type": "ipv4_dhcp", "link": "tap-management", "network_id": "n-1"}],
+    "services": [],
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +50,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     machine = Machine(folder, Path(IMAGE))
     try:
         machine.firmware()
-        machine.seed(USER_DATA, config_drive=True, **{"forward.zip": pack(FORWARD)})
+        machine.config_drive(USER_DATA, NETWORKS, **{"forward.zip": pack(FORWARD)})
         machine.power_on()
+        machine.token = machine.said(TOKEN)[1]
         yield machine
     finally:
         machine.close()
@@ -77,8 +89,34 @@ def test_with_uefi_the_package_of_the_user_data_runs(machine: Machine) -> None:
     bound = {name: port["interface"] for name, port in vnf["ports"].items()}
     assert bound == {"in": MACS["in"], "out": MACS["out"]}
     assert pings(machine) and client.get("/v1/agent")["health"] == {"status": "healthy", "why": []}
-    assert "ConfigDrive" in machine.ssh("cloud-id; cat /run/cloud-init/result.json", check=False)
     assert "/sys/firmware/efi" in machine.ssh("ls -d /sys/firmware/efi")
+
+
+def test_it_takes_its_name_its_key_and_its_network_from_there(machine: Machine) -> None:
+    assert machine.ssh("hostname").strip() == "vnf"
+    assert "config" in machine.ssh("cloud-id").lower()
+
+
+def test_interfaces_that_get_no_address_there_are_up_and_silent(machine: Machine) -> None:
+    links = {link["address"]: link for link in json.loads(machine.ssh("ip -j addr"))}
+    managed = links[MACS["management"]]["addr_info"]
+    assert [each["local"] for each in managed if each["family"] == "inet"] == ["10.0.2.15"]
+    for name in ("in", "out"):
+        assert "UP" in links[MACS[name]]["flags"] and not links[MACS[name]]["addr_info"], links[MACS[name]]
+
+
+def test_a_watchdog_is_fed_and_its_journal_is_bounded(machine: Machine) -> None:
+    assert machine.ssh("systemctl show -P RuntimeWatchdogUSec").strip() == "30s"
+    assert "/dev/watchdog" in machine.ssh("sudo ls -l /proc/1/fd")
+    sizes = machine.ssh("sudo journalctl -b -o cat -u systemd-journald | grep 'System Journal'")
+    assert re.search(r"\(/var/log/journal/\S+\) is .*, max 64\.0M", sizes), sizes
+
+
+def test_its_token_is_told_once(machine: Machine) -> None:
+    assert len(re.findall(TOKEN, machine.console)) == 1
+    kept = machine.ssh("sudo cat /var/lib/coven/token").strip()
+    assert kept == machine.token
+    assert machine.token not in machine.ssh("sudo journalctl --no-pager; cat /run/issue.d/*", check=False)
 
 
 def test_another_image_goes_on_with_the_state(machine: Machine) -> None:
@@ -99,6 +137,7 @@ def test_another_image_goes_on_with_the_state(machine: Machine) -> None:
     # what identifies the machine stays, what else was changed in /etc was the other image's
     assert machine.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub").strip() in keys
     assert "changed" not in machine.ssh("cat /etc/motd")
+    assert not re.search(TOKEN, machine.console)
 
 
 def test_the_older_image_takes_the_state_back(machine: Machine) -> None:
