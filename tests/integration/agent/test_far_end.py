@@ -55,18 +55,24 @@ BACK = {12: (1, BYTES)}
 #: and how many of all those kinds are at a place
 AT = {"in:arriving": 9, "a:before": 7, "a:behind": 9, "b:before": 6, "b:behind": 6, "out:leaving": 6, "in:leaving": 1}
 DROPS = {"a.nine": 1, "b.eleven": 1, "classifier.rule": 1}
+#: a round follows when what the one before had sent back is there, so that no machine is too slow for them
 SEND = """
-import socket, sys, time
+import socket, sys
 from scapy.all import Ether, IP, UDP
-out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+BACK, PACKET_OUTGOING = 12, 4
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 out.bind(("in1", 0))
+out.settimeout(60)
+def is_back(data, address):
+    return address[2] != PACKET_OUTGOING and data[23:24] == bytes([17]) and data[36:38] == BACK.to_bytes(2, "big")
 start = Ether(dst="02:00:00:00:00:01") / IP(src="192.0.2.1", dst="192.0.2.2")
 times, size, *ports = map(int, sys.argv[1:])
 packets = [bytes(start / UDP(sport=7, dport=port) / bytes(size - 42)) for port in ports]
 for _ in range(times):
     for packet in packets:
         out.send(packet)
-    time.sleep(0.001)  # the receiving end's ring is short
+    while not is_back(*out.recvfrom(65536)):
+        pass
 """
 #: an interface's arriving UDP datagrams by destination port: how many, how many bytes; until stdin ends, after the last
 FAR_END = """
