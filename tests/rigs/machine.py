@@ -129,8 +129,9 @@ class Machine:
         forwards = f"hostfwd=tcp:127.0.0.1:{self.ports['api']}-:8443,hostfwd=tcp:127.0.0.1:{self.ports['ssh']}-:22"
         words = [
             "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024",
-            # its clock goes by what it has executed: where others take the core, less time has passed in it
-            "-icount", "shift=3", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
+            # its clock goes by what it has executed, 1 ns an instruction: emulated, or where others take the core, less
+            # time has passed in it than outside, and no limit of a second or ten is met for that
+            "-icount", "shift=0", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
             "-monitor", f"unix:{self.folder / 'monitor'},server=on,wait=off",
             "-netdev", f"user,id=management,ipv6=off,restrict=on,{forwards}",
             "-device", f"virtio-net-pci,netdev=management,mac={MACS['management']},addr=3",
