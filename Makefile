@@ -170,7 +170,7 @@ image:  ## the appliance as a disk that boots anywhere, in build/image (IMAGE="-
 	@$(MAKE) --no-print-directory native
 	@$(PY) install/image/build.py $(IMAGE)
 test-image: setup-dev image  ## the image booted in qemu without KVM, a firewall in it, its power cut (root)
-	@COVEN_IMAGE=$(firstword $(wildcard build/image/coven-*.qcow2)) $(PY) -m pytest -v tests/integration/image
+	@COVEN_IMAGE=$(firstword $(wildcard build/image/coven-*.qcow2)) $(PY) -m pytest -v $(T) tests/integration/image
 
 # The C code's unit tests with arm64 programs, run under qemu-user-static.
 ARM64       := build/arm64

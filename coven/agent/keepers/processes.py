@@ -26,7 +26,7 @@ log = logging.getLogger("coven.agent")
 
 LOG = "keeper.log"
 
-INSTANTIATE_SECONDS = 300.0  #: building, opening, init of every VNFC (10 s each) included
+INSTANTIATE_SECONDS = 300.0  #: building, opening, init of every VNFC (30 s) included
 
 COMMAND = (sys.executable, "-m", "coven.keeper")
 

@@ -41,7 +41,8 @@ from coven.package.descriptor import Vnfc
 from itf.mistakes import Mistake, Refused
 from itf.segment import REASONS, C, Hop, Pool, ffi
 
-INIT_SECONDS = 10.0  #: init and configure may take this long
+INIT_SECONDS = 30.0  #: until it is ready: on a slow machine its imports alone take 10
+CONFIGURE_SECONDS = 10.0  #: configure may take this long
 STACK_LINES = 40  #: of a process that hangs or fails, the last ones, in which its stack is looked for
 WROTE_LINES = 12  #: of a process that does not come up, told with its mistake
 BACKOFF_FIRST, BACKOFF_MOST = 0.1, 10.0  #: seconds, doubling
@@ -499,7 +500,7 @@ class HostProcess:
 
         def answered(answer: dict[str, Any] | None) -> None:
             if answer is None:
-                found = f"no answer within {INIT_SECONDS:g} s"
+                found = f"no answer within {CONFIGURE_SECONDS:g} s"
                 done([Mistake(field=f"config.{self.name}", found=found, expected="an answer from the VNFC")])
             elif answer.get("ok") is True:
                 self.config = config
@@ -508,4 +509,4 @@ class HostProcess:
                 refused = [Mistake(field=f"config.{self.name}", found="refused by the VNFC")]
                 done(host_mistakes(answer.get("errors")) or refused)
 
-        self.ask({"op": "configure", "config": config}, INIT_SECONDS, answered)
+        self.ask({"op": "configure", "config": config}, CONFIGURE_SECONDS, answered)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from coven.keeper.hosts.process import DIED, INIT_SECONDS, HostProcess
+from coven.keeper.hosts.process import CONFIGURE_SECONDS, DIED, HostProcess
 from coven.keeper.hosts.state import State
 from coven.keeper.loop import Loop
 from itf.segment import C
@@ -79,8 +79,8 @@ class Watchdog:
             # its time begins with configure itself, and is its own
             seen.idle = None
             began = head.busy_since / 1e9
-            if began and now - began > INIT_SECONDS:
-                host.hung(f"configure took longer than {INIT_SECONDS:g} s")
+            if began and now - began > CONFIGURE_SECONDS:
+                host.hung(f"configure took longer than {CONFIGURE_SECONDS:g} s")
             return True
         if not self._has_work(host):
             seen.idle = None

@@ -36,7 +36,7 @@ from itf.mistakes import Kind, Mistake, Refused
 from itf.segment import C
 
 AGAIN_SECONDS = 0.05  #: between looks whether the processes of an earlier change have ended
-TURN_SECONDS = 40.0  #: from the opening of ports on: VNFCs have 10 s to be ready, and as long again as another hop
+TURN_SECONDS = 80.0  #: from the opening of ports on: VNFCs have 30 s to be ready, and as long again as another hop
 
 
 class Step(Enum):

@@ -97,7 +97,7 @@ def test_the_slow_one_is_found(appliance: Appliance, tmp_path: Path, name: str, 
     else:  # where others work on the machine beside us, its core is shared
         assert found["limit"] in ("vnfc", "core") and f"more packets come to {name} than" in found["why"]
         assert found["limit"] == "core" or "works all the time" in found["why"]
-    assert 0 < found["allows"] < 1500 and found["helps"]
+    assert 0 <= found["allows"] < 1500 and found["helps"]  # 0 where it gave none back meanwhile
 
 
 def test_nothing_is_said_where_nothing_limits(appliance: Appliance, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coven.keeper.hosts.process import DIED, HUNG, INIT_SECONDS
+from coven.keeper.hosts.process import CONFIGURE_SECONDS, DIED, HUNG
 from coven.keeper.hosts.watchdog import EXCEPTIONS, EXCEPTIONS_SECONDS, IDLE_SECONDS, LOOK_SECONDS, Watchdog
 from itf.segment import C, ffi
 
@@ -134,7 +134,7 @@ def test_configure_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     bed = Bed(monkeypatch, host)
     host.waiting(1)
     host.head.phase, host.head.busy_since = C.PHASE_CONFIGURING, int(bed.now * 1e9)
-    while bed.now + LOOK_SECONDS <= 1000 + INIT_SECONDS:
+    while bed.now + LOOK_SECONDS <= 1000 + CONFIGURE_SECONDS:
         bed.look()
     assert host.killed == []
     bed.look()
