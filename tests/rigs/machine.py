@@ -26,7 +26,7 @@ CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
 #: by which the user-data of the tests may mean them: in the order of PCI addresses, management first
 MACS = {"management": "52:54:00:20:00:01", "in": "52:54:00:20:00:02", "out": "52:54:00:20:00:03"}
-BOOT_SECONDS = 420  #: without KVM, on a core that others use, too
+BOOT_SECONDS = 900  #: without KVM, on a core that others use, too
 TAP = "eth0"
 
 
@@ -129,9 +129,9 @@ class Machine:
         forwards = f"hostfwd=tcp:127.0.0.1:{self.ports['api']}-:8443,hostfwd=tcp:127.0.0.1:{self.ports['ssh']}-:22"
         words = [
             "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024",
-            # its clock goes by what it has executed, 1 ns an instruction: emulated, or where others take the core, less
+            # its clock goes by what it has executed, 2 ns an instruction: emulated, or where others take the core, less
             # time has passed in it than outside, and no limit of a second or ten is met for that
-            "-icount", "shift=0", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
+            "-icount", "shift=1", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
             "-monitor", f"unix:{self.folder / 'monitor'},server=on,wait=off",
             "-netdev", f"user,id=management,ipv6=off,restrict=on,{forwards}",
             "-device", f"virtio-net-pci,netdev=management,mac={MACS['management']},addr=3",

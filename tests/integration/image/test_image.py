@@ -189,7 +189,7 @@ def test_after_a_power_cut_it_runs_again(machine: Machine, files: dict[str, str]
     client = machine.api()
     vnf = client.get("/v1/vnfs/fw")
     assert vnf["operational_state"] == "STARTED"
-    machine.eventually(lambda: client.get("/v1/vnfs/fw/health")["status"] == "healthy", "healthy VNF", 120)
+    machine.eventually(lambda: client.get("/v1/vnfs/fw/health")["status"] == "healthy", "healthy VNF")
     assert fetched(machine) == files[FILE]
     figures(client, "fw")
     assert not re.search("token, which is told", machine.console)

@@ -129,7 +129,7 @@ def test_another_image_goes_on_with_the_state(machine: Machine) -> None:
     client = machine.api()
     assert machine.said("certificate SHA-256 ([0-9a-f]{64})")[1] == fingerprint
     assert client.get("/v1/vnfs/first")["operational_state"] == "STARTED"
-    machine.eventually(lambda: pings(machine), "answer to ping", 120)
+    machine.eventually(lambda: pings(machine), "answer to ping")
     figures = client.get("/v1/vnfs/first/stats")
     assert figures["unaccounted"] == 0 and figures["forwarded"] > 0
     status = json.loads(machine.ssh("sudo coven image status --json"))
@@ -147,7 +147,7 @@ def test_the_older_image_takes_the_state_back(machine: Machine) -> None:
     machine.power_on()
     client = machine.api()
     assert client.get("/v1/vnfs/first")["operational_state"] == "STARTED"
-    machine.eventually(lambda: pings(machine), "answer to ping", 120)
+    machine.eventually(lambda: pings(machine), "answer to ping")
     status = json.loads(machine.ssh("sudo coven image status --json"))
     assert status["before"] == "0123456789abcdef"
     assert "changed" in machine.ssh("cat /etc/motd")  # its own /etc, as it left it
@@ -166,4 +166,4 @@ def test_a_state_that_a_newer_image_has_brought_up_is_refused_and_kept(machine: 
     machine.ssh(f"sudo systemctl reset-failed coven; {begin}")
     client = machine.api()
     assert client.get("/v1/vnfs/first")["operational_state"] == "STARTED"
-    machine.eventually(lambda: pings(machine), "answer to ping", 120)
+    machine.eventually(lambda: pings(machine), "answer to ping")
