@@ -132,6 +132,29 @@ class Gate:
         return caller
 
 
+class Judged:
+    """Whether what lasts is over: it has `ended`, or whoever began it may not have it any more, which is asked every so
+    many seconds."""
+
+    def __init__(
+        self, owner: Callable[[], Caller | None], scope: Scope, seconds: float,
+        ended: Callable[[], bool] = lambda: False,
+    ):  # fmt: skip
+        self._owner, self._scope, self._seconds, self._ended = owner, scope, seconds, ended
+        self._due = time.monotonic() + seconds
+
+    def is_over(self) -> bool:
+        if self._ended():
+            return True
+        if time.monotonic() < self._due:
+            return False
+        caller = self._owner()
+        if caller is None or not caller.may(self._scope):
+            return True  # and stays so: it is asked again
+        self._due = time.monotonic() + self._seconds
+        return False
+
+
 def admit(caller: Caller, scope: Scope) -> None:
     """Raises Refused with 403."""
     if not caller.may(scope):

@@ -33,7 +33,6 @@ OLDEST = 5.0  #: a reading that says that it is older has another clock
 STREAMS = 32  #: at once
 VNFS = 8  #: of one stream
 LASTING = 600.0  #: seconds of a stream, after which the browser asks anew
-JUDGED = 2.0  #: seconds after which it is asked again whether who a stream is for may look
 
 Row = dict[str, Any]
 
@@ -47,21 +46,20 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
-def _anybody() -> bool:
-    return True
+def _never() -> bool:
+    return False
 
 
 @dataclass(eq=False)
 class Viewer:
-    """A stream, and what it shows. `may`: whether whoever it is for may still look, which is asked now and then."""
+    """A stream, and what it shows. `over`: whether whoever it is for may not look any more."""
 
     stream: Stream
     vnfs: tuple[str, ...]
     ends: float
-    may: Callable[[], bool] = _anybody
+    over: Callable[[], bool] = _never
 
     def __post_init__(self) -> None:
-        self._judged = time.monotonic()
         self.lock = threading.Lock()  #: several threads write to it
 
     def tell(self, event: str, value: Any) -> None:
@@ -74,14 +72,7 @@ class Viewer:
 
     @property
     def there(self) -> bool:
-        now = time.monotonic()
-        if not self.stream.open or now >= self.ends:
-            return False
-        if now - self._judged >= JUDGED:
-            if not self.may():
-                return False
-            self._judged = now
-        return True
+        return self.stream.open and time.monotonic() < self.ends and not self.over()
 
 
 def encoded(event: str, value: Any) -> bytes:
@@ -144,8 +135,8 @@ class Feed:
         if len(vnfs) > VNFS:
             raise Refused(Mistake(field="vnf", found=f"{len(vnfs)} VNFs", expected=f"at most {VNFS} in one stream"))
 
-    def add(self, stream: Stream, vnfs: tuple[str, ...], may: Callable[[], bool] = _anybody) -> None:
-        viewer = Viewer(stream, vnfs, time.monotonic() + LASTING, may)
+    def add(self, stream: Stream, vnfs: tuple[str, ...], over: Callable[[], bool] = _never) -> None:
+        viewer = Viewer(stream, vnfs, time.monotonic() + LASTING, over)
         viewer.tell("agent", self._overview())
         with self._lock:
             for name in vnfs:

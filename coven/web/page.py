@@ -17,13 +17,14 @@ from coven.base.problem import STATUS
 from coven.base.version import VERSION
 from coven.rest import web
 from coven.rest.api import Api
-from coven.rest.gate import Credential, admit, check_origin, cookie_name
+from coven.rest.gate import Credential, Judged, admit, check_origin, cookie_name
 from coven.web.feed import Feed
 from coven.web.files import HEADERS, File, files
 from itf.mistakes import Kind, Mistake, Refused
 
 LOGIN, LOGOUT, FILES, STREAM = "/login", "/logout", "/page/", "/page/stream"
 OPERATIONS = 50  #: that the page shows, the newest
+ASK_SECONDS = 2.0  #: until it is judged again whether whoever a stream is for may look
 OBSERVED = 1.0  #: seconds, for what limits a VNF
 _MOST_FORM = 4096  #: bytes
 
@@ -140,12 +141,8 @@ class Page:
         known = {vnf["name"] for vnf in self.overview()["vnfs"]}
         shown = tuple(name for name in dict.fromkeys(vnfs) if name in known)
         self.feed.check_room(shown)
-        owner = self._api.gate.lasting(bottle.request.get_header, web.origin())
-
-        def may() -> bool:
-            return (caller := owner()) is not None and caller.may(Scope.READ)
-
-        bottle.request.environ[web.STREAM] = functools.partial(self.feed.add, vnfs=shown, may=may)
+        judged = Judged(self._api.gate.lasting(web.header, web.origin()), Scope.READ, ASK_SECONDS)
+        bottle.request.environ[web.STREAM] = functools.partial(self.feed.add, vnfs=shown, over=judged.is_over)
         bottle.response.content_type = "text/event-stream"
         return iter([b"retry: 1000\n\n"])
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from coven.agent.lifecycle import Lifecycle
-from coven.agent.rights.callers import Caller, Scope
+from coven.agent.rights.callers import Scope
 from coven.agent.store import Row
 from coven.rest import web
-from coven.rest.gate import Gate
+from coven.rest.gate import Gate, Judged
 from coven.rest.routes import PCAPNG, Query, route
 from coven.rest.schema import FLAG, TEXT
 from coven.rest.watching.seats import Seats
@@ -58,32 +58,11 @@ class CapturesApi:
         except BaseException:
             self._capturers.give_back()
             raise
-        return Stream(connection, web.pending(), Judged(self._owner(), self._ended).is_over, self._capturers.give_back)
-
-    def _owner(self) -> Callable[[], Caller | None]:
-        return self.gate.lasting(web.header, web.origin())
+        judged = Judged(self.gate.lasting(web.header, web.origin()), Scope.CAPTURE, ASK_SECONDS, self._ended)
+        return Stream(connection, web.pending(), judged.is_over, self._capturers.give_back)
 
     def _ended(self) -> bool:
         return self.lifecycle.store.released
-
-
-class Judged:
-    """Whether a capture is over: the agent ends, or whoever began it may not any more."""
-
-    def __init__(self, owner: Callable[[], Caller | None], ended: Callable[[], bool], seconds: float = ASK_SECONDS):
-        self._owner, self._ended, self._seconds = owner, ended, seconds
-        self._due = time.monotonic() + seconds
-
-    def is_over(self) -> bool:
-        if self._ended():
-            return True
-        if time.monotonic() < self._due:
-            return False
-        caller = self._owner()
-        if caller is None or not caller.may(Scope.CAPTURE):
-            return True  # and stays so: it is asked again
-        self._due = time.monotonic() + self._seconds
-        return False
 
 
 class Stream:

@@ -10,20 +10,19 @@ from coven.agent.rights.callers import Caller, Scope
 from coven.agent.rights.sessions import Sessions
 from coven.agent.rights.tokens import Tokens, digest
 from coven.agent.store import Store
-from coven.rest.gate import UNKNOWN, Gate, Origin, check_host, check_literal_host, check_origin, check_site
-from coven.rest.watching.captures import Judged
+from coven.rest.gate import UNKNOWN, Gate, Judged, Origin, check_host, check_literal_host, check_origin, check_site
 from itf.mistakes import Refused
 
 
 def test_a_capture_ends_with_the_right_to_it() -> None:
     caller: list[Caller | None] = [Caller("x", frozenset({Scope.CAPTURE}))]
-    judged = Judged(lambda: caller[0], lambda: False, seconds=0)
+    judged = Judged(lambda: caller[0], Scope.CAPTURE, 0)
     assert not judged.is_over()
     caller[0] = Caller("x", frozenset())
     assert judged.is_over()
     caller[0] = None
     assert judged.is_over() and judged.is_over()
-    assert Judged(lambda: caller[0], lambda: True).is_over()
+    assert Judged(lambda: caller[0], Scope.CAPTURE, 0, lambda: True).is_over()
 
 
 def test_hosts_and_sites() -> None:
