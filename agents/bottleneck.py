@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+#: reasons of drops for lack of room: before the chain, behind it, at a VNFC (an executable loses what it gives no
+#: verdict on in time)
+NO_ROOM_IN, NO_ROOM_OUT = ("rx_dropped", "rx_ring_full", "no_frame"), "tx_full"
+NO_ROOM_AT_VNFC = ("full", "quota", "hold_full", "unanswered", "unread")
 BUSY = 0.8  #: of a core: who uses that has no time left
 BACKLOGGED = 0.75  #: of the looks, at which a VNFC had more than half of what may wait for it
 

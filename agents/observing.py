@@ -14,17 +14,21 @@ from pathlib import Path
 
 import psutil
 
-from agents.bottleneck import Observation, PortSeen, Process, VnfcSeen
+from agents.bottleneck import (
+    NO_ROOM_AT_VNFC,
+    NO_ROOM_IN,
+    NO_ROOM_OUT,
+    Observation,
+    PortSeen,
+    Process,
+    VnfcSeen,
+)
 from agents.machine import descendants
 from agents.statistics import Distribution, Reader, Value
 from itf.segment import C
 
 LOOKS_A_SECOND = 20
 PATIENCE_SECONDS = 3.0  #: with figures that stay half-written
-_NO_ROOM_IN = ("rx_dropped", "rx_ring_full", "no_frame")
-_NO_ROOM_OUT = "tx_full"
-#: an executable loses what it gives no verdict on in time
-_NO_ROOM_AT_VNFC = ("full", "quota", "hold_full", "unanswered", "unread")
 
 Key = tuple[str, frozenset[tuple[str, str]]]
 
@@ -90,7 +94,7 @@ def observe(
         return max(0.0, (now(name, **labels) - before(name, **labels)) / passed)
 
     def vnfc(name: str, part: Part) -> VnfcSeen:
-        lost = sum(rate("coven_drops_total", place=name, reason=reason) for reason in _NO_ROOM_AT_VNFC)
+        lost = sum(rate("coven_drops_total", place=name, reason=reason) for reason in NO_ROOM_AT_VNFC)
         arrived = rate("coven_vnfc_received_packets_total", vnfc=name)
         kept = (now("coven_vnfc_in_flight_packets", vnfc=name) - before("coven_vnfc_in_flight_packets", vnfc=name))
         timed, took = (last - first for last, first in
@@ -104,8 +108,8 @@ def observe(
 
     def port(name: str) -> PortSeen:
         return PortSeen(
-            {reason: rate("coven_drops_total", place=name, reason=reason) for reason in _NO_ROOM_IN},
-            rate("coven_drops_total", place=name, reason=_NO_ROOM_OUT),
+            {reason: rate("coven_drops_total", place=name, reason=reason) for reason in NO_ROOM_IN},
+            rate("coven_drops_total", place=name, reason=NO_ROOM_OUT),
             rate("coven_port_packets_total", port=name, direction="out"),
         )
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from coven.base.problem import Misuse
 from coven.cli.client import Client, agent_of
 from coven.cli.top.screen import SORTS, Line, Reading, Row, View, screen
-from coven.web.limits import EACH, crowded
+from coven.web.limits import Crowding
 from itf.mistakes import Mistake, Refused
 
 LOOK_MILLISECONDS = 100  #: for a key
@@ -52,7 +52,7 @@ class Reader:
         self.now: Reading | None = None
         self.said = ""
         self._limit: Row | None = None
-        self._judged = self._crowded = -EACH
+        self._crowding = Crowding()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -87,20 +87,15 @@ class Reader:
 
     def _limiting(self, now: Reading) -> Row | None:
         """What limits the chain: asked for now and then while packets wait, or are lost for lack of room."""
-        if crowded(_signs(self.now), _signs(now)):
-            self._crowded = now.at
-            if now.at - self._judged >= EACH:
-                self._judged = now.at
-                with contextlib.suppress(Refused):  # others ask
-                    self._limit = self._client.get(f"{self._path}/bottleneck", seconds=OBSERVED)["bottleneck"]
-        elif now.at - self._crowded > EACH:
+        if self._crowding.due(_signs(now), now.at):
+            with contextlib.suppress(Refused):  # others ask
+                self._limit = self._client.get(f"{self._path}/bottleneck", seconds=OBSERVED)["bottleneck"]
+        if self._crowding.is_over(now.at):
             self._limit = None
         return self._limit
 
 
-def _signs(reading: Reading | None) -> dict[str, float]:
-    if reading is None:
-        return {}
+def _signs(reading: Reading) -> dict[str, float]:
     found = {f"vnfc {name} occupancy": value for name, value in reading.occupancy.items()}
     return {**found, **{f"drop {name}": count for name, count in reading.status["dropped"].items()}}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.bottleneck import NO_ROOM_IN, NO_ROOM_OUT
 from coven.keeper.health.state import Health, Judgement, Standing
 from coven.keeper.health.vnfc import MOVING_SECONDS, OVERLOADED_SECONDS
 from coven.keeper.ports.facts import PortFacts
@@ -14,7 +15,7 @@ from itf.segment import REASONS
 
 CALM_SECONDS = 1.0  #: without another loss for lack of room
 _ROOM = {number: reason.name for number, reason in REASONS.items()
-         if reason.name in ("rx_dropped", "rx_ring_full", "no_frame", "tx_full")}  # fmt: skip
+         if reason.name in (*NO_ROOM_IN, NO_ROOM_OUT)}  # fmt: skip
 
 
 @dataclass

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from coven.keeper.logs import Answers, Logs
-from coven.web import feed
 from coven.web.feed import STREAMS, VNFS, Feed
 from coven.web.limits import crowded
 from coven.web.samples import KEPT, History, figures, marks
@@ -158,7 +157,7 @@ def test_what_limits_a_chain_is_judged_once_for_all_who_look(world: World) -> No
 
 @pytest.mark.parametrize("figure, sign", [
     ("vnfc a occupancy", False), ("drop a.x", False), ("drop a.full", True), ("drop in.rx_ring_full", True),
-    ("drop a.fuller", False),
+    ("drop a.fuller", False), ("drop a.unanswered", True),
 ])  # fmt: skip
 def test_packets_that_are_lost_for_lack_of_room_are_a_sign(figure: str, sign: bool) -> None:
     assert crowded({figure: 0.1}, {figure: 0.2}) is sign
@@ -171,11 +170,10 @@ def test_a_stream_shows_only_so_much(world: World) -> None:
         world.feed.check_room(tuple(f"v{number}" for number in range(VNFS + 1)))
 
 
-def test_a_stream_ends_when_who_it_is_for_may_not_look_any_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "JUDGED", 0.05)
+def test_a_stream_ends_when_who_it_is_for_may_not_look_any_more(world: World) -> None:
     token = ["valid"]
     window, other = Window(), Window()
-    world.feed.add(window, ("fw",), may=lambda: bool(token))
+    world.feed.add(window, ("fw",), over=lambda: not token)
     world.feed.add(other, ("fw",))
     until(lambda: len(window.named("vnf")) >= 5)
     assert window.open
