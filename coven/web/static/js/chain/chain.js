@@ -91,12 +91,7 @@ export class Chain {
 
   chooser(kind, name) {
     return {
-      role: "button", tabindex: 0, onclick: () => this.choose(kind, name),
-      onkeydown: (event) => {
-        if (event.key !== "Enter" && event.key !== " ") return;
-        event.preventDefault();
-        this.choose(kind, name);
-      },
+      role: "button", tabindex: 0, onclick: () => this.choose(kind, name), onkeydown: pressed(() => this.choose(kind, name)),
     };
   }
 
@@ -154,11 +149,7 @@ export class Chain {
       const stub = svg("g", { class: "stub", visibility: "hidden" }, hit, text);
       const choose = () => (i < STUBS ? this.choose("drop", stub.dataset.drop) : this.choose(kind, name));
       hit.addEventListener("click", choose);
-      hit.addEventListener("keydown", (event) => {
-        if (event.key !== "Enter" && event.key !== " ") return;
-        event.preventDefault();
-        choose();
-      });
+      hit.addEventListener("keydown", pressed(choose));
       return { stub, hit, text };
     });
     this.nodes.set(name, { place, about, body, chosen, state, figure, level, fill, stubs, drawn: [], room: w - 20 });
@@ -228,27 +219,17 @@ export class Chain {
     });
   }
 
-  showDrop({ stub, hit, text }, name, drop, { total, now }) {
-    set(stub, "visibility", null);
-    stub.dataset.drop = drop;
-    set(hit, "tabindex", 0);
-    set(hit, "role", "button");
+  showDrop(parts, name, drop, { total, now }) {
     const reason = drop.startsWith(`${name}.`) ? drop.slice(name.length + 1) : drop;
-    say(text, `▼ ${reason.length > REASON ? `${reason.slice(0, REASON)}…` : reason} ${now ? perSecond(now) : `${total} so far`}`);
-    set(hit, "aria-label", `Dropped: ${drop}, ${perSecond(now)}, ${total} in all`);
-    set(stub, "class", now ? "stub now" : "stub");
+    show(parts, `▼ ${reason.length > REASON ? `${reason.slice(0, REASON)}…` : reason} ${now ? perSecond(now) : `${total} so far`}`,
+      `Dropped: ${drop}, ${perSecond(now)}, ${total} in all`);
+    parts.stub.dataset.drop = drop;
+    set(parts.stub, "class", now ? "stub now" : "stub");
   }
 
   showMore(parts, name, more) {
-    if (more <= 0) {
-      hide(parts);
-      return;
-    }
-    set(parts.stub, "visibility", null);
-    set(parts.hit, "tabindex", 0);
-    set(parts.hit, "role", "button");
-    say(parts.text, `and ${more} more`);
-    set(parts.hit, "aria-label", `More reasons of drops at ${name}: ${more}`);
+    if (more > 0) show(parts, `and ${more} more`, `More reasons of drops at ${name}: ${more}`);
+    else hide(parts);
   }
 
   showWire({ key, wire, wires, group, chosen, line, speed, volume }, passing, status, series) {
@@ -286,6 +267,13 @@ export class Chain {
   }
 }
 
+// What keys do to what can be chosen.
+const pressed = (choose) => (event) => {
+  if (event.key !== "Enter" && event.key !== " ") return;
+  event.preventDefault();
+  choose();
+};
+
 // A name as it is written into its place.
 function inLines(name) {
   if (name.length <= NAME) return [name];
@@ -299,6 +287,14 @@ function inLines(name) {
 export function dropsAt(name, ports, status) {
   return Object.keys(status?.dropped ?? {}).filter((drop) => drop.startsWith(`${name}.`) ||
     (name === ports[0] && /^(classifier|nsh|flow)\./.test(drop)));
+}
+
+function show({ stub, hit, text }, said, label) {
+  set(stub, "visibility", null);
+  set(hit, "tabindex", 0);
+  set(hit, "role", "button");
+  set(hit, "aria-label", label);
+  say(text, said);
 }
 
 function hide({ stub, hit }) {
