@@ -14,9 +14,12 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from coven.cli.client import Address, Client
 from coven.lab.network import ADDRESS, Place
@@ -26,6 +29,8 @@ CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
 #: by which the user-data of the tests may mean them: in the order of PCI addresses, management first
 MACS = {"management": "52:54:00:20:00:01", "in": "52:54:00:20:00:02", "out": "52:54:00:20:00:03"}
+IMAGE = os.environ.get("COVEN_IMAGE", "")
+needs_image = pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this")
 BOOT_SECONDS = 900  #: without KVM, on a core that others use, too
 TAP = "eth0"
 
@@ -216,3 +221,16 @@ class Machine:
             os.close(fd)
         for place in self.places.values():
             place.close()
+
+
+@contextmanager
+def machine_of(name: str, factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One with the image, not powered on yet; its folder is COVEN_IMAGE_LOGS/NAME, where that is said."""
+    logs = os.environ.get("COVEN_IMAGE_LOGS")
+    folder = Path(logs, name) if logs else factory.mktemp(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = Machine(folder, Path(IMAGE))
+    try:
+        yield machine
+    finally:
+        machine.close()

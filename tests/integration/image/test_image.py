@@ -5,32 +5,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Dot1Q, Ether
-from scapy.packet import Raw
-from scapy.utils import rdpcap
 
-from coven.cli.client import Client
 from coven.lab import furniture
 from coven.lab.demo.hosts import bytes_from
 from coven.lab.network import ADDRESS
 from coven.package.archive import pack
 from tests.rigs.agent import ROOT
-from tests.rigs.machine import MACS, TAP, Machine
+from tests.rigs.machine import MACS, Machine, machine_of, needs_image
+from tests.rigs.machine_traffic import figures, passes, tagged_pass
 
-IMAGE = os.environ.get("COVEN_IMAGE", "")
-pytestmark = pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this")
+pytestmark = needs_image
 FIREWALL = ROOT / "packages" / "l7-firewall"
-FORWARD = ROOT / "packages" / "forward" / "c.yaml"
 FILE = "archive.zip"
 USER_DATA = """#cloud-config
 ssh_authorized_keys: [SSH_KEY]
@@ -42,15 +33,10 @@ coven:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    folder = Path(os.environ.get("COVEN_IMAGE_LOGS") or tmp_path_factory.mktemp("machine"))
-    folder.mkdir(parents=True, exist_ok=True)
-    machine = Machine(folder, Path(IMAGE))
-    try:
+    with machine_of("first", tmp_path_factory) as machine:
         machine.seed(USER_DATA)
         machine.power_on()
         yield machine
-    finally:
-        machine.close()
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +63,6 @@ def fetched(machine: Machine, name: str = FILE, address: str = ADDRESS["server"]
     words = ["curl", "-sS", "--max-time", "240", "-o", str(got), f"http://{address}/{name}"]
     machine.places["client"].run(*words, timeout=300)
     return hashlib.sha256(got.read_bytes()).hexdigest()
-
-
-def figures(client: Client, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = client.get(f"/v1/vnfs/{name}/stats")
-    for place in (found, *found["ports"].values(), *found["vnfcs"].values(), found["classifier"]):
-        assert place["unaccounted"] == 0, found
-    return found
 
 
 def test_what_was_wrong_with_its_user_data_is_told_and_it_comes_up(machine: Machine) -> None:
@@ -149,37 +128,13 @@ def test_segments_and_checksums_that_a_device_was_to_make_are_made(machine: Mach
     """Large transfers both ways, over taps that hand on super-frames without checksums where they may."""
     before = figures(machine.api(), "fw")
     assert fetched(machine) == files[FILE]
-    up = machine.folder / "up"
-    up.write_bytes(bytes_from(9, 65_536) * 256)
-    listener = "import socket,hashlib; s=socket.create_server(('', 5001)); print('up', flush=True); c,_=s.accept()\n"
-    listener += "h=hashlib.sha256()\nwhile d:=c.recv(1<<20): h.update(d)\nprint(h.hexdigest(), flush=True)"
-    server = machine.places["server"].spawn(sys.executable, "-c", listener, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None and server.stdout.readline() == "up\n"
-    sender = "import socket,sys; c=socket.create_connection((sys.argv[1], 5001))\n"
-    sender += "c.sendall(open(sys.argv[2],'rb').read())"
-    machine.places["client"].run(sys.executable, "-c", sender, ADDRESS["server"], str(up), timeout=240)
-    assert server.stdout.readline().strip() == hashlib.sha256(up.read_bytes()).hexdigest()
-    server.wait()
+    passes(machine, 16, "client", "server")
     after = figures(machine.api(), "fw")
     assert after["forwarded"] > before["forwarded"] + 10_000
 
 
 def test_tagged_packets_pass_with_their_tags(machine: Machine) -> None:
-    count, vlan = 20, 5
-    words = ["tcpdump", "-i", TAP, "-U", "-w", "-", "-c", str(count), f"vlan {vlan}"]
-    server = machine.places["server"].spawn(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert server.stderr is not None and b"listening" in server.stderr.readline()
-    frames = [
-        bytes(Ether(dst="02:00:00:00:00:09", src="02:00:00:00:00:08") / Dot1Q(vlan=vlan, prio=3)
-              / IP(src="10.5.0.1", dst="10.5.0.2") / UDP(sport=1000 + n, dport=2000) / Raw(bytes([n]) * 100))
-        for n in range(count)
-    ]  # fmt: skip
-    send = "import socket,sys; s=socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind((sys.argv[1], 0))\n"
-    send += "for f in sys.argv[2:]: s.send(bytes.fromhex(f))"
-    machine.places["client"].run(sys.executable, "-c", send, TAP, *(frame.hex() for frame in frames))
-    capture, _ = server.communicate(timeout=60)
-    (machine.folder / "vlan.pcap").write_bytes(capture)
-    assert [bytes(packet) for packet in rdpcap(str(machine.folder / "vlan.pcap"))] == frames
+    tagged_pass(machine)
     figures(machine.api(), "fw")
 
 

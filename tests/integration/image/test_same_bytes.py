@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.rigs.agent import ROOT
+from tests.rigs.machine import IMAGE, needs_image
 
-IMAGE = os.environ.get("COVEN_IMAGE", "")
 pytestmark = [
     pytest.mark.long,  # as long as the image itself takes
-    pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this"),
+    needs_image,
 ]
 PARTS = ("root.squashfs", "vmlinuz", "initrd.img", "esp.img", "state.img")
 

@@ -18,10 +18,9 @@ import pytest
 from coven.lab.network import ADDRESS
 from coven.package.archive import pack
 from tests.rigs.agent import ROOT
-from tests.rigs.machine import MACS, Machine
+from tests.rigs.machine import MACS, Machine, machine_of, needs_image
 
-IMAGE = os.environ.get("COVEN_IMAGE", "")
-pytestmark = pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this")
+pytestmark = needs_image
 FORWARD = ROOT / "packages" / "forward" / "c.yaml"
 USER_DATA = """#cloud-config
 coven:
@@ -44,18 +43,12 @@ NETWORKS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    logs = os.environ.get("COVEN_IMAGE_LOGS")
-    folder = Path(logs, "upgrade") if logs else tmp_path_factory.mktemp("machine")
-    folder.mkdir(parents=True, exist_ok=True)
-    machine = Machine(folder, Path(IMAGE))
-    try:
+    with machine_of("upgrade", tmp_path_factory) as machine:
         machine.firmware()
         machine.config_drive(USER_DATA, NETWORKS, **{"forward.zip": pack(FORWARD)})
         machine.power_on()
         machine.token = machine.said(TOKEN)[1]
         yield machine
-    finally:
-        machine.close()
 
 
 def pings(machine: Machine) -> bool:
