@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from itf.mistakes import Kind, Mistake, Refused
@@ -64,8 +65,7 @@ def from_problem(body: Mapping[str, Any], status: int) -> Refused:
     """The refusal that a problem details document stands for."""
     said = body.get("errors")
     errors = [Mistake.from_dict(each) for each in (said if isinstance(said, list) else ()) if isinstance(each, dict)]
-    known = status in {each.value for each in HTTPStatus}
-    title = str(body.get("title") or (HTTPStatus(status).phrase if known else f"status {status}"))
+    title = str(body.get("title") or responses.get(status, f"status {status}"))
     if not errors and body.get("detail") not in (None, title):
         errors = [Mistake(found=str(body["detail"]))]
     return Refused(errors, title=title, kind=_KINDS.get(status, Kind.FAULT))

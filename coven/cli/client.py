@@ -172,7 +172,7 @@ class Client:
     def _problem(self, response: requests.Response) -> Refused:
         """What an answer of 400 and more says; a stranger's says no more than that."""
         try:
-            body = response.json() if response.headers.get("Content-Type", "").endswith("json") else None
+            body = response.json()
         except ValueError:
             body = None
         if not isinstance(body, dict):

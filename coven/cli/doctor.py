@@ -19,7 +19,6 @@ from itf import limits
 
 LEAST_FRAME = 2048  #: bytes
 OLDEST = (5, 10)  #: memfd seals, futexes and AF_PACKET rings as they are used here
-TAGS = (6, 8)  #: VLAN tags can be read by an XDP program
 PRODUCTS = (
     "coven-forwarder",
     "coven-host-c",
@@ -78,11 +77,6 @@ class Finding:
         return f"{line}\n{'':<30}{self.remedy}" if self.remedy and self.level != "ok" else line
 
 
-def kernel_version(release: str) -> tuple[int, int]:
-    match = re.match(r"(\d+)\.(\d+)", release)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
 def _text(path: str) -> str | None:
     try:
         return Path(path).read_text().strip()
@@ -105,11 +99,13 @@ def _system() -> Iterator[Finding]:
         yield Finding("ok", "system", f"{name}, {machine}")
     else:
         yield Finding("note", "system", f"{name}, {machine}: not tested here", "Debian 12 on amd64 is")
+    from vns.af_xdp import TAGS
+    from vns.af_xdp import kernel as version
+
     kernel = os.uname().release
-    version = kernel_version(kernel)
-    if version < OLDEST:
+    if version() < OLDEST:
         yield Finding("bad", "kernel", kernel, f"Linux {OLDEST[0]}.{OLDEST[1]} or later")
-    elif version < TAGS:
+    elif version() < TAGS:
         yield Finding(
             "note", "kernel", f"{kernel}: VLAN tags are lost in AF_XDP on veth", "6.8 (Debian: backports)"
         )

@@ -152,9 +152,8 @@ SCHEMAS: Schema = {
     "Health": record({
         "status": {"enum": ["healthy", "degraded", "stopped", "not instantiated"]},
         "vnfcs": mapping(TEXT), "unaccounted": {"type": "integer"}, "why": several(TEXT),
-        "parts": {**mapping(record({
-            "state": {"enum": [*map(str, Health)]}, "since": TEXT, "why": NULL_TEXT,
-        })), "description": "the VNF (its name is empty), each VNFC and port; none if its keeper is silent"},
+        "parts": {**mapping(record(_STANDING)),
+                  "description": "the VNF (its name is empty), each VNFC and port; none if its keeper is silent"},
     }),
     "Chain": record({
         "package": TEXT, "description": TEXT,
