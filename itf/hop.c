@@ -155,7 +155,7 @@ static void hop_take(struct stage *s, const uint32_t *refs, unsigned n)
 	hop->has += take;
 	if (hop->highest[0] < waiting + take)
 		hop->highest[0] = waiting + take;
-	if (TRACED(f))
+	if (TRACED(f) && f->watching->shown)
 		hop_time_watched(s, refs, take);
 	if (s->fabric->sample > 0)
 		hop_time(s, refs, take);

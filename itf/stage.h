@@ -217,8 +217,8 @@ static inline void chain_time(struct fabric *fabric, const uint32_t *refs, unsig
 static inline void stage_hand(struct fabric *fabric, uint16_t id, const uint32_t *refs, unsigned n)
 {
 	struct stage *s = id < STAGE_IDS ? fabric->stage[id] : NULL;
-	if (TRACED(&fabric->frames))
-		trace_hand(&fabric->frames, id, s != NULL && id >= STAGE_HOP && id < STAGE_SINGLE, refs, n);
+	if (TRACED(&fabric->frames) && id >= STAGE_HOP)
+		trace_hand(&fabric->frames, id, s != NULL && id < STAGE_SINGLE, refs, n);
 	if (s == NULL) {
 		stage_missing(fabric, id, refs, n);
 		return;

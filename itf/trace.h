@@ -34,6 +34,7 @@ struct watching {
 	void (*tell)(struct frames *f, const struct sight *sight);
 	uint32_t events; /* bit per enum trace_event that somebody wants to see of every packet */
 	uint64_t choose; /* the packet, as they are counted in frames.numbered, from which on one is chosen */
+	bool shown;	 /* of the burst that a hop gets, one or more are watched */
 };
 
 /* Whether anybody wants to know of this packet that any of these (bits of enum trace_event) happened to it. */
@@ -145,29 +146,43 @@ TRACE_LOOP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, un
 /* A port gets these packets to send. */
 TRACE_LOOP void trace_leaving(struct frames *f, unsigned port, const uint32_t *refs, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (trace_wanted(f, refs[i], 1u << TRACE_LEAVING))
+	const bool all = f->watching->events & 1u << TRACE_LEAVING;
+	for (unsigned i = 0; i < n; i++) {
+		trace_met(f, refs[i]);
+		if (__builtin_expect(all || f->priv[refs[i]].followed != 0, 0))
 			trace_frame(f, refs[i], TRACE_LEAVING, PLACE_LEAVING + port, 0, 0, f->own_time);
+	}
 }
 
-/* A burst is handed to a stage: the first time its packets are seen, unless it comes from elsewhere than a port. */
+/* A hop gets this one, which somebody watches or whose record has flags of another one that was watched. */
+TRACE_TAP void trace_shown(struct frames *f, uint32_t ref, unsigned place)
+{
+	uint8_t *flags = &f->record[ref].flags;
+	f->watching->shown = true;
+	/* only whoever is watched need say why */
+	*flags = (uint8_t)((*flags & ~(FRAME_NOTED | FRAME_WATCHED)) |
+			   (trace_wanted(f, ref, TRACE_JUDGED) ? FRAME_WATCHED : 0));
+	if (trace_wanted(f, ref, 1u << TRACE_HANDED))
+		trace_frame(f, ref, TRACE_HANDED, place, 0, 0, f->own_time);
+}
+
+/* A burst is handed to a stage that is no port: the first time its packets are seen, unless it comes from elsewhere than a
+ * port. What most packets need is read once for all: for all that compilers know, every write may change it. */
 TRACE_LOOP void trace_hand(struct frames *f, unsigned stage, bool hop, const uint32_t *refs, unsigned n)
 {
+	const unsigned first = stage >= STAGE_SINGLE ? TRACE_ARRIVED : TRACE_MET;
+	const bool all = f->watching->events & (TRACE_JUDGED | 1u << TRACE_HANDED);
+	struct frame_private *priv = f->priv;
+	const struct frame_record *record = f->record;
+	f->watching->shown = false;
 	for (unsigned i = 0; i < n; i++) {
-		if (stage >= STAGE_SINGLE)
-			trace_arrived(f, refs[i]);
-		trace_met(f, refs[i]);
-		if (!hop)
-			continue;
-		/* only whoever is watched need say why */
-		uint8_t *flags = &f->record[refs[i]].flags;
-		bool wanted = trace_wanted(f, refs[i], TRACE_JUDGED);
-		if (__builtin_expect(wanted || (*flags & (FRAME_NOTED | FRAME_WATCHED)), 0))
-			*flags = (uint8_t)((*flags & ~(FRAME_NOTED | FRAME_WATCHED)) |
-					   (wanted ? FRAME_WATCHED : 0));
-		if (trace_wanted(f, refs[i], 1u << TRACE_HANDED))
-			trace_frame(f, refs[i], TRACE_HANDED, PLACE_HOP + stage - STAGE_HOP, 0, 0,
-				    f->own_time);
+		struct frame_private *p = &priv[refs[i]];
+		if (p->number == 0)
+			trace_number(f, refs[i], first, PLACE_ARRIVING + p->port, 0);
+		if (hop && __builtin_expect(all || p->followed != 0 ||
+						    (record[refs[i]].flags & (FRAME_NOTED | FRAME_WATCHED)),
+					    0))
+			trace_shown(f, refs[i], PLACE_HOP + stage - STAGE_HOP);
 	}
 }
 #endif
