@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from coven.agent.store import Row, Store, conflict, missing, now
+from coven.base import durable
 from coven.base.places import Places
 from coven.base.signatures import Policy
 from coven.package.archive import Taken, take_in
@@ -82,6 +83,11 @@ class Library:
             digest = self._receive(body, upload)
             with upload.open("rb") as stream:
                 taken = take_in(stream, self.places.packages, "package", self.policy)
+            try:
+                durable.settle(taken.folder)  # before the store says that it is there
+            except BaseException:
+                shutil.rmtree(taken.folder, ignore_errors=True)
+                raise
         except OSError as error:
             raise full_disk(error, "package") from None
         finally:

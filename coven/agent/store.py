@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from coven.agent.states import UNFINISHED, State, reachable
+from coven.base import durable
 from coven.base.seconds import moment as told
 from itf.mistakes import Kind, Mistake, Refused
 
@@ -254,6 +255,7 @@ class Store:
             kept.unlink(missing_ok=True)
             self._db.execute("VACUUM INTO ?", (str(kept),))
             kept.chmod(0o600)
+            durable.settle(kept)
 
     def close(self) -> None:
         with self._lock:

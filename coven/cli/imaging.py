@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coven.base import troubles
+from coven.base import durable, troubles
 from coven.cli import deploying
 from coven.cli.client import Client, find
 from coven.image import boot as booting
@@ -49,6 +49,7 @@ def _deploy(machine: Machine) -> int:
         console.tell([f"wrong: {line}" for line in lines])
         return 1
     machine.deployed.write_text(name + "\n")
+    durable.settle(machine.deployed)
     console.tell([f"{name} runs, from the user-data"])
     return 0
 

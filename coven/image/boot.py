@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coven.agent.store import foreign
-from coven.base import troubles
+from coven.base import durable, troubles
 from coven.image import console
 from coven.image.machine import Machine, release
 from coven.image.nics import nics
@@ -81,8 +81,8 @@ def certificate(machine: Machine, want: Wanted, address: str, mistakes: list[Mis
     machine.tls.mkdir(mode=0o700, parents=True, exist_ok=True)
     if want.certificate and want.key:
         given = tls.Files(str(machine.tls / "given.pem"), str(machine.tls / "given.key"))
-        _secret(Path(given.certificate), want.certificate)
-        _secret(Path(given.key), want.key)
+        durable.secret(Path(given.certificate), want.certificate)
+        durable.secret(Path(given.key), want.key)
         try:
             tls.identity(given)
             return given
@@ -93,6 +93,7 @@ def certificate(machine: Machine, want: Wanted, address: str, mistakes: list[Mis
         tls.identity(own)
     except Refused:
         mistakes += _sign(own, address)
+        durable.settle(machine.tls)
     return own
 
 
@@ -117,23 +118,12 @@ def _sign(files: tls.Files, address: str) -> list[Mistake]:
     return mistakes
 
 
-def _secret(file: Path, text: str) -> None:
-    """A file of that content for its owner alone, whole or not at all."""
-    part = file.with_name(file.name + ".new")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as stream:
-        stream.write(text.rstrip("\n") + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.rename(file)
-
-
 def token(machine: Machine, want: Wanted) -> str | None:
     """See to it that there is one. The one that was made now, which nobody else knows."""
     if machine.places.token.exists():
         return None
     made = want.token or secrets.token_urlsafe(32)
-    _secret(machine.places.token, made)
+    durable.secret(machine.places.token, made)
     return None if want.token else made
 
 
@@ -168,6 +158,7 @@ def boot(machine: Machine) -> int:
         lines.append(f"token, which is told now and never again: {made}")
     lines += [f"wrong: {line}" for line in troubles.read(machine.places.run)]
     console.tell(lines)
+    os.sync()  # what else a first boot made, SSH's keys and accounts, nobody has settled
     return 0
 
 

@@ -37,6 +37,7 @@ from coven.agent.rights.callers import NOBODY, Caller
 from coven.agent.rights.sessions import Sessions
 from coven.agent.rights.tokens import Tokens
 from coven.agent.store import Store
+from coven.base import durable
 from coven.base.compat_ports import OPTION, Ports
 from coven.base.control_addresses import Address
 from coven.base.places import Places, is_loopback
@@ -139,12 +140,7 @@ def token(places: Places) -> str:
         fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         made = secrets.token_urlsafe(32)
-        part = file.with_suffix(".new")
-        part.unlink(missing_ok=True)
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(fd, "w") as stream:
-            stream.write(made + "\n")
-        part.rename(file)  # whole or not at all
+        durable.secret(file, made)
         return made
     with open(fd) as stream:
         status = os.fstat(stream.fileno())

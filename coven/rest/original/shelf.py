@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from coven.agent.store import missing
+from coven.base import durable
 from coven.package.zips import MAX_ARCHIVE, full_disk, refused, unpack
 from itf.mistakes import Kind, Mistake, Refused
 
@@ -69,7 +70,7 @@ class Shelf:
                         raise Refused(Mistake(file=name, found=f"more than {MAX_ARCHIVE} bytes"),
                                       title="package too large", kind=Kind.TOO_LARGE)  # fmt: skip
                     file.write(chunk)
-            os.rename(part, target)
+            durable.move(Path(part), target)
         except OSError as error:
             raise full_disk(error, name) from None
         finally:
@@ -94,12 +95,12 @@ class Shelf:
                 unpack(stream, made, name)
             if target.exists():
                 os.rename(target, old := Path(tempfile.mkdtemp(prefix="new-", dir=self._folder)) / "old")
-                os.rename(made, target)
+                durable.move(made, target)
                 _remove(old.parent)
             else:
-                os.rename(made, target)
+                durable.move(made, target)
             (part := self._folder / "new-last").write_text(target.name)
-            os.rename(part, self._last)
+            durable.move(part, self._last)
         except OSError as error:
             raise full_disk(error, name) from None
         finally:
