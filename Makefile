@@ -165,12 +165,14 @@ PREFIX  ?= /usr/local
 bundle: setup  ## one archive that installs in a room without network, for this release and architecture
 	@$(PY) install/bundle.py
 
-image:  ## the appliance as a disk that boots anywhere, in build/image (IMAGE="--format vmdk --oci" for more)
+image:  ## the appliance as a disk that boots anywhere, in build/image (IMAGE="--flavour full --oci" and more: --help)
+	@$(if $(findstring --flavour,$(IMAGE)),install/setup languages)
 	@install/setup image
 	@$(MAKE) --no-print-directory native
 	@$(PY) install/image/build.py $(IMAGE)
 test-image: setup-dev image  ## the image booted in qemu without KVM, a firewall in it, its power cut (root)
-	@COVEN_IMAGE=$(firstword $(wildcard build/image/coven-*.qcow2)) $(PY) -m pytest -v $(T) tests/integration/image
+	@image=$$(grep '\.qcow2$$' build/image/made) && COVEN_IMAGE=$$image \
+		$(PY) -m pytest -v -n 2 --dist loadfile $(T) tests/integration/image
 
 # The C code's unit tests with arm64 programs, run under qemu-user-static.
 ARM64       := build/arm64

@@ -30,7 +30,7 @@ class Machine:
 
 
 def release(file: Path = RELEASE) -> dict[str, str]:
-    """VERSION, COMMIT and EPOCH (seconds since 1970) of the image. Raises Refused on another machine."""
+    """VERSION, FLAVOUR, COMMIT and EPOCH (seconds since 1970) of the image. Raises Refused on another machine."""
     try:
         return dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line)
     except OSError:

@@ -22,6 +22,7 @@ def status(machine: Machine) -> dict[str, Any]:
     old, why = outdated()
     return {
         "version": about["VERSION"],
+        "flavour": about["FLAVOUR"],
         "commit": about["COMMIT"],
         "image": _line(machine.run / "id"),
         "before": _line(machine.run / "before"),
@@ -93,7 +94,8 @@ def upgrades(said: str) -> list[dict[str, str]]:
 def words(found: dict[str, Any]) -> str:
     """For people."""
     lines = [
-        f"Coven {found['version']} ({found['commit']}), image {found['image']}, {found['age_days']} days old",
+        f"Coven {found['version']} ({found['commit']}), {found['flavour']} image {found['image']}, "
+        f"{found['age_days']} days old",
         f"kernel {found['kernel']}, state on {found['state']}",
     ]
     if found["before"]:

@@ -3,6 +3,10 @@
     build/image/coven-VERSION.qcow2      and .raw, .vmdk with --format
     build/image/coven-VERSION.cdx.json   what it is made of (CycloneDX)
     build/image/coven-VERSION-oci/       the same root as an OCI image layout, without kernel (--oci)
+    build/image/made                     the names of these, a line each
+
+A flavour is a list of packages beside packages.txt: with --flavour full (packages-full.txt) the names begin with
+coven-VERSION-full, and VNFCs in C++, Java and JavaScript deploy, too.
 
 Made from Debian's packages as apt knows them here and from this checkout, on Debian 12. As root, or in a user namespace
 of mmdebstrap's. The same packages and the same commit make the same bytes; the time in it is the commit's, or
@@ -35,6 +39,11 @@ import sbom  # noqa: E402
 RELEASE = "bookworm"
 FORMATS = {"qcow2": ["-c"], "raw": [], "vmdk": ["-o", "subformat=streamOptimized"]}  #: qemu-img's options
 TOOLS = ("mmdebstrap", "tar2sqfs", "mkfs.vfat", "mcopy", "sfdisk", "mke2fs", "grub-mkimage", "qemu-img")
+STANDARD = "standard"  #: the flavour that has packages.txt alone
+FLAVOURS = (STANDARD, *sorted(file.stem.removeprefix("packages-") for file in HERE.glob("packages-*.txt")))
+#: products that need what the standard flavour lacks, and that are there where `make setup-languages` was run
+MANAGED = ("libcoven-java.so", "coven-java.jar", "coven_javascript.node")
+LOG_LINES = 15  #: of mmdebstrap's that are shown when it fails
 _INDEX = "$(ORIGIN) $(RELEASE) $(COMPONENT) $(REPO_URI)"
 
 
@@ -51,6 +60,12 @@ def version() -> str:
 def names(file: Path) -> list[str]:
     """The packages that a list names."""
     return [name for line in file.read_text().splitlines() for name in line.partition("#")[0].split()]
+
+
+def packages(flavour: str) -> list[str]:
+    """What is in an image of that flavour, beside Debian's smallest root."""
+    more = names(HERE / f"packages-{flavour}.txt") if flavour != STANDARD else []
+    return names(HERE / "packages.txt") + more
 
 
 def said(*words: str) -> str:
@@ -79,7 +94,7 @@ def sources(backports: bool) -> str:
     return "".join(sorted(lines))
 
 
-def check() -> None:
+def check(flavour: str) -> None:
     """Raises ImageError with all that is in the way."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     wrong = [f"{tool} is missing" for tool in TOOLS if not shutil.which(tool, path=path)]
@@ -89,18 +104,24 @@ def check() -> None:
     facts = platform.freedesktop_os_release()
     if (facts["ID"], facts.get("VERSION_ID")) != ("debian", "12"):
         wrong.append(f"this is {facts['PRETTY_NAME']}; what the image runs is built here, which must be Debian 12")
+    absent = [name for name in MANAGED if flavour != STANDARD and not (ROOT / "build" / name).exists()]
+    if absent:
+        wrong.append(f"{', '.join(absent)} of the flavour {flavour} not built here: make setup-languages")
     if wrong:
         raise ImageError("\n".join(wrong))
 
 
-def stage(folder: Path) -> None:
+def stage(folder: Path, flavour: str) -> None:
     """Coven as `make install` puts it, and the appliance's own files."""
     shutil.rmtree(folder, ignore_errors=True)
     words = [sys.executable, str(ROOT / "install" / "install.py"), "install", "--destdir", str(folder)]
     subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    if flavour == STANDARD:  # the same bytes whether or not whoever builds it has a JDK
+        for name in MANAGED:
+            (folder / "usr/local/lib/coven/build" / name).unlink(missing_ok=True)
     shutil.copytree(HERE / "root", folder, dirs_exist_ok=True)
     commit = said("git", "describe", "--always", "--dirty")
-    about = {"VERSION": version(), "COMMIT": commit, "EPOCH": epoch()}
+    about = {"VERSION": version(), "FLAVOUR": flavour, "COMMIT": commit, "EPOCH": epoch()}
     text = "".join(f"{key}={value}\n" for key, value in about.items())
     (folder / "usr/lib/coven-image/release").write_text(text)
     # as if it had been unpacked from an archive of that time: nobody's umask
@@ -112,12 +133,11 @@ def stage(folder: Path) -> None:
         os.utime(path, (made, made), follow_symlinks=False)
 
 
-def root_tar(work: Path, kernel: str | None) -> Path:
+def root_tar(work: Path, flavour: str, kernel: str | None) -> Path:
     """The root file system as an archive."""
     staged, tar, listed = work / "stage", work / "root.tar", work / "sources.list"
-    stage(staged)
+    stage(staged, flavour)
     listed.write_text(sources(backports=kernel is not None))
-    packages = names(HERE / "packages.txt")
     bom = shlex.join([sys.executable, str(HERE / "build.py"), "--sbom"])
     inside = shlex.quote(str(HERE / "inside"))
 
@@ -126,10 +146,11 @@ def root_tar(work: Path, kernel: str | None) -> Path:
 
     words = [
         # which else empties the lists of this machine's apt, too
-        "mmdebstrap", "--skip=cleanup/apt/lists", "--quiet", "--variant=minbase", f"--include={','.join(packages)}",
+        "mmdebstrap", "--skip=cleanup/apt/lists", "--variant=minbase", f"--include={','.join(packages(flavour))}",
         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         "--aptopt=APT::Install-Recommends \"false\"",
+        "--essential-hook=mkdir -p \"$1\"/usr/share/man/man1",  # into which OpenJDK's scripts link
         # before the kernel comes, so that its initrd is made once
         f"--essential-hook={copied(HERE / 'root', 'etc/initramfs-tools')}",
         f"--customize-hook={copied(staged, '.')}",
@@ -140,7 +161,12 @@ def root_tar(work: Path, kernel: str | None) -> Path:
         f"--customize-hook={bom} \"$1\"",
         RELEASE, str(tar), str(listed),
     ]  # fmt: skip
-    subprocess.run(words, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"})
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    with (work / "root.log").open("w") as log:
+        done = subprocess.run(words, check=False, env=env, stdout=log, stderr=log)
+    if done.returncode:
+        last = "".join(Path(log.name).read_text().splitlines(keepends=True)[-LOG_LINES:])
+        raise ImageError(f"{last}mmdebstrap ended with {done.returncode}; all that it said is in {log.name}")
     return tar
 
 
@@ -159,9 +185,10 @@ def squash(tar: Path, file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def make(output: Path, formats: list[str], kernel: str | None, oci: bool, again: bool) -> list[Path]:
+def make(given: argparse.Namespace) -> list[Path]:
     """Make the image; the files. Raises ImageError, CalledProcessError."""
-    check()
+    check(given.flavour)
+    output: Path = given.output
     os.environ["SOURCE_DATE_EPOCH"] = epoch()
     work = output / "work"
     work.mkdir(parents=True, exist_ok=True)
@@ -172,25 +199,26 @@ def make(output: Path, formats: list[str], kernel: str | None, oci: bool, again:
         print(f"image: {what} ({time.monotonic() - begun:.0f} s)", flush=True)
 
     told("the root, from Debian's packages")
-    tar = work / "root.tar" if again else root_tar(work, kernel)
+    tar = work / "root.tar" if given.again else root_tar(work, given.flavour, given.kernel)
     told("the root is packed")
     linux, initrd = (rootfs.take(tar, f"boot/{what}-", work / what) for what in ("vmlinuz", "initrd.img"))
     squashed = work / "root.squashfs"
     image = squash(tar, squashed)
     told("the disk is put together")
-    name = f"coven-{version()}"
+    name = f"coven-{version()}" + (f"-{given.flavour}" if given.flavour != STANDARD else "")
     raw = work / f"{name}.raw"
     disk.assemble(disk.Parts(squashed, linux, initrd, image, version()), raw, work)
     made = []
     made.append(rootfs.take(tar, "usr/share/coven/sbom.cdx.json", output / f"{name}.cdx.json"))
-    for kind in formats:
+    for kind in given.format or ["qcow2"]:
         file = output / f"{name}.{kind}"
         subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", kind, *FORMATS[kind], raw, file], check=True)
         made.append(file)
-    if oci:
+    if given.oci:
         told("the OCI image")
         made.append(output / f"{name}-oci")
         layout.write(tar, made[-1], version(), int(epoch()))
+    (output / "made").write_text("".join(f"{file}\n" for file in made))
     told("done")
     return made
 
@@ -200,6 +228,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "image", help="folder")
     parser.add_argument("--format", action="append", choices=FORMATS, help="of the disk (default: qcow2)")
+    parser.add_argument("--flavour", choices=FLAVOURS, default=STANDARD, help=f"what it has (default: {STANDARD})")
     parser.add_argument("--kernel", metavar="PACKAGE", help="from backports, beside Debian 12's own")
     parser.add_argument("--oci", action="store_true", help="the OCI image, too")
     parser.add_argument("--again", action="store_true", help="from the root that was made last")
@@ -211,7 +240,7 @@ def main() -> int:
         target.write_text(sbom.of_root(given.sbom, version(), int(epoch())))
         return 0
     try:
-        made = make(given.output, given.format or ["qcow2"], given.kernel, given.oci, given.again)
+        made = make(given)
     except (ImageError, ValueError, OSError, subprocess.CalledProcessError) as error:
         print(f"image: {error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,19 +25,29 @@ import pytest
 from coven.cli.client import Address, Client
 from coven.lab.network import ADDRESS, Place
 from itf.mistakes import Refused
+from tests.rigs import metadata
 
 CLONE_NEWNET = 0x40000000
-TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 0x0002, 0x1000, 0x4000
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE = 0x400454CA, 0x0002, 0x1000, 0x4000, 0x0100
 #: by which the user-data of the tests may mean them: in the order of PCI addresses, management first
 MACS = {"management": "52:54:00:20:00:01", "in": "52:54:00:20:00:02", "out": "52:54:00:20:00:03"}
 IMAGE = os.environ.get("COVEN_IMAGE", "")
 needs_image = pytest.mark.skipif(not IMAGE, reason="no image: make test-image builds it and runs this")
+#: as Nova lists ports (network_data.json), those of the VNF without a fixed address
+NETWORKS: dict[str, Any] = {
+    "links": [
+        {"id": f"tap-{name}", "vif_id": f"vif-{name}", "type": "ovs", "mtu": 1500, "ethernet_mac_address": mac}
+        for name, mac in MACS.items()
+    ],
+    "networks": [{"id": "network0", "type": "ipv4_dhcp", "link": "tap-management", "network_id": "n-1"}],
+    "services": [],
+}
 BOOT_SECONDS = 900  #: without KVM, on a core that others use, too
 TAP = "eth0"
 
 
-def tap(place: Place) -> int:
-    """A tap in a namespace, with offloads; its descriptor."""
+def tap(place: Place, queues: int) -> list[int]:
+    """A tap in a namespace, with offloads; its descriptors, one for each queue."""
     libc = ctypes.CDLL(None, use_errno=True)
     found: list[int] = []
 
@@ -44,15 +55,17 @@ def tap(place: Place) -> int:
         with open(f"/proc/{place.pid}/ns/net") as space:
             if libc.setns(space.fileno(), CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
-        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
-        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", TAP.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
-        found.append(fd)
+        flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (IFF_MULTI_QUEUE if queues > 1 else 0)
+        for _ in range(queues):
+            fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", TAP.encode(), flags))
+            found.append(fd)
 
     thread = threading.Thread(target=inside)
     thread.start()
     thread.join()
-    assert found, f"no tap in {place.name}"
-    return found[0]
+    assert len(found) == queues, f"no tap in {place.name}"
+    return found
 
 
 def free_port() -> int:
@@ -75,14 +88,16 @@ def fat(file: Path, label: str, contents: dict[str, bytes], size: int = 16 << 20
 
 
 class Machine:
-    """One appliance. Its disks stay when the power is cut."""
+    """One appliance with so many processors, and as many queues of each interface that is a VNF's. Its disks stay when
+    the power is cut."""
 
-    def __init__(self, folder: Path, image: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, image: Path, processors: int = 1):
+        self.folder, self.processors = folder, processors
         self.places = {name: Place(name) for name in ("client", "server")}
         self.process: subprocess.Popen[bytes] | None = None
         self.disks: list[Path] = []
         self.options: list[str] = []
+        self.network = ""  #: of the management interface: more options
         self.console = ""
         self.token = "a-token-for-tests-only"
         self.boot_disk(image)
@@ -108,7 +123,7 @@ class Machine:
 
     def _tap(self, name: str) -> None:
         place = self.places[name]
-        self.taps = {**getattr(self, "taps", {}), name: tap(place)}
+        self.taps = {**getattr(self, "taps", {}), name: tap(place, self.processors)}
         place.run("ip", "addr", "add", f"{ADDRESS[name]}/24", "dev", TAP)
         place.run("ip", "link", "set", TAP, "up")
 
@@ -117,41 +132,59 @@ class Machine:
         key = self.key.with_suffix(".pub").read_text().strip()
         text = user_data.replace("SSH_KEY", key).replace("TOKEN", self.token)
         about = "instance-id: i-1\nlocal-hostname: vnf\n"
-        self._seed = fat(self.folder / "seed.img", "CIDATA", {"user-data": text.encode(), "meta-data": about.encode()})
+        self._disk(fat(self.folder / "seed.img", "CIDATA", {"user-data": text.encode(), "meta-data": about.encode()}))
 
-    def config_drive(self, user_data: str, networks: dict[str, Any], **more: bytes) -> None:
-        """The same as OpenStack gives it on a disk (Nova's documentation, "Config drives"), the key beside the
-        user-data. `networks`: what network_data.json says; `more`: other files of that disk."""
+    def openstack(self, user_data: str, **more: bytes) -> dict[str, bytes]:
+        """What OpenStack tells a machine, by path, the key beside the user-data. `more`: other files."""
         key = self.key.with_suffix(".pub").read_text().strip()
         about = {"uuid": "5e1a7c52-0001-4000-8000-000000000001", "hostname": "vnf", "name": "vnf",
                  "public_keys": {"mine": key}}  # fmt: skip
-        said = {"meta_data.json": json.dumps(about), "network_data.json": json.dumps(networks), "user_data": user_data}
-        files = {f"openstack/latest/{name}": text.encode() for name, text in said.items()}
-        self._seed = fat(self.folder / "seed.img", "config-2", {**files, **more})
+        said = {"meta_data.json": json.dumps(about), "network_data.json": json.dumps(NETWORKS),
+                "user_data": user_data.replace("TOKEN", self.token)}  # fmt: skip
+        return {**{f"openstack/latest/{name}": text.encode() for name, text in said.items()}, **more}
+
+    def config_drive(self, user_data: str, **more: bytes) -> None:
+        """OpenStack tells it by a disk (Nova's documentation, "Config drives")."""
+        self._disk(fat(self.folder / "seed.img", "config-2", self.openstack(user_data, **more)))
+
+    def metadata_service(self, user_data: str) -> None:
+        """OpenStack tells it over HTTP at 169.254.169.254 (Nova's documentation, "Metadata service"): whoever asks
+        there is answered by a process of metadata.py."""
+        served = self.folder / "metadata"
+        for name, content in self.openstack(user_data).items():
+            (served / name).parent.mkdir(parents=True, exist_ok=True)
+            (served / name).write_bytes(content)
+        answer = f"{sys.executable} {Path(metadata.__file__)} {served}"
+        self.network = (",net=169.254.169.0/24,host=169.254.169.2,dns=169.254.169.3,dhcpstart=169.254.169.15"
+                        f",guestfwd=tcp:169.254.169.254:80-cmd:{answer}")  # fmt: skip
+        self.options += ["-smbios", "type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova"]
+
+    def _disk(self, file: Path) -> None:
+        self.options += ["-drive", f"file={file},if=virtio,format=raw,readonly=on"]
 
     def power_on(self) -> None:
         self.ports = {"api": free_port(), "ssh": free_port()}
         forwards = f"hostfwd=tcp:127.0.0.1:{self.ports['api']}-:8443,hostfwd=tcp:127.0.0.1:{self.ports['ssh']}-:22"
         words = [
-            "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024",
-            # its clock goes by what it has executed, 2 ns an instruction: emulated, or where others take the core, less
-            # time has passed in it than outside, and no limit of a second or ten is met for that
-            "-icount", "shift=1", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
+            "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", str(self.processors),
+            "-m", "1024", "-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio",
             "-monitor", f"unix:{self.folder / 'monitor'},server=on,wait=off",
-            "-netdev", f"user,id=management,ipv6=off,restrict=on,{forwards}",
+            "-netdev", f"user,id=management,ipv6=off,restrict=on{self.network},{forwards}",
             "-device", f"virtio-net-pci,netdev=management,mac={MACS['management']},addr=3",
         ]  # fmt: skip
         for number, (port, end) in enumerate((("in", "client"), ("out", "server"))):
-            words += ["-netdev", f"tap,id={port},fd={self.taps[end]}"]
-            words += ["-device", f"virtio-net-pci,netdev={port},mac={MACS[port]},addr={4 + number}"]
+            words += ["-netdev", f"tap,id={port},fds={':'.join(map(str, self.taps[end]))}"]
+            # a vector for each queue's two directions, one for configuration, one for control
+            several = f",mq=on,vectors={2 * self.processors + 2}" if self.processors > 1 else ""
+            words += ["-device", f"virtio-net-pci,netdev={port},mac={MACS[port]},addr={4 + number}{several}"]
         for number, disk in enumerate(self.disks):
             words += ["-drive", f"file={disk},if=none,id=disk{number},format=qcow2,cache=writeback"]
             words += ["-device", f"virtio-blk-pci,drive=disk{number},bootindex={number}"]
-        words += ["-drive", f"file={self._seed},if=virtio,format=raw,readonly=on", *self.options]
+        words += self.options
         self.console = ""
         self.process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=tuple(self.taps.values()),
+            pass_fds=tuple(fd for fds in self.taps.values() for fd in fds),
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
@@ -217,19 +250,19 @@ class Machine:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-        for fd in self.taps.values():
+        for fd in (fd for fds in self.taps.values() for fd in fds):
             os.close(fd)
         for place in self.places.values():
             place.close()
 
 
 @contextmanager
-def machine_of(name: str, factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine_of(name: str, factory: pytest.TempPathFactory, processors: int = 1) -> Iterator[Machine]:
     """One with the image, not powered on yet; its folder is COVEN_IMAGE_LOGS/NAME, where that is said."""
     logs = os.environ.get("COVEN_IMAGE_LOGS")
     folder = Path(logs, name) if logs else factory.mktemp(name)
     folder.mkdir(parents=True, exist_ok=True)
-    machine = Machine(folder, Path(IMAGE))
+    machine = Machine(folder, Path(IMAGE), processors)
     try:
         yield machine
     finally:

@@ -1,9 +1,10 @@
 """Each backend on virtio_net in the appliance, with whatever kernel the image has: what `auto` takes and why, large
-transfers with the guest's offloads as qemu offers them, tags, a forwarder that ends. Run with COVEN_IMAGE, as
-test_image.py is."""
+transfers with the guest's offloads as qemu offers them, tags, a forwarder that ends. This machine is told what to be by
+OpenStack's metadata over HTTP. Run with COVEN_IMAGE, as test_image.py is."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,6 @@ from tests.rigs.machine_traffic import figures, passes, tagged_pass
 pytestmark = needs_image
 FORWARD = ROOT / "packages" / "forward" / "c.yaml"
 USER_DATA = """#cloud-config
-ssh_authorized_keys: [SSH_KEY]
 coven:
   token: TOKEN
 """
@@ -33,7 +33,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with machine_of("backends", tmp_path_factory) as machine:
-        machine.seed(USER_DATA)
+        machine.metadata_service(USER_DATA)
         machine.power_on()
         yield machine
 
@@ -44,6 +44,18 @@ def client(machine: Machine) -> Client:
     package = client.push(pack(FORWARD))
     client.ask("POST", "/v1/vnfs", {"name": "wire", "package": package["id"]})
     return client
+
+
+def test_openstack_told_it_over_http_what_to_be(machine: Machine, client: Client) -> None:
+    assert machine.ssh("cloud-id").strip() == "openstack"
+    assert machine.ssh("hostname").strip() == "vnf"
+    links = {link["address"]: link for link in json.loads(machine.ssh("ip -j addr"))}
+    managed = [each["local"] for each in links[MACS["management"]]["addr_info"] if each["family"] == "inet"]
+    assert managed == ["169.254.169.15"]
+    for name in ("in", "out"):
+        assert "UP" in links[MACS[name]]["flags"] and not links[MACS[name]]["addr_info"], links[MACS[name]]
+    assert machine.token not in machine.console
+    assert client.get("/v1/agent")["health"] == {"status": "healthy", "why": []}
 
 
 def serve(client: Client, backend: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """The appliance image, booted: `make test-image` builds it and runs this. One machine; each test begins where the last
-one ended."""
+one ended. It has two processors, and two queues of each interface."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ coven:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with machine_of("first", tmp_path_factory) as machine:
+    with machine_of("first", tmp_path_factory, processors=2) as machine:
         machine.seed(USER_DATA)
         machine.power_on()
         yield machine
@@ -121,7 +121,8 @@ def test_ports_are_served_by_the_driver(machine: Machine) -> None:
     ports = machine.api().get("/v1/vnfs/fw/stats")["ports"]
     for name in ("in", "out"):
         assert ports[name]["backend"] == "af_xdp", ports[name]
-        assert ports[name]["why"].startswith("native XDP on virtio_net"), ports[name]
+        why = ports[name]["why"]
+        assert why.startswith("native XDP on virtio_net") and "2 queues" in why, ports[name]
 
 
 def test_segments_and_checksums_that_a_device_was_to_make_are_made(machine: Machine, files: dict[str, str]) -> None:

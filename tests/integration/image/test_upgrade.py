@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,22 +29,13 @@ coven:
     ports: {in: 1, out: 2}
 """
 TOKEN = r"token, which is told now and never again: (\S+)"
-#: as Nova lists ports, those of the VNF without a fixed address
-NETWORKS: dict[str, Any] = {
-    "links": [
-        {"id": f"tap-{name}", "vif_id": f"vif-{name}", "type": "ovs", "mtu": 1500, "ethernet_mac_address": mac}
-        for name, mac in MACS.items()
-    ],
-    "networks": [{"id": "network0", "type": "ipv4_dhcp", "link": "tap-management", "network_id": "n-1"}],
-    "services": [],
-}
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with machine_of("upgrade", tmp_path_factory) as machine:
         machine.firmware()
-        machine.config_drive(USER_DATA, NETWORKS, **{"forward.zip": pack(FORWARD)})
+        machine.config_drive(USER_DATA, **{"forward.zip": pack(FORWARD)})
         machine.power_on()
         machine.token = machine.said(TOKEN)[1]
         yield machine
