@@ -21,8 +21,8 @@ enum {
 	SEG_MAGIC = 0x4e564f43, /* "COVN", little endian */
 	/* Whoever changes anything here raises the major and records the layout, which tests/unit/itf/test_layout.py
 	 * computes; a process that finds another of either in an object refuses it (segment_head.h). */
-	SEG_ABI_MAJOR = 2,
-	SEG_LAYOUT = 0x321fe500,
+	SEG_ABI_MAJOR = 3,
+	SEG_LAYOUT = 0x40324d2f,
 
 	SEG_PORTS = 16,
 	SEG_HOPS = 32,
@@ -164,7 +164,8 @@ struct frame_private {
 	uint8_t reserved_w;
 	uint32_t number;  /* of arrival, given while somebody watches; 0 none */
 	uint8_t followed; /* bit per watch that does */
-	uint8_t reserved8[3];
+	uint8_t live;	  /* 1: followed, and counted as on its way */
+	uint8_t reserved8[2];
 	uint64_t put_ns; /* at a hop, if it is timed there: when it was put into its ring; else 0 */
 };
 

@@ -33,6 +33,7 @@ struct sight {
 struct watching {
 	void (*tell)(struct frames *f, const struct sight *sight);
 	uint32_t events; /* bit per enum trace_event that somebody wants to see of every packet */
+	uint32_t live;	 /* packets on their way that are followed */
 	uint64_t choose; /* the packet, as they are counted in frames.numbered, from which on one is chosen */
 	bool shown;	 /* of the burst that a hop gets, one or more are watched */
 };
@@ -41,6 +42,13 @@ struct watching {
 static inline bool trace_wanted(const struct frames *f, uint32_t ref, uint32_t events)
 {
 	return (f->watching->events & events) != 0 || f->priv[ref].followed != 0;
+}
+
+/* Whether n packets can be passed over at once: nobody wants to see every one, none is followed, none of them is chosen. */
+static inline bool trace_idle(const struct frames *f, uint64_t n)
+{
+	const struct watching *w = f->watching;
+	return (w->events | w->live) == 0 && f->numbered + n < w->choose;
 }
 
 enum { TRACE_JUDGED = 1 << TRACE_VERDICT | 1 << TRACE_DROPPED };
@@ -76,6 +84,15 @@ TRACE_TAP void trace_frame(struct frames *f, uint32_t ref, unsigned event, unsig
 		s.note = f->notes + (size_t)ref * FRAME_NOTE;
 	}
 	f->watching->tell(f, &s);
+	struct frame_private *p = &f->priv[ref];
+	if (s.first && p->followed != 0 && !p->live) {
+		p->live = 1;
+		f->watching->live++;
+	} else if (p->live && (event == TRACE_DROPPED || event == TRACE_LEAVING ||
+			       (event == TRACE_VERDICT && verdict == VERDICT_CONSUME))) {
+		p->live = 0;
+		f->watching->live--;
+	}
 }
 
 /* 0 is no number. */
@@ -130,7 +147,7 @@ TRACE_TAP void trace_refused(struct frames *f, unsigned place, unsigned reason, 
 static inline void trace_verdict(struct frames *f, uint32_t ref, unsigned place, unsigned verdict,
 				 unsigned arg)
 {
-	if (trace_wanted(f, ref, 1u << TRACE_VERDICT))
+	if ((f->watching->events | f->watching->live) != 0 && trace_wanted(f, ref, 1u << TRACE_VERDICT))
 		trace_frame(f, ref, TRACE_VERDICT, place, verdict, arg, f->own_time);
 }
 
@@ -139,6 +156,7 @@ TRACE_LOOP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, un
 	if (place < PLACE_LEAVING)
 		trace_arrived(f, ref); /* dropped by the port itself */
 	trace_met(f, ref);
+	/* also one that had left, as far as its port knew */
 	if (trace_wanted(f, ref, 1u << TRACE_DROPPED))
 		trace_frame(f, ref, TRACE_DROPPED, place, VERDICT_DROP, reason, f->own_time);
 }
@@ -147,6 +165,8 @@ TRACE_LOOP void trace_dropped(struct frames *f, uint32_t ref, unsigned place, un
 TRACE_LOOP void trace_leaving(struct frames *f, unsigned port, const uint32_t *refs, unsigned n)
 {
 	const bool all = f->watching->events & 1u << TRACE_LEAVING;
+	if (trace_idle(f, n))
+		return;
 	for (unsigned i = 0; i < n; i++) {
 		trace_met(f, refs[i]);
 		if (__builtin_expect(all || f->priv[refs[i]].followed != 0, 0))
@@ -175,6 +195,12 @@ TRACE_LOOP void trace_hand(struct frames *f, unsigned stage, bool hop, const uin
 	struct frame_private *priv = f->priv;
 	const struct frame_record *record = f->record;
 	f->watching->shown = false;
+	if (trace_idle(f, n)) {
+		for (unsigned i = 0; first == TRACE_ARRIVED && i < n; i++)
+			if (priv[refs[i]].number == 0)
+				priv[refs[i]].number = trace_give_number(f);
+		return;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		struct frame_private *p = &priv[refs[i]];
 		if (p->number == 0)

@@ -294,8 +294,13 @@ void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigne
 		w->bell = fds[1];
 	close_one(fw->watches->watch[index]);
 	fw->watches->watch[index] = w;
-	for (uint32_t i = 0; i < f->count; i++) /* what another one followed under this number */
+	if (f->watching == NULL)
+		fw->watches->base.live = 0;
+	for (uint32_t i = 0; i < f->count; i++) { /* what another one followed under this number */
 		f->priv[i].followed &= (uint8_t) ~(1u << index);
+		if (f->watching == NULL)
+			f->priv[i].live = 0;
+	}
 	count_again(f, fw->watches);
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,53 @@ def test_so_many_a_second_and_the_others_are_counted(
     assert sorted({record.packet for record in records}) == followed
     assert records == [record for record in every_record if record.packet in followed], "of those everything"
     assert counts == (len(followed), len(followed), 0, passed)
+
+
+def two_links(packets: list[bytes], every: int) -> bytes:
+    """A pcapng (draft-ietf-opsawg-pcapng) of Ethernet, but for every so manieth packet, which is plain IP."""
+
+    def block(kind: int, body: bytes) -> bytes:
+        body += bytes(-len(body) % 4)
+        return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+
+    made = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    made += b"".join(block(1, struct.pack("<HHI", link, 0, 0)) for link in (1, 101))
+    for n, data in enumerate(packets):
+        made += block(6, struct.pack("<IIIII", (n + 1) % every == 0, 0, n * 1000, len(data), len(data)) + data)
+    return made
+
+
+def test_of_a_few_that_are_followed_nothing_is_missed_while_others_are_passed_over(rig: Rig, tmp_path: Path) -> None:
+    """Whatever ends them: also what a port refuses, here for its link, and what a VNFC keeps to the end."""
+    count, every = 4000, 199  # more than a burst, so that whole bursts are passed over
+    ip = IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=1, dport=9) / bytes(60)
+    (tmp_path / "in.pcap").write_bytes(two_links([bytes(ip if n % 3 == 2 else WIRE / ip) for n in range(count)], 3))
+    verdicts = [(C.VERDICT_FORWARD, 0)] * 5 + [(C.VERDICT_DROP, C.REASON_DECLARED), (C.VERDICT_CONSUME, 0)]
+    kept = [number - 1 - number // 3 for number in (598, 1394)]  # as the VNFC counts them; both are followed
+
+    def ways(rig: Rig, readers: list[Reader]) -> list[list[tuple[int, ...]]]:
+        rig.hops[0].head.reasons = 1
+        rig.wire(tmp_path / "in.pcap", tmp_path / "out.pcap")
+        serve(rig, lambda n: None if n in kept else verdicts[n % len(verdicts)])
+        return [[(r.packet, r.event, r.place, r.arg, r.verdict) for r in reader.read()] for reader in readers]
+
+    alone = Reader(rig, every=every)
+    (found,) = ways(rig, [alone])
+    alone.close()
+    other = Rig()
+    try:
+        readers = [Reader(other, every=every), Reader(other, number=1, room=1 << 23)]
+        sampled, whole = ways(other, readers)
+        for reader in readers:
+            reader.close()
+    finally:
+        other.close()
+    followed = set(range(1, count + 1, every))
+    assert sorted(found) == sorted(sampled) == sorted(step for step in whole if step[0] in followed)
+    assert {step[0] for step in found if step[1:4] == (C.TRACE_DROPPED, C.PLACE_HOP, 9)} == {598, 1394}, "shutdown"
+    ends = {step[1:3] for step in found}
+    assert ends > {(C.TRACE_LEAVING, C.PLACE_LEAVING + 1), (C.TRACE_DROPPED, C.PLACE_ARRIVING),
+                   (C.TRACE_DROPPED, C.PLACE_HOP), (C.TRACE_VERDICT, C.PLACE_HOP)}  # fmt: skip
 
 
 def test_nonsense_is_no_trace(rig: Rig, tmp_path: Path) -> None:
