@@ -43,6 +43,7 @@ STANDARD = "standard"  #: the flavour that has packages.txt alone
 FLAVOURS = (STANDARD, *sorted(file.stem.removeprefix("packages-") for file in HERE.glob("packages-*.txt")))
 #: products that need what the standard flavour lacks, and that are there where `make setup-languages` was run
 MANAGED = ("libcoven-java.so", "coven-java.jar", "coven_javascript.node")
+SBOM = "usr/share/coven/sbom.cdx.json"
 LOG_LINES = 15  #: of mmdebstrap's that are shown when it fails
 _INDEX = "$(ORIGIN) $(RELEASE) $(COMPONENT) $(REPO_URI)"
 
@@ -137,28 +138,24 @@ def root_tar(work: Path, flavour: str, kernel: str | None) -> Path:
     """The root file system as an archive."""
     staged, tar, listed = work / "stage", work / "root.tar", work / "sources.list"
     stage(staged, flavour)
+    # as archives, since the root of a user namespace may not read what is this user's alone
+    ours = {name: archive(staged, name, work / f"{file}.tar")
+            for name, file in ((".", "stage"), ("etc/initramfs-tools", "initramfs"))}  # fmt: skip
     listed.write_text(sources(backports=kernel is not None))
-    bom = shlex.join([sys.executable, str(HERE / "build.py"), "--sbom"])
-    inside = shlex.quote(str(HERE / "inside"))
-
-    def copied(folder: Path, what: str) -> str:
-        return f"tar -C {shlex.quote(str(folder))} --owner=0 --group=0 -cf - {what} | tar -C \"$1\" -xpf -"
-
     words = [
-        # which else empties the lists of this machine's apt, too
-        "mmdebstrap", "--skip=cleanup/apt/lists", "--variant=minbase", f"--include={','.join(packages(flavour))}",
+        "mmdebstrap", "--variant=minbase", f"--include={','.join(packages(flavour))}",
         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         "--aptopt=APT::Install-Recommends \"false\"",
         "--essential-hook=mkdir -p \"$1\"/usr/share/man/man1",  # into which OpenJDK's scripts link
         # before the kernel comes, so that its initrd is made once
-        f"--essential-hook={copied(HERE / 'root', 'etc/initramfs-tools')}",
-        f"--customize-hook={copied(staged, '.')}",
+        f"--essential-hook=tar-in {ours['etc/initramfs-tools']} /",
+        f"--customize-hook=tar-in {ours['.']} /",
         # by the apt of this machine: the root cannot resolve names here
         *([f"--customize-hook=APT_CONFIG=\"$MMDEBSTRAP_APT_CONFIG\" apt-get -q -y -t {RELEASE}-backports "
            f"-oDPkg::Chroot-Directory=\"$1\" install {kernel}"] if kernel else []),
-        f"--customize-hook=cp {inside} \"$1\"/inside && chroot \"$1\" /inside && rm \"$1\"/inside",
-        f"--customize-hook={bom} \"$1\"",
+        f"--customize-hook=upload {shlex.quote(str(HERE / 'inside'))} /inside",
+        "--customize-hook=chroot \"$1\" sh /inside && rm \"$1\"/inside",
         RELEASE, str(tar), str(listed),
     ]  # fmt: skip
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
@@ -167,7 +164,16 @@ def root_tar(work: Path, flavour: str, kernel: str | None) -> Path:
     if done.returncode:
         last = "".join(Path(log.name).read_text().splitlines(keepends=True)[-LOG_LINES:])
         raise ImageError(f"{last}mmdebstrap ended with {done.returncode}; all that it said is in {log.name}")
+    parts = work / "parts"
+    rootfs.extract(tar, parts, sbom.READ)
+    rootfs.add(tar, SBOM, sbom.of_root(parts, version(), int(epoch())).encode(), int(epoch()))
     return tar
+
+
+def archive(folder: Path, name: str, file: Path) -> str:
+    """What is under that name in a folder, owned by root; the archive as a word for a shell."""
+    said("tar", "-C", str(folder), "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "-cf", str(file), name)
+    return shlex.quote(str(file))
 
 
 def squash(tar: Path, file: Path) -> str:
@@ -209,7 +215,7 @@ def make(given: argparse.Namespace) -> list[Path]:
     raw = work / f"{name}.raw"
     disk.assemble(disk.Parts(squashed, linux, initrd, image, version()), raw, work)
     made = []
-    made.append(rootfs.take(tar, "usr/share/coven/sbom.cdx.json", output / f"{name}.cdx.json"))
+    made.append(rootfs.take(tar, SBOM, output / f"{name}.cdx.json"))
     for kind in given.format or ["qcow2"]:
         file = output / f"{name}.{kind}"
         subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", kind, *FORMATS[kind], raw, file], check=True)
@@ -232,13 +238,7 @@ def main() -> int:
     parser.add_argument("--kernel", metavar="PACKAGE", help="from backports, beside Debian 12's own")
     parser.add_argument("--oci", action="store_true", help="the OCI image, too")
     parser.add_argument("--again", action="store_true", help="from the root that was made last")
-    parser.add_argument("--sbom", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.sbom:
-        target = given.sbom / "usr/share/coven/sbom.cdx.json"
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(sbom.of_root(given.sbom, version(), int(epoch())))
-        return 0
     try:
         made = make(given)
     except (ImageError, ValueError, OSError, subprocess.CalledProcessError) as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import tarfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 
@@ -35,3 +36,32 @@ def take(tar: Path, prefix: str, target: Path) -> Path:
         with target.open("wb") as out:
             shutil.copyfileobj(source, out)
     return target
+
+
+def extract(tar: Path, folder: Path, patterns: Sequence[str]) -> None:
+    """The files whose names match one of the patterns, into a folder, which is emptied."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with tarfile.open(tar) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./")
+            if member.isreg() and any(PurePosixPath(name).match(pattern) for pattern in patterns):
+                source, target = archive.extractfile(member), folder / name
+                assert source is not None
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as out:
+                    shutil.copyfileobj(source, out)
+
+
+def add(tar: Path, name: str, content: bytes, epoch: int) -> None:
+    """One file more, root's and readable for all, with the folder that it is in. `epoch`: its time, in seconds since
+    1970."""
+    with tarfile.open(tar) as archive:
+        there = f"./{PurePosixPath(name).parent}" in archive.getnames()
+    with tarfile.open(tar, "a", format=tarfile.PAX_FORMAT) as archive:
+        if not there:
+            folder = tarfile.TarInfo(f"./{PurePosixPath(name).parent}")
+            folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o755, epoch
+            archive.addfile(folder)
+        member = tarfile.TarInfo(f"./{name}")
+        member.size, member.mode, member.mtime = len(content), 0o644, epoch
+        archive.addfile(member, io.BytesIO(content))

@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import quote
 
 Component = dict[str, Any]
+_SITES, _METADATA = "usr/local/lib/coven/runtime/lib/python*/site-packages", "*.dist-info/METADATA"
+READ = ("var/lib/dpkg/status", f"{_SITES}/{_METADATA}")  #: of a root: patterns of all that is read here
 
 
 def stanzas(text: str) -> Iterator[dict[str, str]]:
@@ -47,7 +49,7 @@ def debian(status: str) -> list[Component]:
 def python(site: Path) -> list[Component]:
     """Of the distributions in a folder of Python packages, by name."""
     found = []
-    for metadata in site.glob("*.dist-info/METADATA"):
+    for metadata in site.glob(_METADATA):
         fields = HeaderParser().parsestr(metadata.read_text(errors="replace"))
         name = re.sub(r"[-_.]+", "-", fields["Name"]).lower()
         component = {"type": "library", "bom-ref": (purl := f"pkg:pypi/{quote(name)}@{quote(fields['Version'])}"),
@@ -78,7 +80,7 @@ def document(version: str, epoch: int, components: list[Component]) -> dict[str,
 
 def of_root(root: Path, version: str, epoch: int) -> str:
     """The document of a root file system, as text."""
-    components = debian((root / "var/lib/dpkg/status").read_text())
-    for site in sorted((root / "usr/local/lib/coven/runtime").glob("lib/python*/site-packages")):
+    components = debian((root / READ[0]).read_text())
+    for site in sorted(root.glob(_SITES)):
         components += python(site)
     return json.dumps(document(version, epoch, components), indent=1) + "\n"
