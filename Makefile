@@ -166,11 +166,12 @@ bundle: setup  ## one archive that installs in a room without network, for this 
 	@$(PY) install/bundle.py
 
 image:  ## the appliance as a disk that boots anywhere, in build/image (IMAGE="--flavour full --oci" and more: --help)
-	@$(if $(findstring --flavour,$(IMAGE)),install/setup languages)
+	@$(if $(filter full,$(subst =, ,$(IMAGE))),install/setup languages)
 	@install/setup image
 	@$(MAKE) --no-print-directory native
 	@$(PY) install/image/build.py $(IMAGE)
 test-image: setup-dev image  ## the image booted in qemu without KVM, a firewall in it, its power cut (root)
+	@# of the last image: in another folder, or without a qcow2, it is not this one
 	@image=$$(grep '\.qcow2$$' build/image/made) && COVEN_IMAGE=$$image \
 		$(PY) -m pytest -v -n 2 --dist loadfile $(T) tests/integration/image
 

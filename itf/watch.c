@@ -298,8 +298,12 @@ void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigne
 		fw->watches->base.live = 0;
 	for (uint32_t i = 0; i < f->count; i++) { /* what another one followed under this number */
 		f->priv[i].followed &= (uint8_t) ~(1u << index);
-		if (f->watching == NULL)
+		if (f->watching == NULL) {
 			f->priv[i].live = 0;
+		} else if (f->priv[i].live && f->priv[i].followed == 0) {
+			f->priv[i].live = 0;
+			fw->watches->base.live--;
+		}
 	}
 	count_again(f, fw->watches);
 }

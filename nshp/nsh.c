@@ -70,6 +70,8 @@ static bool all_aware(const struct wiring *w, unsigned port)
 	return true;
 }
 
+static const struct tap_ops keeping;
+
 /* Pass a packet on that is for somebody further down its path. */
 static void pass_on(struct fabric *fabric, uint32_t ref)
 {
@@ -80,7 +82,7 @@ static void pass_on(struct fabric *fabric, uint32_t ref)
 	struct stage *out = fabric->stage[STAGE_PORT + to];
 	fabric->frames.stats[PLACE_NSH].forwarded++;
 	out->touched = true;
-	out->ops->take(out, &ref, 1);
+	port_take(out, &keeping, &ref, 1);
 }
 
 struct known { /* the place in a path that was looked up last */
@@ -305,8 +307,6 @@ static void nsh_take(struct stage *s, const uint32_t *refs, unsigned n)
 	if (seen > 0)
 		sizes_add(&s->in->bursts, seen);
 }
-
-static const struct tap_ops keeping;
 
 /* Packets that leave by a port: those that came with a header, or that a rule gave one, get it now. */
 static void nsh_leave(struct stage *port, const uint32_t *refs, unsigned n)

@@ -3,31 +3,43 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import stat
 from pathlib import Path
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+MANY = 64  #: files from which on all of the file system is settled at once, which is quicker then
 
 
 def settle(path: Path) -> None:
-    """A file, or a folder with all below it, and its own name are on the disk when this returns. Raises OSError."""
-    for folder, _, files in os.walk(path, topdown=False):
-        for name in files:
-            each = os.path.join(folder, name)
-            if stat.S_ISREG(os.lstat(each).st_mode):
-                _sync(each)
-        _sync(folder)
-    if not path.is_dir():
-        _sync(path)
-    _sync(path.parent)
+    """A file, or a folder with all below it, and its own name are on the disk when this returns. Links below it are not
+    followed. Raises OSError, which names the file."""
+    _settle_content(path)
+    settle_names(path.parent)
+
+
+def settle_names(folder: Path) -> None:
+    """The same of the names in a folder. Raises OSError."""
+    _sync(folder)
+
+
+def settle_all(folder: Path) -> None:
+    """All that anybody has written to the file system that a folder is in (syncfs(2)). Raises OSError."""
+    fd = os.open(folder, _FLAGS)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(fd):
+            raise OSError(number := ctypes.get_errno(), os.strerror(number), str(folder))
+    finally:
+        os.close(fd)
 
 
 def move(made: Path, target: Path) -> None:
     """What was made beside takes its place, whole or not at all, whatever happens meanwhile. Raises OSError."""
-    settle(made)
+    _settle_content(made)
     os.replace(made, target)
-    _sync(target.parent)
+    settle_names(target.parent)
 
 
 def secret(file: Path, text: str) -> None:
@@ -39,9 +51,34 @@ def secret(file: Path, text: str) -> None:
     move(part, file)
 
 
+def _settle_content(path: Path) -> None:
+    if not path.is_dir():
+        _sync(path)
+        return
+    found: list[str | Path] = []
+
+    def unseen(error: OSError) -> None:
+        raise error
+
+    for folder, _, names in os.walk(path, topdown=False, onerror=unseen):
+        files = (os.path.join(folder, name) for name in names)
+        found += [each for each in files if stat.S_ISREG(os.lstat(each).st_mode)]
+        found.append(folder)
+    if len(found) > MANY:
+        settle_all(path)
+        return
+    for each in found:
+        _sync(each)
+
+
 def _sync(path: str | Path) -> None:
     fd = os.open(path, _FLAGS)
     try:
         os.fsync(fd)
+    except OSError as error:
+        # some file systems know no such thing of folders, whose names are then as safe as they get
+        unknown = error.errno in (errno.EINVAL, errno.ENOTSUP) and stat.S_ISDIR(os.fstat(fd).st_mode)
+        if not unknown:
+            raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         os.close(fd)

@@ -12,8 +12,9 @@ from coven.cli.client import WAIT, Client
 from itf.mistakes import Kind, Mistake, Refused
 
 
-def deploy(client: Client, given: argparse.Namespace, request: dict[str, Any]) -> str:
-    """Push, create, instantiate, start; what was made for it is removed again when it fails. The VNF's name."""
+def deploy(client: Client, given: argparse.Namespace, request: dict[str, Any], resume: bool = False) -> str:
+    """Push, create, instantiate, start; what was made for it is removed again when it fails. The VNF's name. `resume`:
+    a VNF of that package and name is one that was begun before, and is brought up if it is not."""
     from coven.package.archive import pack as packed
 
     data = packed(given.package)
@@ -22,6 +23,11 @@ def deploy(client: Client, given: argparse.Namespace, request: dict[str, Any]) -
     name = given.name or package["name"]
     if given.upgrade and any(vnf["name"] == name for vnf in client.get("/v1/vnfs")["vnfs"]):
         _upgrade(client, name, package["id"], request, known)
+        return str(name)
+    begun = next((vnf for vnf in client.get("/v1/vnfs")["vnfs"] if vnf["name"] == name), None)
+    if resume and begun is not None and begun["package"] == package["id"]:
+        if begun["instantiation_state"] == "NOT_INSTANTIATED":
+            client.operate(name, "instantiate", request)
         return str(name)
     made = False
     try:

@@ -42,7 +42,9 @@ def _deploy(machine: Machine) -> int:
         request = {"ports": booting.ports(dict(want.vnf.ports)), "config": want.vnf.config, "start": True}
         with _package(want.vnf) as file:
             named = argparse.Namespace(package=str(file), name=want.vnf.name, upgrade=False)
-            name = deploying.deploy(Client(find(None)), named, request)
+            # the boot before may have ended half-way
+            resume = not machine.deployed.exists()
+            name = deploying.deploy(Client(find(None)), named, request, resume)
     except Refused as refused:
         lines = [f"the package of the user-data is not deployed: {mistake}" for mistake in refused.mistakes]
         troubles.add(machine.places.run, lines)

@@ -5,7 +5,6 @@ address; what is wrong with it is told on the consoles and in the agent's answer
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import socket
 import subprocess
@@ -130,6 +129,8 @@ def token(machine: Machine, want: Wanted) -> str | None:
 def boot(machine: Machine) -> int:
     """Everything of the above. Raises OSError when the state cannot be written."""
     machine.places.make()
+    # what came before in a first boot, SSH's keys and accounts, nobody has settled
+    durable.settle_all(machine.places.state)
     machine.run.mkdir(mode=0o755, parents=True, exist_ok=True)
     want, mistakes = user_data(machine.cloud)
     if newer := foreign(machine.places.database):  # the agent will not start: without an API, only this can tell
@@ -158,7 +159,6 @@ def boot(machine: Machine) -> int:
         lines.append(f"token, which is told now and never again: {made}")
     lines += [f"wrong: {line}" for line in troubles.read(machine.places.run)]
     console.tell(lines)
-    os.sync()  # what else a first boot made, SSH's keys and accounts, nobody has settled
     return 0
 
 

@@ -176,6 +176,13 @@ def archive(folder: Path, name: str, file: Path) -> str:
     return shlex.quote(str(file))
 
 
+def same_flavour(tar: Path, flavour: str) -> None:
+    """Raises ImageError unless the root is of that flavour."""
+    release = rootfs.take(tar, "usr/lib/coven-image/release", tar.with_name("release")).read_text()
+    if f"FLAVOUR={flavour}\n" not in release:
+        raise ImageError(f"the root that was made last is not of the flavour {flavour}: leave --again out")
+
+
 def squash(tar: Path, file: Path) -> str:
     """The root as squashfs, without what only the boot needs; its SHA-256. Raises CalledProcessError."""
     words = ["tar2sqfs", "--quiet", "--force", "--no-skip", "--exportable", "--compressor", "zstd", "--comp-extra",
@@ -205,6 +212,8 @@ def make(given: argparse.Namespace) -> list[Path]:
         print(f"image: {what} ({time.monotonic() - begun:.0f} s)", flush=True)
 
     told("the root, from Debian's packages")
+    if given.again:
+        same_flavour(work / "root.tar", given.flavour)
     tar = work / "root.tar" if given.again else root_tar(work, given.flavour, given.kernel)
     told("the root is packed")
     linux, initrd = (rootfs.take(tar, f"boot/{what}-", work / what) for what in ("vmlinuz", "initrd.img"))

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import struct
@@ -154,7 +155,7 @@ class Machine:
         for name, content in self.openstack(user_data).items():
             (served / name).parent.mkdir(parents=True, exist_ok=True)
             (served / name).write_bytes(content)
-        answer = f"{sys.executable} {Path(metadata.__file__)} {served}"
+        answer = shlex.join([sys.executable, metadata.__file__, str(served)]).replace(",", ",,")
         self.network = (",net=169.254.169.0/24,host=169.254.169.2,dns=169.254.169.3,dhcpstart=169.254.169.15"
                         f",guestfwd=tcp:169.254.169.254:80-cmd:{answer}")  # fmt: skip
         self.options += ["-smbios", "type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova"]

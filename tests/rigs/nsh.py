@@ -49,9 +49,11 @@ def through(
     descriptor: str,
     arriving: list[bytes] | dict[str, list[bytes]],
     ports: tuple[str, ...] = ("in", "out"),
+    told: list[str] | None = None,
     **sources: str,
 ) -> Through:
-    """Run packets (of port `in`, if not said) through a package; law 1 is asserted."""
+    """Run packets (of port `in`, if not said) through a package; law 1 is asserted. `told` gets what is explained of
+    each."""
     came = arriving if isinstance(arriving, dict) else {"in": arriving}
     source = package(folder / "package", descriptor, **(sources or {"one_c": FORWARD_C}))
     bound: dict[str, dict[str, str | None]] = {}
@@ -60,7 +62,7 @@ def through(
         if name in came:
             bound[name]["read"] = str(folder / f"{name}-in.pcap")
             write_capture(folder / f"{name}-in.pcap", came[name])
-    status = run_captures(source / "vnf.yaml", bound, {}, 1)
+    status = run_captures(source / "vnf.yaml", bound, {}, 1, None if told is None else told.append)
     assert not not_accounted(status), status
     assert status["in_flight"] == 0 and status["received"] == sum(len(packets) for packets in came.values())
     return Through({name: read_capture(folder / f"{name}-out.pcap") for name in ports}, status)

@@ -31,6 +31,14 @@ class _Rotating(RotatingFileHandler):
         fd = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         return TextIOWrapper(open(fd, "ab"), encoding="utf-8")
 
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        if self.stream is not None and record.levelno >= logging.INFO:  # strangers' lines may be lost in a power cut
+            try:
+                os.fsync(self.stream.fileno())
+            except OSError:
+                self.handleError(record)
+
     def handleError(self, record: logging.LogRecord) -> None:
         log.exception("the audit log cannot be written")
 
@@ -55,7 +63,8 @@ class Audit:
                 if self._left_out:
                     more["left_out"], self._left_out = self._left_out, 0
         line = {"time": now(), "who": who, "from": origin, "what": what[:MOST], "result": result, **more}
-        record = logging.LogRecord("audit", logging.INFO, "", 0, json.dumps(line), None, None)
+        level = logging.DEBUG if who == NOBODY.name else logging.INFO
+        record = logging.LogRecord("audit", level, "", 0, json.dumps(line), None, None)
         self._handler.handle(record)
 
     def close(self) -> None:

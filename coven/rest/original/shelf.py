@@ -48,7 +48,12 @@ class Shelf:
         self._archives, self._installed, self._last = folder / "archives", folder / "installed", folder / "last"
         for each in (folder, self._archives, self._installed):
             each.mkdir(mode=0o700, exist_ok=True)
-        for left in folder.glob("new-*"):  # by an agent that died
+        for left in folder.glob("old-*"):  # by an agent that died between two names
+            for kept in left.iterdir():
+                if not (self._installed / kept.name).exists():
+                    kept.rename(self._installed / kept.name)
+            _remove(left)
+        for left in folder.glob("new-*"):  # half made
             _remove(left)
 
     def keep(self, name: str, body: Body) -> None:
@@ -93,18 +98,30 @@ class Shelf:
         try:
             with (self._archives / f"{name}{SUFFIX}").open("rb") as stream:
                 unpack(stream, made, name)
-            if target.exists():
-                os.rename(target, old := Path(tempfile.mkdtemp(prefix="new-", dir=self._folder)) / "old")
-                durable.move(made, target)
-                _remove(old.parent)
-            else:
-                durable.move(made, target)
+            durable.settle(made)
+            self._replace(made, target)
             (part := self._folder / "new-last").write_text(target.name)
             durable.move(part, self._last)
         except OSError as error:
             raise full_disk(error, name) from None
         finally:
             _remove(made)
+
+    def _replace(self, made: Path, target: Path) -> None:
+        """What was made takes the place of what is there, if anything, which is back when that fails."""
+        if not target.exists():
+            durable.move(made, target)
+            return
+        old = Path(tempfile.mkdtemp(prefix="old-", dir=self._folder)) / target.name
+        os.rename(target, old)
+        try:
+            os.rename(made, target)
+        except OSError:
+            os.rename(old, target)
+            raise
+        finally:
+            durable.settle_names(self._installed)
+            _remove(old.parent)
 
     def installed(self, name: str) -> Path | None:
         """The folder of an installed package, by its name or the folder's."""

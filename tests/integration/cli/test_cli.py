@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -13,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from coven.cli import commands
+from coven.cli import commands, deploying
+from coven.cli.client import Address, Client
+from coven.package.archive import pack
+from itf.mistakes import Refused
 from tests.integration.agent.test_agent import DESCRIPTOR, SCHEMA
 from tests.rigs.agent import ROOT, Agent
 
@@ -154,6 +158,24 @@ def test_failed_deployment_leaves_nothing(agent: Agent) -> None:
     status, _, err = coven(agent, "deploy", "package", *PORTS, "--set", "a.mode=refuse")
     assert status == 1 and "a syntax error" in err and "a.py:3" in err
     assert coven(agent, "list")[1] == "no VNF\n\nno package\n"
+
+
+def test_a_deployment_that_a_power_cut_ended_goes_on(agent: Agent) -> None:
+    """As an appliance's boot does it: whatever there is of it by then, it runs in the end, once."""
+    client = Client(Address(agent.url, agent.token))
+    folder = agent.state.parent / "package"
+    given = argparse.Namespace(package=str(folder), name=None, upgrade=False)
+    request = {"ports": {"in": {"interface": "eth1"}, "out": {"interface": "eth2"}}, "start": True}
+    package = client.push(pack(folder))
+    client.ask("POST", "/v1/vnfs", {"name": "fw", "package": package["id"]})
+    with pytest.raises(Refused, match="fw"):
+        deploying.deploy(client, given, request)
+    for _ in range(2):
+        assert deploying.deploy(client, given, request, resume=True) == "fw"
+        vnf = client.get("/v1/vnfs/fw")
+        assert (vnf["operational_state"], vnf["package"]) == ("STARTED", package["id"])
+    kinds = [each["operation"] for each in client.get("/v1/operations")["operations"]]
+    assert kinds.count("INSTANTIATE") == 1
 
 
 def test_interrupted_deployment_leaves_nothing(agent: Agent) -> None:

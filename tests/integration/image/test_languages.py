@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,9 @@ from tests.rigs.agent import ROOT
 from tests.rigs.machine import IMAGE, MACS, Machine, machine_of
 from tests.rigs.machine_traffic import figures
 
-pytestmark = pytest.mark.skipif("-full" not in IMAGE, reason='no such image: make test-image IMAGE="--flavour full"')
+pytestmark = pytest.mark.skipif(
+    not Path(IMAGE).stem.endswith("-full"), reason='no such image: make test-image IMAGE="--flavour full"'
+)
 USER_DATA = """#cloud-config
 ssh_authorized_keys: [SSH_KEY]
 coven:

@@ -105,7 +105,7 @@ def test_its_token_is_told_once(machine: Machine) -> None:
 def test_another_image_goes_on_with_the_state(machine: Machine) -> None:
     fingerprint = machine.said("certificate SHA-256 ([0-9a-f]{64})")[1]
     keys = machine.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub; echo changed | sudo tee /etc/motd")
-    machine.ssh("sudo sync")
+    machine.ssh("sudo sync /etc/motd")  # which nobody has promised
     machine.cut_power()
     machine.boot_disk(other_image(machine.folder), "next")  # the old disk is the second one now
     machine.power_on()
@@ -124,7 +124,6 @@ def test_another_image_goes_on_with_the_state(machine: Machine) -> None:
 
 
 def test_the_older_image_takes_the_state_back(machine: Machine) -> None:
-    machine.ssh("sudo sync")
     machine.cut_power()
     machine.disks.pop(0)  # what is left is the first image, with the state
     machine.power_on()

@@ -90,6 +90,9 @@ def test_packets_go_by_their_place_in_the_path(tmp_path: Path) -> None:
     done = through(tmp_path / "vlan", FORWARD, came, ports=("in", "out", "end"))
     assert done.out["out"] == [retargeted(on_ethernet(sent[8], inner, vlan=7))] * 2
     assert done.status["vnfcs"]["one"]["received"] == 1, "what only passes through is nobody's business"
+    told: list[str] = []
+    through(tmp_path / "told", FORWARD, came, ports=("in", "out", "end"), told=told)
+    assert [line.split("in: ")[1] for line in told] == ["one forward -> out", "bypass -> out"]
     came = [on_ethernet(header[si], inner) for si in (7, 6)]
     done = through(tmp_path / "tunnel", FORWARD, came, ports=("in", "out", "end"))
     four, six = done.out["out"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,51 @@ def test_a_file_is_where_the_prototype_has_it_or_in_the_last_package(tmp_path: P
         "NFPackages/a/one.py": ("a", "one.py"), "./NFPackages//a/one.py": ("a", "one.py"),
         "sub/two.py": ("b", "sub/two.py"),
     }  # fmt: skip
+
+
+def test_what_is_installed_stays_until_the_next_one_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(tmp_path / "shelf")
+
+    def install(content: str) -> None:
+        shelf.keep("a.zip", io.BytesIO(zipped({"one.py": content})))
+        shelf.install("a.zip")
+
+    def held() -> str:
+        return shelf.files("a")["one.py"].read_text()
+
+    install("first")
+    real, times = os.rename, 0
+
+    def fails_at(at: int) -> None:
+        def rename(made: Path, target: Path) -> None:
+            nonlocal times
+            times += 1
+            if times == at:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(target))
+            real(made, target)
+
+        monkeypatch.setattr(os, "rename", rename)
+
+    fails_at(2)
+    with pytest.raises(Refused):
+        install("second")
+    assert held() == "first" and times == 3  # and back
+    with monkeypatch.context() as other:
+        # killed between the two
+        other.setattr("coven.rest.original.shelf.durable.settle_names", lambda folder: None)
+        other.setattr("coven.rest.original.shelf._remove", lambda folder: None)
+        times = 1
+        with pytest.raises(Refused):
+            install("second")
+    monkeypatch.setattr(os, "rename", real)
+    (left,) = (tmp_path / "shelf").glob("old-*")
+    os.rename(tmp_path / "shelf" / "installed" / "a", left / "a")
+    shelf = Shelf(tmp_path / "shelf")
+    assert held() == "first"
+    install("third")
+    assert held() == "third" and sorted(path.name for path in (tmp_path / "shelf").iterdir()) == [
+        "archives", "installed", "last"
+    ]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "...", ".x.y/z", "a/b", "a\0", "\ud800", "x" * 201, "a\n"])
