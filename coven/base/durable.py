@@ -77,8 +77,8 @@ def _sync(path: str | Path) -> None:
         os.fsync(fd)
     except OSError as error:
         # some file systems know no such thing of folders, whose names are then as safe as they get
-        unknown = error.errno in (errno.EINVAL, errno.ENOTSUP) and stat.S_ISDIR(os.fstat(fd).st_mode)
-        if not unknown:
-            raise OSError(error.errno, error.strerror, str(path)) from None
+        number = error.errno or errno.EIO
+        if number not in (errno.EINVAL, errno.ENOTSUP) or not stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(number, os.strerror(number), str(path)) from None
     finally:
         os.close(fd)
