@@ -171,7 +171,7 @@ image:  ## the appliance as a disk that boots anywhere, in build/image (IMAGE="-
 	@$(MAKE) --no-print-directory native
 	@$(PY) install/image/build.py $(IMAGE)
 test-image: setup-dev image  ## the image booted in qemu without KVM, a firewall in it, its power cut (root)
-	@# of the last image: in another folder, or without a qcow2, it is not this one
+	@# what was made last in build/image, of whichever flavour
 	@image=$$(grep '\.qcow2$$' build/image/made) && COVEN_IMAGE=$$image \
 		$(PY) -m pytest -v -n 2 --dist loadfile $(T) tests/integration/image
 

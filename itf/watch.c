@@ -294,16 +294,14 @@ void watch_take_up(struct forwarder *fw, unsigned index, const int *fds, unsigne
 		w->bell = fds[1];
 	close_one(fw->watches->watch[index]);
 	fw->watches->watch[index] = w;
-	if (f->watching == NULL)
-		fw->watches->base.live = 0;
-	for (uint32_t i = 0; i < f->count; i++) { /* what another one followed under this number */
-		f->priv[i].followed &= (uint8_t) ~(1u << index);
-		if (f->watching == NULL) {
-			f->priv[i].live = 0;
-		} else if (f->priv[i].live && f->priv[i].followed == 0) {
-			f->priv[i].live = 0;
-			fw->watches->base.live--;
-		}
+	/* what another one followed under this number, or anybody before nobody watched */
+	const uint8_t others = f->watching == NULL ? 0 : (uint8_t) ~(1u << index);
+	fw->watches->base.live = 0;
+	for (uint32_t i = 0; i < f->count; i++) {
+		struct frame_private *p = &f->priv[i];
+		p->followed &= others;
+		p->live = p->live && p->followed != 0;
+		fw->watches->base.live += p->live;
 	}
 	count_again(f, fw->watches);
 }

@@ -230,17 +230,14 @@ class Store:
         self._back_up(file)
         with self.transaction() as db:
             version = self._version()
-            if version == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version={VERSION}")
-            elif 0 < version < VERSION:
-                for step in range(version, VERSION):
-                    for statement in _STEPS[step].split(";\n"):
-                        db.execute(statement)
-                db.execute(f"PRAGMA user_version={VERSION}")
-            elif version != VERSION:
+            if not 0 <= version <= VERSION:
                 raise Refused(_foreign(file, version), title="unknown state")
+            steps = [_SCHEMA] if version == 0 else [_STEPS[step] for step in range(version, VERSION)]
+            for step in steps:
+                for statement in step.split(";\n"):
+                    db.execute(statement)
+            if steps:
+                db.execute(f"PRAGMA user_version={VERSION}")
 
     def _version(self) -> int:
         """Of the schema that the file has; 0: none yet."""

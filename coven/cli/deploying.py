@@ -21,12 +21,13 @@ def deploy(client: Client, given: argparse.Namespace, request: dict[str, Any], r
     known = {row["id"] for row in client.get("/v1/packages")["packages"]}
     package = client.push(data)
     name = given.name or package["name"]
-    if given.upgrade and any(vnf["name"] == name for vnf in client.get("/v1/vnfs")["vnfs"]):
+    vnfs = client.get("/v1/vnfs")["vnfs"] if given.upgrade or resume else []
+    there = next((vnf for vnf in vnfs if vnf["name"] == name), None)
+    if there is not None and given.upgrade:
         _upgrade(client, name, package["id"], request, known)
         return str(name)
-    begun = next((vnf for vnf in client.get("/v1/vnfs")["vnfs"] if vnf["name"] == name), None)
-    if resume and begun is not None and begun["package"] == package["id"]:
-        if begun["instantiation_state"] == "NOT_INSTANTIATED":
+    if there is not None and there["package"] == package["id"]:
+        if there["instantiation_state"] == "NOT_INSTANTIATED":
             client.operate(name, "instantiate", request)
         return str(name)
     made = False

@@ -43,8 +43,7 @@ def _deploy(machine: Machine) -> int:
         with _package(want.vnf) as file:
             named = argparse.Namespace(package=str(file), name=want.vnf.name, upgrade=False)
             # the boot before may have ended half-way
-            resume = not machine.deployed.exists()
-            name = deploying.deploy(Client(find(None)), named, request, resume)
+            name = deploying.deploy(Client(find(None)), named, request, resume=True)
     except Refused as refused:
         lines = [f"the package of the user-data is not deployed: {mistake}" for mistake in refused.mistakes]
         troubles.add(machine.places.run, lines)

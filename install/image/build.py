@@ -121,6 +121,7 @@ def stage(folder: Path, flavour: str) -> None:
         for name in MANAGED:
             (folder / "usr/local/lib/coven/build" / name).unlink(missing_ok=True)
     shutil.copytree(HERE / "root", folder, dirs_exist_ok=True)
+    (folder / SBOM).parent.mkdir(parents=True, exist_ok=True)
     commit = said("git", "describe", "--always", "--dirty")
     about = {"VERSION": version(), "FLAVOUR": flavour, "COMMIT": commit, "EPOCH": epoch()}
     text = "".join(f"{key}={value}\n" for key, value in about.items())

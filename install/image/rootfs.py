@@ -53,15 +53,8 @@ def extract(tar: Path, folder: Path, patterns: Sequence[str]) -> None:
 
 
 def add(tar: Path, name: str, content: bytes, epoch: int) -> None:
-    """One file more, root's and readable for all, with the folder that it is in. `epoch`: its time, in seconds since
-    1970."""
-    with tarfile.open(tar) as archive:
-        there = f"./{PurePosixPath(name).parent}" in archive.getnames()
+    """One file more in a folder that is there, root's, readable for all. `epoch`: its time, in seconds since 1970."""
+    member = tarfile.TarInfo(f"./{name}")
+    member.size, member.mode, member.mtime = len(content), 0o644, epoch
     with tarfile.open(tar, "a", format=tarfile.PAX_FORMAT) as archive:
-        if not there:
-            folder = tarfile.TarInfo(f"./{PurePosixPath(name).parent}")
-            folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o755, epoch
-            archive.addfile(folder)
-        member = tarfile.TarInfo(f"./{name}")
-        member.size, member.mode, member.mtime = len(content), 0o644, epoch
         archive.addfile(member, io.BytesIO(content))

@@ -128,6 +128,9 @@ class Machine:
         place.run("ip", "addr", "add", f"{ADDRESS[name]}/24", "dev", TAP)
         place.run("ip", "link", "set", TAP, "up")
 
+    def _tap_fds(self) -> list[int]:
+        return [fd for fds in self.taps.values() for fd in fds]
+
     def seed(self, user_data: str) -> None:
         """What cloud-init is to find, as NoCloud wants it."""
         key = self.key.with_suffix(".pub").read_text().strip()
@@ -185,7 +188,7 @@ class Machine:
         self.console = ""
         self.process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=tuple(fd for fds in self.taps.values() for fd in fds),
+            pass_fds=self._tap_fds(),
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
@@ -251,7 +254,7 @@ class Machine:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
-        for fd in (fd for fds in self.taps.values() for fd in fds):
+        for fd in self._tap_fds():
             os.close(fd)
         for place in self.places.values():
             place.close()

@@ -98,7 +98,6 @@ class Shelf:
         try:
             with (self._archives / f"{name}{SUFFIX}").open("rb") as stream:
                 unpack(stream, made, name)
-            durable.settle(made)
             self._replace(made, target)
             (part := self._folder / "new-last").write_text(target.name)
             durable.move(part, self._last)
@@ -112,6 +111,7 @@ class Shelf:
         if not target.exists():
             durable.move(made, target)
             return
+        durable.settle(made)
         old = Path(tempfile.mkdtemp(prefix="old-", dir=self._folder)) / target.name
         os.rename(target, old)
         try:
