@@ -24,6 +24,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -178,8 +179,11 @@ def archive(folder: Path, name: str, file: Path) -> str:
 
 
 def same_flavour(tar: Path, flavour: str) -> None:
-    """Raises ImageError unless the root is of that flavour."""
-    release = rootfs.take(tar, "usr/lib/coven-image/release", tar.with_name("release")).read_text()
+    """Raises ImageError unless the root is there, whole, and of that flavour."""
+    try:
+        release = rootfs.take(tar, "usr/lib/coven-image/release", tar.with_name("release")).read_text()
+    except (OSError, KeyError, tarfile.TarError):
+        raise ImageError(f"{tar} is not there, or not whole: leave --again out") from None
     if f"FLAVOUR={flavour}\n" not in release:
         raise ImageError(f"the root that was made last is not of the flavour {flavour}: leave --again out")
 
@@ -207,14 +211,14 @@ def make(given: argparse.Namespace) -> list[Path]:
     work = output / "work"
     work.mkdir(parents=True, exist_ok=True)
     (work / ".coven").write_text(version())
+    if given.again:
+        same_flavour(work / "root.tar", given.flavour)
     begun = time.monotonic()
 
     def told(what: str) -> None:
         print(f"image: {what} ({time.monotonic() - begun:.0f} s)", flush=True)
 
     told("the root, from Debian's packages")
-    if given.again:
-        same_flavour(work / "root.tar", given.flavour)
     tar = work / "root.tar" if given.again else root_tar(work, given.flavour, given.kernel)
     told("the root is packed")
     linux, initrd = (rootfs.take(tar, f"boot/{what}-", work / what) for what in ("vmlinuz", "initrd.img"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from typing import Any
 
 from coven.agent.rights.callers import NOBODY
 from coven.agent.store import now
+from itf.mistakes import Mistake
 
 log = logging.getLogger("coven.agent")
 
@@ -40,7 +42,9 @@ class _Rotating(RotatingFileHandler):
                 self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        log.exception("the audit log cannot be written")
+        error = sys.exc_info()[1]
+        told = Mistake.of(error, file=self.baseFilename) if isinstance(error, OSError) else error
+        log.error("the audit log cannot be written: %s", told)
 
 
 class Audit:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,22 @@ def test_the_audit_log_is_added_to_and_rotated(tmp_path: Path, monkeypatch: pyte
     assert len(files) > 2 and text.startswith("what was there\n")
     assert [json.loads(line)["what"] for line in text.splitlines()[1:]] == [f"POST /{number}" for number in range(30)]
     assert all(file.stat().st_mode & 0o077 == 0 for file in files[1:]), "those that it made"
+
+
+def test_an_audit_log_that_cannot_be_settled_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    made = audit.Audit(tmp_path)
+    made.note("me", "here", "POST /mine", 201)
+    made.note(NOBODY.name, "there", "POST /theirs", 401)  # which nobody is promised
+    made.close()
+    (told,) = caplog.records
+    assert str(tmp_path / audit.FILE) in told.getMessage() and "no space left on the disk" in told.getMessage()
+    assert told.exc_info is None
 
 
 def test_an_access_token_ends_with_what_it_came_from(known: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def load(name: str) -> ModuleType:
 
 disk, sbom, rootfs = load("disk"), load("sbom"), load("rootfs")
 sys.modules["rootfs"] = rootfs  # by which layout.py knows it, a script beside it
-layout = load("layout")
+layout, build = load("layout"), load("build")
 
 
 @pytest.fixture
@@ -124,6 +124,21 @@ def test_every_installed_package_is_listed_once_by_its_url(tmp_path: Path) -> No
     assert (linux["type"], yaml["licenses"]) == ("operating-system", [{"license": {"name": "MIT license"}}])
     assert found["dependencies"][0]["dependsOn"] == [each["bom-ref"] for each in found["components"]]
     assert sbom.of_root(tmp_path, "0.1.0", 1_700_000_000) == sbom.of_root(tmp_path, "0.1.0", 1_700_000_000)
+
+
+def test_a_root_of_another_flavour_or_half_of_one_is_not_taken_again(root: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.tar"
+    half.touch()
+    for missing in (tmp_path / "none.tar", half, root):
+        with pytest.raises(build.ImageError, match="not there, or not whole"):
+            build.same_flavour(missing, "standard")
+    build.rootfs.add(root, "usr/lib/coven-image/release", b"VERSION=1\nFLAVOUR=full\n", 7)
+    build.same_flavour(root, "full")
+    with pytest.raises(build.ImageError, match="not of the flavour standard"):
+        build.same_flavour(root, "standard")
+    build.rootfs.extract(root, tmp_path / "parts", ["usr/lib/coven-image/*", "usr/bin/a"])
+    found = sorted(path.name for path in (tmp_path / "parts").rglob("*") if path.is_file())
+    assert found == ["a", "release"]
 
 
 def test_grubs_first_sector_finds_its_image() -> None:
